@@ -1,0 +1,307 @@
+//! The settings of every policy, as a scenario's `[policy]` section writes them. A section that is absent is off.
+//!
+//! Names and defaults are those of the systems they come from: seed 001's six command-line flags keep their names.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::time::Span;
+use crate::units::{Count, Fraction};
+
+/// All policies of one gateway.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Graduated rejection by abandoned work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graduated: Option<Graduated>,
+    /// Bounded request queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Queue>,
+    /// Fixed concurrency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Concurrency>,
+    /// Request timeout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Timeout>,
+}
+
+/// What an engine does with its decisions.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Nothing: as if its section were absent.
+    Off,
+    /// Decide and count, but let through.
+    Observe,
+    /// Decide and carry out.
+    #[default]
+    Enforce,
+}
+
+/// Graduated rejection (seed 000, stage 2): refuse at random as abandoned work fills its capacity.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Graduated {
+    /// Off, observe or enforce.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Capacity for abandoned work. No source gives a default, so it is required.
+    pub max_abandoned: Count,
+    /// Share of that capacity from which on attempts are refused at random; 1 is a hard stop. Default 0.7 (seeds 000, 001).
+    #[serde(default = "vllm_rejection_threshold")]
+    pub vllm_rejection_threshold: Fraction,
+    /// Where the check stands.
+    #[serde(default)]
+    pub at: At,
+    /// How abandoned work is forgotten.
+    #[serde(default)]
+    pub forget: Forget,
+    /// With `forget = "reset"`: the count goes to zero when more than this has passed since the last reset. Default 300 s (seeds 000, 001).
+    #[serde(default = "reset_interval")]
+    pub reset_interval: Span,
+    /// With `forget = "decay"`: time in which the count halves. Default 60 s (ours).
+    #[serde(default = "half_life")]
+    pub half_life: Span,
+    /// With `forget = "gauge"`: an abandoned call whose end never comes is forgotten after this. Default 15 min (ours).
+    #[serde(default = "lease")]
+    pub lease: Span,
+}
+
+/// Where graduated rejection is evaluated.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum At {
+    /// When the attempt arrives: cheaper for everybody.
+    Arrival,
+    /// When it leaves the queue (seed 000).
+    #[default]
+    Dispatch,
+}
+
+/// How the counter of abandoned work forgets.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Forget {
+    /// Never (seed 000 before stage 1): ends in permanent lockout.
+    Never,
+    /// To zero at intervals (seed 000, stage 1).
+    #[default]
+    Reset,
+    /// Exponentially (seed 000, stage 3).
+    Decay,
+    /// When the abandoned call truly ends.
+    Gauge,
+}
+
+/// Bounded queue in front of the concurrency limit (seed 001).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Queue {
+    /// Off, observe or enforce.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Places. Default 50 (seed 001).
+    #[serde(default = "max_queue_size")]
+    pub max_queue_size: Count,
+    /// Fullness at or above which attempts are refused. Default 0.8 (seed 001): places 41 to 50 of 50 are never reached.
+    #[serde(default = "queue_rejection_threshold")]
+    pub queue_rejection_threshold: Fraction,
+    /// Bound on the estimated tokens (input and `max_tokens`) that wait, beside the bound on requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_queue_tokens: Option<Count>,
+    /// Who goes first.
+    #[serde(default)]
+    pub order: Order,
+    /// With `order = "adaptive_lifo"`: newest first while the oldest has waited longer than this share of its deadline. Default 0.5 (ours).
+    #[serde(default = "half")]
+    pub adaptive_lifo_share: Fraction,
+    /// Whether classes of higher priority go first. Default false.
+    #[serde(default)]
+    pub by_priority: bool,
+    /// Drop from a standing queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub codel: Option<Codel>,
+    /// Refuse on arrival what could not be served before its deadline. Default false.
+    #[serde(default)]
+    pub deadline_aware: bool,
+}
+
+/// Order of the queue.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// Oldest first (seed 001).
+    #[default]
+    Fifo,
+    /// Newest first.
+    Lifo,
+    /// Newest first while the queue is slow.
+    AdaptiveLifo,
+}
+
+/// Controlled delay: folly's variant of Nichols and Jacobson, "Controlling queue delay", ACM Queue 10:5, 2012.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Codel {
+    /// Delay that the queue's minimum may stand at. Default: 5 % of the deadline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Span>,
+    /// Over which time the minimum is taken. Default: the smoothed mean service time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Span>,
+}
+
+/// Fixed concurrency (seed 001).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Concurrency {
+    /// Off, observe or enforce.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Calls in flight at once. Default 3 (seed 001).
+    #[serde(default = "max_concurrent_requests")]
+    pub max_concurrent_requests: Count,
+}
+
+/// Request timeout (seed 001), and what becomes of calls whose client is gone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Timeout {
+    /// Off, observe or enforce.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Longest time. Default 60 s (seed 001).
+    #[serde(default = "request_timeout")]
+    pub request_timeout: Span,
+    /// From when it counts.
+    #[serde(default)]
+    pub timeout_from: TimeoutFrom,
+    /// What becomes of the upstream call at the timeout.
+    #[serde(default)]
+    pub on_timeout: OnTimeout,
+    /// What becomes of the upstream call when the client leaves by itself.
+    #[serde(default)]
+    pub on_client_gone: OnClientGone,
+}
+
+/// From when the request timeout counts.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TimeoutFrom {
+    /// From when the call starts (seed 001): waiting is not bounded.
+    #[default]
+    Dispatch,
+    /// From when the attempt arrives.
+    Arrival,
+}
+
+/// What becomes of an upstream call at its timeout.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnTimeout {
+    /// It is cancelled.
+    #[default]
+    Cancel,
+    /// It runs on without its slot, as abandoned work (seed 000).
+    Abandon,
+}
+
+/// What becomes of an upstream call whose client has left.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnClientGone {
+    /// It is cancelled.
+    #[default]
+    Cancel,
+    /// Nobody notices: it keeps its slot until it ends or times out (seed 000's blocking wrapper).
+    RunOn,
+}
+
+impl Settings {
+    /// The system of seeds 000 and 001 with its defaults, given the one setting that they do not default.
+    #[must_use]
+    pub fn seed(max_abandoned: Count) -> Self {
+        Self {
+            graduated: Some(Graduated {
+                mode: Mode::Enforce,
+                max_abandoned,
+                vllm_rejection_threshold: vllm_rejection_threshold(),
+                at: At::Dispatch,
+                forget: Forget::Reset,
+                reset_interval: reset_interval(),
+                half_life: half_life(),
+                lease: lease(),
+            }),
+            queue: Some(Queue::default()),
+            concurrency: Some(Concurrency { mode: Mode::Enforce, max_concurrent_requests: max_concurrent_requests() }),
+            timeout: Some(Timeout {
+                mode: Mode::Enforce,
+                request_timeout: request_timeout(),
+                timeout_from: TimeoutFrom::Dispatch,
+                on_timeout: OnTimeout::Abandon,
+                on_client_gone: OnClientGone::RunOn,
+            }),
+        }
+    }
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Enforce,
+            max_queue_size: max_queue_size(),
+            queue_rejection_threshold: queue_rejection_threshold(),
+            max_queue_tokens: None,
+            order: Order::Fifo,
+            adaptive_lifo_share: half(),
+            by_priority: false,
+            codel: None,
+            deadline_aware: false,
+        }
+    }
+}
+
+fn fraction(value: f64) -> Fraction {
+    Fraction::new(value).expect("a constant of this file inside 0 to 1")
+}
+
+fn count(value: u32) -> Count {
+    Count::new(value).expect("a constant of this file above 0")
+}
+
+fn vllm_rejection_threshold() -> Fraction {
+    fraction(0.7)
+}
+
+fn reset_interval() -> Span {
+    Span::from_secs(300)
+}
+
+fn half_life() -> Span {
+    Span::from_secs(60)
+}
+
+fn lease() -> Span {
+    Span::from_secs(900)
+}
+
+fn max_queue_size() -> Count {
+    count(50)
+}
+
+fn queue_rejection_threshold() -> Fraction {
+    fraction(0.8)
+}
+
+fn half() -> Fraction {
+    fraction(0.5)
+}
+
+fn max_concurrent_requests() -> Count {
+    count(3)
+}
+
+fn request_timeout() -> Span {
+    Span::from_secs(60)
+}

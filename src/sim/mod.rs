@@ -1,0 +1,1 @@
+//! The event loop: workload -> gateway -> upstream -> journal.

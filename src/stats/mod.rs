@@ -1,0 +1,1 @@
+//! Confidence intervals, paired comparison, warm-up deletion, quantiles.
