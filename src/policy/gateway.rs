@@ -2,77 +2,208 @@
 
 use std::collections::VecDeque;
 
-use slotmap::SlotMap;
+use slotmap::{Key, SlotMap};
 
-use super::{Action, CallEnd, CallKind, Input, Settings, WakeReason};
-use crate::request::{AttemptId, CallId};
+use super::attempts::{Attempts, Entry, Link, Newness};
+use super::calls::Calls;
+use super::codel::ControlledDelay;
+use super::counters::{Counters, Snapshot, Stats};
+use super::deadline::DeadlineAdmission;
+use super::graduated::GraduatedRejection;
+use super::queue::QueueBounds;
+use super::service::ServiceTime;
+use super::slots::Slots;
+use super::timeout::Terms;
+use super::timers::Timers;
+use super::waiting::Waiting;
+use super::{Action, Attempt, Hint, Input, Settings, WakeReason};
+use crate::request::{AttemptId, CallId, Reason};
 use crate::time::Time;
 
-/// PLACEHOLDER pass-through until the engines land: keeps the other rooms compiling.
+/// The stack of policies in front of one upstream, as a machine without input or output of its own.
+///
+/// What the driver promises, and may rely on:
+/// - Every call of [`handle`](Self::handle) brings a `now` that never runs back (INV-2, asserted). After each,
+///   [`poll`](Self::poll) is called until it returns `None`.
+/// - [`next_wakeup`](Self::next_wakeup) says when [`Input::Wake`] is wanted. Every `handle` first runs what is due at or
+///   before its `now`, in due order and *as of when it was due*: waking late, early or too often changes no decision.
+///   What is due at the same instant as an input comes first.
+/// - The gateway is a pure function of its inputs: the same ones give the same actions (INV-8).
+/// - An attempt that arrives ends exactly once: by `Complete`, `Answer` or `Cut`, or by the driver's own `Gone`, after which
+///   the gateway says nothing more about it. Its id comes from a dense slab whose generations go up. An attempt that
+///   arrives with an id that is not new is ignored; one that arrives in the slot of a live older one is taken for the
+///   news that the older one's client has gone.
+/// - A call that was started is awaited until its `Ended`, also when it was detached or its client left; after `Cancel` it
+///   is forgotten. Inputs about ids that are over are ignored, and counted as stale.
+/// - Nothing is allocated once the tables have grown to the largest number of attempts and calls at once.
 #[derive(Debug)]
 pub struct Gateway {
-    calls: SlotMap<CallId, AttemptId>,
-    actions: VecDeque<Action>,
+    pub(super) now: Time,
+    pub(super) graduated: GraduatedRejection,
+    pub(super) queue: QueueBounds,
+    pub(super) deadline: DeadlineAdmission,
+    pub(super) codel: ControlledDelay,
+    pub(super) slots: Slots,
+    pub(super) terms: Terms,
+    pub(super) service: ServiceTime,
+    pub(super) attempts: Attempts,
+    pub(super) waiting: Waiting,
+    pub(super) calls: Calls,
+    pub(super) timers: Timers,
+    pub(super) log: Log,
+    draining: bool,
+    hint: Option<(Time, Hint)>,
 }
 
-/// Counters that reports and the health endpoint show.
-#[derive(Copy, Clone, Debug, Default, PartialEq)]
-pub struct Snapshot {
-    /// Attempts waiting in the gateway.
-    pub waiting: u32,
-    /// Calls in flight that hold a slot.
-    pub in_flight: u32,
-    /// Abandoned calls as the policy counts them.
-    pub abandoned_counted: f64,
-    /// Abandoned calls that really still run.
-    pub abandoned_true: u32,
-    /// Largest value that `abandoned_counted` has had.
-    pub abandoned_counted_max: f64,
-    /// Largest value that `abandoned_true` has had.
-    pub abandoned_true_max: u32,
+/// What comes out: actions, and the counters of them.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    /// What the driver has not polled yet.
+    pub actions: VecDeque<Action>,
+    /// Whether facts are reported too.
+    pub notes: bool,
+    /// Sums since the start.
+    pub counters: Counters,
 }
 
 impl Gateway {
     /// A gateway with `settings`, at time zero.
     #[must_use]
-    pub fn new(_settings: &Settings) -> Self {
-        Self { calls: SlotMap::with_key(), actions: VecDeque::new() }
+    pub fn new(settings: &Settings) -> Self {
+        let (now, queue) = (Time::ZERO, settings.queue.as_ref());
+        Self {
+            now,
+            graduated: GraduatedRejection::new(now, settings.graduated.as_ref()),
+            queue: QueueBounds::new(queue),
+            deadline: DeadlineAdmission::new(queue),
+            codel: ControlledDelay::new(now, queue),
+            slots: Slots::new(settings.concurrency.as_ref()),
+            terms: Terms::new(settings.timeout.as_ref()),
+            service: ServiceTime::default(),
+            attempts: Attempts::default(),
+            waiting: Waiting::new(queue),
+            calls: SlotMap::with_key(),
+            timers: Timers::default(),
+            log: Log::default(),
+            draining: false,
+            hint: None,
+        }
     }
 
-    /// Whether every gate's numbers are reported as [`Action::Note`]s (for a journal). Off at first.
-    pub fn set_notes(&mut self, _on: bool) {}
+    /// Whether every gate's numbers are reported as [`Action::Note`]s (for a journal). Off at first. Decisions are the same.
+    pub fn set_notes(&mut self, on: bool) {
+        self.log.notes = on;
+    }
 
-    /// Tells the gateway what happened at `now`.
-    pub fn handle(&mut self, _now: Time, input: Input) {
+    /// Tells the gateway what happened at `now`, after it has done what was due by then.
+    ///
+    /// # Panics
+    /// If `now` is before an earlier one (INV-2).
+    pub fn handle(&mut self, now: Time, input: Input) {
+        assert!(now >= self.now, "INV-2: time ran back from {} to {now}", self.now);
+        self.run_due(now);
+        self.now = now;
         match input {
-            Input::Arrive(attempt) => {
-                let call = self.calls.insert(attempt.id);
-                let (max_tokens, route) = (attempt.max_tokens, attempt.route);
-                self.actions.push_back(Action::Start { attempt: attempt.id, call, kind: CallKind::First, max_tokens, route });
-            }
-            Input::Ended { call, end: CallEnd::Ok { .. } } => {
-                if let Some(attempt) = self.calls.remove(call) {
-                    self.actions.push_back(Action::Complete { attempt, degraded: false });
-                }
-            }
-            _ => {}
+            Input::Arrive(attempt) => self.arrive(now, attempt),
+            Input::FirstByte { call } => self.first_byte(call),
+            Input::Ended { call, end } => self.ended(now, call, end),
+            Input::Gone { attempt } => self.gone(now, attempt),
+            Input::Hint(hint) => self.hint = Some((now, hint)),
+            Input::Settings(settings) => self.reconfigure(now, &settings),
+            Input::Drain => self.draining = true,
+            Input::Wake => {}
         }
     }
 
     /// The next thing to do, until there is none.
     pub fn poll(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        self.log.actions.pop_front()
     }
 
     /// When the gateway next wants [`Input::Wake`], and why.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<(Time, WakeReason)> {
-        None
+        self.timers.next()
     }
 
-    /// The counters as of the last input.
+    /// What waits and runs, as of the last input.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot::default()
+        self.snapshot_at(self.now)
+    }
+
+    /// Everything that a health endpoint shows, as of `now` (from the last input on).
+    #[must_use]
+    pub fn stats(&self, now: Time) -> Stats {
+        Stats {
+            now: self.snapshot_at(now),
+            queue_tokens: self.queue.tokens(),
+            slots: self.slots.limit(),
+            capacity_used: self.graduated.capacity_used(now),
+            rejection_threshold: self.graduated.threshold(),
+            time_until_reset: self.graduated.abandoned.time_until_reset(now),
+            service_time: self.service.mean(),
+            draining: self.draining,
+            hint: self.hint,
+            counters: self.log.counters,
+        }
+    }
+
+    fn snapshot_at(&self, now: Time) -> Snapshot {
+        let abandoned = &self.graduated.abandoned;
+        let (abandoned_counted_max, abandoned_true_max) = abandoned.maxima();
+        Snapshot {
+            waiting: self.queue.waiting(),
+            in_flight: self.slots.in_use(),
+            abandoned_counted: abandoned.counted(now),
+            abandoned_true: abandoned.truly(),
+            abandoned_counted_max,
+            abandoned_true_max,
+        }
+    }
+
+    fn arrive(&mut self, now: Time, attempt: Attempt) {
+        let Some(index) = self.take_in(now, attempt) else {
+            self.log.counters.stale += 1;
+            return;
+        };
+        self.log.counters.arrived += 1;
+        if self.draining {
+            self.log.counters.refusals[Reason::Draining as usize].add(true);
+            self.refuse(now, index, Reason::Draining);
+        } else {
+            self.admit(now, index);
+        }
+    }
+
+    /// Gives a new attempt its slot in the table; `None` where its id is not new.
+    fn take_in(&mut self, now: Time, attempt: Attempt) -> Option<u32> {
+        if let Newness::Replaces(older) = self.attempts.newness(attempt.id) {
+            self.gone(now, older);
+        }
+        let Newness::New(index) = self.attempts.newness(attempt.id) else { return None };
+        let (arrived, terms) = (now, self.terms);
+        let entry = Entry { attempt, arrived, terms, place: None, call: CallId::null(), relayed: false, link: Link::NONE };
+        self.attempts.insert(index, entry);
+        Some(index)
+    }
+
+    fn reconfigure(&mut self, now: Time, settings: &Settings) {
+        let queue = settings.queue.as_ref();
+        self.graduated.reconfigure(now, settings.graduated.as_ref());
+        self.queue.reconfigure(queue);
+        self.deadline = DeadlineAdmission::new(queue);
+        self.codel.reconfigure(queue);
+        self.slots.reconfigure(settings.concurrency.as_ref());
+        self.terms = Terms::new(settings.timeout.as_ref());
+        self.waiting.reconfigure(&mut self.attempts, queue);
+        self.dispatch(now);
+    }
+
+    /// The slot of a live attempt by its id; a stale id is counted.
+    pub(super) fn live(&mut self, id: AttemptId) -> Option<u32> {
+        let index = self.attempts.find(id);
+        self.log.counters.stale += u64::from(index.is_none());
+        index
     }
 }

@@ -1,10 +1,32 @@
 //! The overload policies: one engine a file, stacked by [`Gateway`].
 
+mod abandoned;
+mod attempts;
+mod calls;
+mod codel;
+mod contract;
+mod counters;
+mod deadline;
+mod endings;
+mod flags;
+mod flow;
 mod gateway;
+mod graduated;
 mod io;
+mod queue;
+mod service;
 mod settings;
+mod slots;
+#[cfg(test)]
+mod testing;
+mod timeout;
+mod timers;
+mod waiting;
 
-pub use gateway::{Gateway, Snapshot};
+pub use counters::{Counted, Counters, Snapshot, Stats, engine_of};
+pub use flags::FlagError;
+pub use gateway::Gateway;
+pub use graduated::rejection_probability;
 pub use io::{
     Action, Attempt, CallEnd, CallKind, Finish, Hint, Input, Note, Refusal, RefusalKind, Saw, Usage, Verdict, WakeReason,
 };

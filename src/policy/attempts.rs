@@ -1,0 +1,180 @@
+//! The attempts that the gateway knows, in the slots of the driver's own slab.
+//!
+//! An [`AttemptId`] is a dense slot index with a generation, so that finding an attempt is an array read. In a slot,
+//! generations only go up: an id that is not newer than the last one seen there is stale.
+
+use std::ops::{Index, IndexMut};
+
+use slotmap::Key;
+
+use super::Attempt;
+use super::queue::Place;
+use super::timeout::Terms;
+use crate::request::{AttemptId, CallId, slot_of};
+use crate::time::Time;
+
+/// No slot: the end of a list.
+pub(super) const NIL: u32 = u32::MAX;
+
+/// Slots that an id may name. A slab of live attempts is far smaller; a damaged journal may not ask for all memory.
+const SLOTS_MAX: u32 = 1 << 24;
+
+/// A live attempt.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// As it arrived.
+    pub attempt: Attempt,
+    /// When.
+    pub arrived: Time,
+    /// Its timeout's terms, for as long as it lives.
+    pub terms: Terms,
+    /// Its place in the queue, while it waits.
+    pub place: Option<Place>,
+    /// Its call, once it runs; null before.
+    pub call: CallId,
+    /// Whether the client has bytes of an answer.
+    pub relayed: bool,
+    /// Its neighbours in the queue, its list there, and its number among all who ever waited.
+    pub link: Link,
+}
+
+/// An attempt's position in the queue.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Link {
+    /// Slot of the next older one.
+    pub older: u32,
+    /// Slot of the next newer one.
+    pub newer: u32,
+    /// Which list.
+    pub list: u8,
+    /// Order of parking.
+    pub sequence: u64,
+}
+
+impl Link {
+    /// In no list.
+    pub const NONE: Self = Self { older: NIL, newer: NIL, list: 0, sequence: 0 };
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    last: AttemptId,
+    entry: Option<Entry>,
+}
+
+/// What an arriving id is.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Newness {
+    /// New, in a free slot.
+    New(u32),
+    /// New, in the slot of one that the driver has dropped without saying so.
+    Replaces(AttemptId),
+    /// Seen before, older than what was seen, null, or beyond any slab.
+    Stale,
+}
+
+/// The table.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    slots: Vec<Slot>,
+}
+
+impl Attempts {
+    /// What `id` is, if it arrives now. Makes room for it.
+    pub fn newness(&mut self, id: AttemptId) -> Newness {
+        let index = slot_of(id);
+        if id.is_null() || index >= SLOTS_MAX {
+            return Newness::Stale;
+        }
+        if index as usize >= self.slots.len() {
+            self.slots.resize_with(index as usize + 1, Slot::default);
+        }
+        let slot = &self.slots[index as usize];
+        match &slot.entry {
+            _ if !slot.last.is_null() && !is_newer(id, slot.last) => Newness::Stale,
+            Some(entry) => Newness::Replaces(entry.attempt.id),
+            None => Newness::New(index),
+        }
+    }
+
+    /// Puts a new attempt into its slot.
+    pub fn insert(&mut self, index: u32, entry: Entry) {
+        let slot = &mut self.slots[index as usize];
+        slot.last = entry.attempt.id;
+        slot.entry = Some(entry);
+    }
+
+    /// The slot of a live attempt.
+    pub fn find(&self, id: AttemptId) -> Option<u32> {
+        let index = slot_of(id);
+        let entry = self.slots.get(index as usize)?.entry.as_ref()?;
+        (entry.attempt.id == id).then_some(index)
+    }
+
+    /// The attempt is over.
+    pub fn remove(&mut self, index: u32) -> Entry {
+        self.slots[index as usize].entry.take().expect("only slots of live attempts are handed out")
+    }
+}
+
+/// Whether `id`'s generation is after `last`'s. Generations wrap, so the comparison does too.
+fn is_newer(id: AttemptId, last: AttemptId) -> bool {
+    let generation = |id: AttemptId| id.data().as_ffi() >> 32;
+    let ahead = generation(id).wrapping_sub(generation(last)) & u64::from(u32::MAX);
+    ahead != 0 && ahead < 1 << 31
+}
+
+impl Index<u32> for Attempts {
+    type Output = Entry;
+
+    fn index(&self, index: u32) -> &Entry {
+        self.slots[index as usize].entry.as_ref().expect("only slots of live attempts are handed out")
+    }
+}
+
+impl IndexMut<u32> for Attempts {
+    fn index_mut(&mut self, index: u32) -> &mut Entry {
+        self.slots[index as usize].entry.as_mut().expect("only slots of live attempts are handed out")
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use slotmap::KeyData;
+
+    use super::*;
+    use crate::policy::testing::attempt;
+
+    /// An id by slot and generation.
+    pub fn id(slot: u32, generation: u32) -> AttemptId {
+        KeyData::from_ffi(u64::from(generation) << 32 | u64::from(slot)).into()
+    }
+
+    /// An attempt that neither waits nor runs.
+    pub fn entry(id: AttemptId, arrived: Time) -> Entry {
+        let terms = Terms::new(None);
+        let attempt = attempt(id);
+        Entry { attempt, arrived, terms, place: None, call: CallId::null(), relayed: false, link: Link::NONE }
+    }
+
+    #[test]
+    fn stale_ids_are_known_for_what_they_are() {
+        let mut attempts = Attempts::default();
+        assert_eq!(attempts.newness(AttemptId::null()), Newness::Stale);
+        assert_eq!(attempts.newness(id(SLOTS_MAX, 1)), Newness::Stale);
+        assert_eq!(attempts.newness(id(5, 3)), Newness::New(5));
+        attempts.insert(5, entry(id(5, 3), Time::ZERO));
+        assert_eq!(attempts.newness(id(5, 3)), Newness::Stale, "doubled");
+        assert_eq!(attempts.newness(id(5, 1)), Newness::Stale, "older");
+        assert_eq!(attempts.newness(id(5, 5)), Newness::Replaces(id(5, 3)));
+        assert_eq!((attempts.find(id(5, 3)), attempts.find(id(5, 5)), attempts.find(id(9, 3))), (Some(5), None, None));
+        attempts.remove(5);
+        assert_eq!(attempts.newness(id(5, 3)), Newness::Stale, "over");
+        assert_eq!(attempts.newness(id(5, 5)), Newness::New(5));
+    }
+
+    #[test]
+    fn generations_wrap() {
+        assert!(is_newer(id(1, 1), id(1, u32::MAX)) && !is_newer(id(1, u32::MAX), id(1, 1)));
+    }
+}

@@ -1,0 +1,119 @@
+//! Fixed concurrency (seed 001, `--max_concurrent_requests`): at most so many calls in flight at once.
+//!
+//! An abandoned call has given its slot back (the seed's semaphore is released at the timeout), so what truly runs upstream
+//! can be more than this.
+
+use super::contract::{Asked, Engine};
+use super::settings::Concurrency;
+use super::{Mode, Saw, Verdict};
+
+/// The slots. Calls are counted in every mode; only with `enforce` does anybody wait.
+#[derive(Clone, Debug)]
+pub(super) struct Slots {
+    mode: Mode,
+    limit: u32,
+    in_use: u32,
+}
+
+/// A slot that is in use.
+#[derive(Debug)]
+pub(super) struct Slot;
+
+impl Slots {
+    /// Free slots; without settings there is no limit.
+    pub fn new(settings: Option<&Concurrency>) -> Self {
+        let mut slots = Self { mode: Mode::Off, limit: u32::MAX, in_use: 0 };
+        slots.reconfigure(settings);
+        slots
+    }
+
+    /// A new limit; calls above it run to their end.
+    pub fn reconfigure(&mut self, settings: Option<&Concurrency>) {
+        self.mode = settings.map_or(Mode::Off, |s| s.mode);
+        self.limit = settings.map_or(u32::MAX, |s| s.max_concurrent_requests.value());
+    }
+
+    /// Whether an attempt could start now.
+    pub fn free(&self) -> bool {
+        self.mode != Mode::Enforce || self.in_use < self.limit
+    }
+
+    /// Calls that hold a slot.
+    pub const fn in_use(&self) -> u32 {
+        self.in_use
+    }
+
+    /// The limit, where it is enforced.
+    pub fn limit(&self) -> Option<u32> {
+        (self.mode == Mode::Enforce).then_some(self.limit)
+    }
+}
+
+impl Engine for Slots {
+    type Hold = Slot;
+
+    fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    fn ask(&mut self, _asked: &Asked) -> Verdict {
+        if self.in_use < self.limit { Verdict::Pass } else { Verdict::Wait }
+    }
+
+    fn take(&mut self, _asked: &Asked) -> Slot {
+        self.in_use += 1;
+        assert!(
+            self.mode != Mode::Enforce || self.in_use <= self.limit,
+            "INV-9: {} calls on {} slots",
+            self.in_use,
+            self.limit
+        );
+        Slot
+    }
+
+    fn give_back(&mut self, _slot: Slot) {
+        self.in_use -= 1;
+    }
+
+    fn saw(&self, _asked: &Asked) -> Saw {
+        Saw::Slots { in_use: self.in_use, limit: self.limit }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::testing::asked_at;
+    use crate::units::Count;
+
+    fn concurrency(mode: Mode, limit: u32) -> Concurrency {
+        Concurrency { mode, max_concurrent_requests: Count::new(limit).expect("not 0") }
+    }
+
+    #[test]
+    fn the_fourth_of_three_waits_until_one_comes_back() {
+        let mut slots = Slots::new(Some(&concurrency(Mode::Enforce, 3)));
+        let mut held: Vec<_> = (0..3).map(|_| slots.take(&asked_at(0))).collect();
+        assert_eq!((slots.ask(&asked_at(0)), slots.free()), (Verdict::Wait, false));
+        slots.give_back(held.pop().expect("three are held"));
+        assert_eq!((slots.ask(&asked_at(0)), slots.free()), (Verdict::Pass, true));
+    }
+
+    #[test]
+    fn observed_slots_count_and_let_through() {
+        let mut slots = Slots::new(Some(&concurrency(Mode::Observe, 1)));
+        let _held = [slots.take(&asked_at(0)), slots.take(&asked_at(0))];
+        assert_eq!((slots.ask(&asked_at(0)), slots.free(), slots.in_use()), (Verdict::Wait, true, 2));
+    }
+
+    #[test]
+    fn a_lowered_limit_lets_calls_run_out() {
+        let mut slots = Slots::new(Some(&concurrency(Mode::Enforce, 3)));
+        let held: Vec<_> = (0..3).map(|_| slots.take(&asked_at(0))).collect();
+        slots.reconfigure(Some(&concurrency(Mode::Enforce, 2)));
+        for (n, slot) in held.into_iter().enumerate() {
+            assert_eq!(slots.free(), n == 2);
+            slots.give_back(slot);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Request timeouts (seed 001, `--request_timeout`), and what becomes of calls whose client is gone (seed 000).
+//!
+//! An attempt keeps until its end the terms that were in force when it arrived. Counted from dispatch (the seed) waiting is
+//! not bounded; counted from arrival, an attempt that still waits at its limit leaves the queue then.
+
+use super::settings::Timeout;
+use super::{Mode, OnClientGone, OnTimeout, TimeoutFrom};
+use crate::time::{Span, Time};
+
+/// The terms of one attempt.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Terms {
+    /// Off, observe or enforce.
+    pub mode: Mode,
+    /// Longest time.
+    pub limit: Span,
+    /// From when it counts.
+    pub from: TimeoutFrom,
+    /// What becomes of the call at the limit.
+    pub on_timeout: OnTimeout,
+    /// What becomes of the call when the client leaves; holds in observe mode too, since it is not a decision about time.
+    pub on_client_gone: OnClientGone,
+}
+
+impl Terms {
+    /// The terms that `settings` offer; without them nothing is timed and the call of a client that leaves is cancelled.
+    pub fn new(settings: Option<&Timeout>) -> Self {
+        settings.filter(|s| s.mode != Mode::Off).map_or(
+            Self {
+                mode: Mode::Off,
+                limit: Span::FOREVER,
+                from: TimeoutFrom::default(),
+                on_timeout: OnTimeout::default(),
+                on_client_gone: OnClientGone::default(),
+            },
+            |s| Self {
+                mode: s.mode,
+                limit: s.request_timeout,
+                from: s.timeout_from,
+                on_timeout: s.on_timeout,
+                on_client_gone: s.on_client_gone,
+            },
+        )
+    }
+
+    /// When an attempt that waits is timed out: [`Time::FAR`] unless the limit counts from arrival.
+    pub fn waiting_due(&self, arrived: Time) -> Time {
+        if self.mode != Mode::Off && self.from == TimeoutFrom::Arrival { arrived + self.limit } else { Time::FAR }
+    }
+
+    /// When a call is timed out.
+    pub fn call_due(&self, arrived: Time, started: Time) -> Time {
+        match (self.mode, self.from) {
+            (Mode::Off, _) => Time::FAR,
+            (_, TimeoutFrom::Arrival) => arrived + self.limit,
+            (_, TimeoutFrom::Dispatch) => started + self.limit,
+        }
+    }
+
+    /// When an answer is of no use any more, given the client's own word.
+    pub fn deadline(&self, arrived: Time, announced: Option<Time>) -> Time {
+        let own = if self.mode == Mode::Enforce { self.waiting_due(arrived) } else { Time::FAR };
+        announced.unwrap_or(Time::FAR).min(own)
+    }
+
+    /// How long the attempt may take, given the client's own word: the scale for `CoDel` and adaptive LIFO.
+    pub fn budget(&self, arrived: Time, announced: Option<Time>) -> Span {
+        let own = if self.mode == Mode::Enforce { self.limit } else { Span::FOREVER };
+        announced.map_or(Span::FOREVER, |deadline| deadline - arrived).min(own)
+    }
+
+    /// Since when the clock of an attempt runs.
+    pub fn clock_start(&self, arrived: Time, started: Time) -> Time {
+        if self.from == TimeoutFrom::Arrival { arrived } else { started }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Settings;
+    use crate::units::Count;
+
+    fn at(secs: u64) -> Time {
+        Time::ZERO + Span::from_secs(secs)
+    }
+
+    fn seed() -> Timeout {
+        Settings::seed(Count::new(10).expect("not 0")).timeout.expect("the seed's system has it")
+    }
+
+    #[test]
+    fn from_dispatch_waiting_is_not_bounded() {
+        let terms = Terms::new(Some(&seed()));
+        assert_eq!(terms.waiting_due(at(5)), Time::FAR);
+        assert_eq!(terms.call_due(at(5), at(100)), at(160));
+        assert_eq!(terms.deadline(at(5), None), Time::FAR);
+        assert_eq!(terms.deadline(at(5), Some(at(9))), at(9));
+        assert_eq!(terms.budget(at(5), Some(at(9))), Span::from_secs(4));
+        assert_eq!(terms.budget(at(5), Some(at(900))), Span::from_secs(60));
+    }
+
+    #[test]
+    fn from_arrival_one_clock_runs_through() {
+        let terms = Terms::new(Some(&Timeout { timeout_from: TimeoutFrom::Arrival, ..seed() }));
+        assert_eq!(terms.waiting_due(at(5)), at(65));
+        assert_eq!(terms.call_due(at(5), at(50)), at(65));
+        assert_eq!(terms.deadline(at(5), Some(at(900))), at(65));
+    }
+
+    #[test]
+    fn an_observed_timeout_is_no_deadline() {
+        let terms = Terms::new(Some(&Timeout { mode: Mode::Observe, timeout_from: TimeoutFrom::Arrival, ..seed() }));
+        assert_eq!((terms.waiting_due(at(5)), terms.deadline(at(5), None)), (at(65), Time::FAR));
+        assert_eq!(terms.budget(at(5), None), Span::FOREVER);
+        assert_eq!(terms.on_client_gone, OnClientGone::RunOn);
+        let off = Terms::new(Some(&Timeout { mode: Mode::Off, ..seed() }));
+        assert_eq!((off.call_due(at(0), at(0)), off.on_client_gone), (Time::FAR, OnClientGone::Cancel));
+    }
+}
