@@ -1,0 +1,134 @@
+//! Servers alike behind one router.
+
+use super::{Call, EventKind, Gauges, Output, OutputKind, Routing, Totals, Vllm, VllmModel};
+use crate::latency::Latency;
+use crate::request::{CallId, slot_of};
+use crate::time::Time;
+
+/// Replicas of a vLLM server, and the router in front of them.
+#[derive(Debug)]
+pub struct Fleet {
+    replicas: Vec<Vllm>,
+    routing: Routing,
+    /// The replica that is next in turn.
+    turn: usize,
+    /// Calls that the router knows on each replica: started, and neither over nor cancelled.
+    calls: Vec<u32>,
+    /// Which replica has which call, by the call's slot.
+    routes: Vec<(CallId, usize)>,
+    merged: Vec<Latency>,
+}
+
+impl Fleet {
+    /// `model.replicas` empty servers ([`Vllm::new`] says what `speed` is).
+    #[must_use]
+    pub fn new(model: &VllmModel, speed: f64, classes: usize) -> Self {
+        let replicas: Vec<Vllm> = (0..model.replicas).map(|_| Vllm::new(model, speed, classes)).collect();
+        let calls = vec![0; replicas.len()];
+        Self { replicas, routing: model.routing, turn: 0, calls, routes: Vec::new(), merged: Vec::new() }
+    }
+
+    /// A call comes in and is routed.
+    pub fn start(&mut self, now: Time, call: &Call) {
+        let replica = self.route();
+        let slot = slot_of(call.id) as usize;
+        if slot >= self.routes.len() {
+            self.routes.resize(slot + 1, (CallId::default(), 0));
+        }
+        self.routes[slot] = (call.id, replica);
+        self.calls[replica] += 1;
+        self.replicas[replica].start(now, call);
+    }
+
+    fn route(&mut self) -> usize {
+        match self.routing {
+            Routing::RoundRobin => {
+                let replica = self.turn;
+                self.turn = (replica + 1) % self.replicas.len();
+                replica
+            }
+            Routing::LeastLoaded => {
+                (0..self.calls.len()).min_by_key(|replica| self.calls[*replica]).expect("there is at least one replica")
+            }
+        }
+    }
+
+    /// A call is wanted no more.
+    pub fn cancel(&mut self, now: Time, call: CallId) {
+        if let Some(replica) = self.forget(call) {
+            self.replicas[replica].cancel(now, call);
+        }
+    }
+
+    /// The router forgets a call; where it was, if it knew it.
+    fn forget(&mut self, call: CallId) -> Option<usize> {
+        let entry = self.routes.get_mut(slot_of(call) as usize).filter(|(id, _)| *id == call)?;
+        entry.0 = CallId::default();
+        self.calls[entry.1] -= 1;
+        Some(entry.1)
+    }
+
+    /// When [`Fleet::advance`] is wanted next, and for what.
+    #[must_use]
+    pub fn next_event(&self) -> Option<(Time, EventKind)> {
+        self.replicas.iter().filter_map(Vllm::next_event).min()
+    }
+
+    /// Does all that is due before `now`, and what is due at `now` up to and including `kind`.
+    pub fn advance(&mut self, now: Time, kind: EventKind) {
+        for replica in &mut self.replicas {
+            replica.advance(now, kind);
+        }
+    }
+
+    /// The next output, until there is none: each replica's in order of time.
+    pub fn poll(&mut self) -> Option<Output> {
+        let output = self.replicas.iter_mut().find_map(Vllm::poll)?;
+        if matches!(output.kind, OutputKind::Done(_) | OutputKind::Failed(..)) {
+            self.forget(output.call);
+        }
+        Some(output)
+    }
+
+    /// All replicas together; the KV use is their mean.
+    #[must_use]
+    pub fn gauges(&self) -> Gauges {
+        let mut all = Gauges::default();
+        for gauges in self.replicas.iter().map(Vllm::gauges) {
+            all.running += gauges.running;
+            all.waiting += gauges.waiting;
+            all.kv_use += gauges.kv_use / self.replicas.len() as f64;
+        }
+        all
+    }
+
+    /// Sums over the replicas up to `now`; the busy time is their mean.
+    pub fn totals(&mut self, now: Time) -> Totals {
+        let count = self.replicas.len() as f64;
+        let mut all = Totals::default();
+        for totals in self.replicas.iter_mut().map(|replica| replica.totals(now)) {
+            all.busy_s += totals.busy_s / count;
+            all.steps += totals.steps;
+            all.prefill_tokens += totals.prefill_tokens;
+            all.decode_tokens += totals.decode_tokens;
+            all.preemptions += totals.preemptions;
+            all.cached_tokens += totals.cached_tokens;
+        }
+        all
+    }
+
+    /// Inter-token gaps of the measured calls, by class, of all replicas.
+    pub fn gaps(&mut self) -> &[Latency] {
+        let (first, others) = self.replicas.split_first().expect("there is at least one replica");
+        if others.is_empty() {
+            return first.gaps();
+        }
+        self.merged = first.gaps().to_vec();
+        for other in others {
+            for (all, gaps) in self.merged.iter_mut().zip(other.gaps()) {
+                all.merge(gaps);
+            }
+        }
+        &self.merged
+    }
+}
