@@ -91,7 +91,8 @@ impl Naive {
             // `min_by_key` gives the first of equals: whoever began or came first.
             let end = self.served.iter().enumerate().map(|(i, entry)| (entry.2, 0, i)).min();
             let expiry = self.waiting.iter().enumerate().map(|(i, entry)| (entry.1, 1, i)).min();
-            let Some((time, kind, index)) = end.into_iter().chain(expiry).min().filter(|next| next.0 <= now && next.0 < Time::FAR)
+            let Some((time, kind, index)) =
+                end.into_iter().chain(expiry).min().filter(|next| next.0 <= now && next.0 < Time::FAR)
             else {
                 break;
             };
@@ -135,8 +136,7 @@ impl Naive {
 /// What a run gave: its outputs, the busy integral, and how many calls were started.
 fn run(servers: u32, places: Option<u32>, ops: &[Op]) -> (Vec<Output>, u128, usize, Naive) {
     let mut station = Station::new(&settings(servers, places));
-    let mut naive =
-        Naive { servers: servers as usize, places: places.map_or(usize::MAX, |p| p as usize), ..Naive::default() };
+    let mut naive = Naive { servers: servers as usize, places: places.map_or(usize::MAX, |p| p as usize), ..Naive::default() };
     let mut ids: SlotMap<CallId, ()> = SlotMap::with_key();
     let mut alive: Vec<CallId> = Vec::new();
     let (mut log, mut started, mut now) = (Vec::new(), 0, Time::ZERO);
