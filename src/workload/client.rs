@@ -1,13 +1,21 @@
 //! The client: how long it waits, when it leaves, when it tries again. Sans-IO, like the gateway.
+//!
+//! One machine holds the clients of a whole run. Each call of [`Client::handle`] first does what is due at or before `now`, in
+//! order of due time and each at its own due time, so that a late wake-up and a punctual one decide alike. A wake-up that
+//! finds nothing due changes nothing, and inputs about attempts that are over are ignored.
+//!
+//! A request without timeouts and retries costs one slab insert and remove, and no timer.
 
 use std::collections::VecDeque;
 
 use slotmap::SlotMap;
 
-use super::ClassSettings;
-use crate::policy::Refusal;
-use crate::request::{AttemptId, Outcome, Request};
-use crate::time::Time;
+use super::terms::{Answer, Terms};
+use super::{ClassSettings, RetryOn};
+use crate::heap::IndexedHeap;
+use crate::policy::{Refusal, RefusalKind};
+use crate::request::{AttemptId, Cause, ClassId, Outcome, Reason, Request, slot_of};
+use crate::time::{Span, Time};
 
 /// What happened to a client.
 #[derive(Clone, Debug)]
@@ -80,41 +88,74 @@ pub struct Finished {
     pub output_tokens: u32,
 }
 
+/// A request that is not over.
+#[derive(Debug)]
+struct Pending {
+    request: Request,
+    /// Attempts made.
+    attempts: u16,
+    /// In backoff: the id is the next attempt's, which nobody knows yet.
+    resting: bool,
+    sent: Time,
+    first_token: Option<Time>,
+}
+
+/// How an attempt came to nothing.
+#[derive(Copy, Clone, Debug)]
+struct Loss {
+    outcome: Outcome,
+    on: RetryOn,
+    retry_after: Option<Span>,
+    /// Whether trying again can help at all.
+    hopeless: bool,
+}
+
 /// All clients of a run: every request that is under way, or in backoff.
 #[derive(Debug)]
 pub struct Client {
-    pending: SlotMap<AttemptId, (Request, Time)>,
+    terms: Vec<Terms>,
+    pending: SlotMap<AttemptId, Pending>,
+    /// The end of patience of attempts under way, and of the backoff of those to come, by slot.
+    timers: IndexedHeap,
+    /// Whose timer stands in each slot.
+    timed: Vec<AttemptId>,
+    sequence: u64,
+    now: Time,
     actions: VecDeque<ClientAction>,
 }
 
 impl Client {
     /// The clients of these classes.
     #[must_use]
-    pub fn new(_classes: &[ClassSettings]) -> Self {
-        Self { pending: SlotMap::with_key(), actions: VecDeque::new() }
+    pub fn new(classes: &[ClassSettings]) -> Self {
+        Self {
+            terms: classes.iter().map(Terms::new).collect(),
+            pending: SlotMap::with_key(),
+            timers: IndexedHeap::new(),
+            timed: Vec::new(),
+            sequence: 0,
+            now: Time::ZERO,
+            actions: VecDeque::new(),
+        }
     }
 
     /// Tells the clients what happened at `now`.
+    ///
+    /// # Panics
+    /// INV-2: where `now` runs back. Where a new request is of a class that does not exist.
     pub fn handle(&mut self, now: Time, input: ClientInput) {
+        assert!(now >= self.now, "INV-2: time ran back from {} to {now}", self.now);
+        self.now = now;
+        self.run_due(now);
         match input {
-            ClientInput::New(request) => {
-                let attempt = self.pending.insert((request, now));
-                self.actions.push_back(ClientAction::Send { attempt });
+            ClientInput::New(request) => self.begin(now, request),
+            ClientInput::FirstToken { attempt } => self.first_token(now, attempt),
+            ClientInput::Complete { attempt, degraded, output_tokens } => {
+                self.complete(now, attempt, degraded, output_tokens);
             }
-            ClientInput::Complete { attempt, output_tokens, .. } => {
-                if let Some((request, sent)) = self.pending.remove(attempt) {
-                    self.actions.push_back(ClientAction::Finish(Finished {
-                        request,
-                        outcome: Outcome::Good,
-                        attempts: 1,
-                        at: now,
-                        sent,
-                        first_token: None,
-                        output_tokens,
-                    }));
-                }
-            }
-            _ => {}
+            ClientInput::Refused { attempt, refusal } => self.lose(now, attempt, Loss::refused(refusal)),
+            ClientInput::Reneged { attempt } => self.lose(now, attempt, Loss::LEFT),
+            ClientInput::Wake => {}
         }
     }
 
@@ -125,18 +166,162 @@ impl Client {
 
     /// When the clients next want [`ClientInput::Wake`].
     #[must_use]
+    #[allow(clippy::cast_possible_truncation)] // the high half is the time
     pub fn next_wakeup(&self) -> Option<Time> {
-        None
+        self.timers.first().map(|(key, _)| Time::from_nanos((key >> 64) as u64))
     }
 
-    /// The request behind an attempt, and the attempt's number, from 1.
+    /// The request behind an attempt, and the attempt's number, from 1. A client that has just left an attempt knows it no
+    /// more.
     #[must_use]
     pub fn request(&self, attempt: AttemptId) -> Option<(&Request, u16)> {
-        self.pending.get(attempt).map(|(request, _)| (request, 1))
+        self.under_way(attempt).map(|pending| (&pending.request, pending.attempts))
+    }
+
+    /// The deadline that the client tells the gateway with an attempt, where its class announces one.
+    #[must_use]
+    pub fn deadline(&self, attempt: AttemptId) -> Option<Time> {
+        let pending = self.under_way(attempt)?;
+        self.terms[pending.request.class.index()].announced(pending.sent)
     }
 
     /// The requests that are not over, with the attempts made so far, in no order that matters.
     pub fn unfinished(&self) -> impl Iterator<Item = (&Request, u16)> {
-        self.pending.values().map(|(request, _)| (request, 1))
+        self.pending.values().map(|pending| (&pending.request, pending.attempts))
+    }
+
+    /// Retries that a class's budget would pay for now; `None` where it has none.
+    #[must_use]
+    pub fn retry_budget(&self, class: ClassId) -> Option<f64> {
+        self.terms[class.index()].retry.as_ref()?.saved()
+    }
+
+    fn under_way(&self, attempt: AttemptId) -> Option<&Pending> {
+        self.pending.get(attempt).filter(|pending| !pending.resting)
+    }
+
+    fn run_due(&mut self, now: Time) {
+        while let Some(at) = self.next_wakeup().filter(|at| *at <= now) {
+            let (_, slot) = self.timers.pop().expect("there is a next wake-up");
+            let attempt = self.timed[slot as usize];
+            if self.pending[attempt].resting {
+                self.send(at, attempt);
+            } else {
+                self.actions.push_back(ClientAction::Leave { attempt });
+                self.lose(at, attempt, Loss::LEFT);
+            }
+        }
+    }
+
+    fn begin(&mut self, now: Time, request: Request) {
+        if let Some(retry) = &mut self.terms[request.class.index()].retry {
+            retry.earn();
+        }
+        let pending = Pending { request, attempts: 0, resting: false, sent: now, first_token: None };
+        let attempt = self.pending.insert(pending);
+        self.send(now, attempt);
+    }
+
+    fn send(&mut self, now: Time, attempt: AttemptId) {
+        let pending = &mut self.pending[attempt];
+        pending.attempts += 1;
+        pending.resting = false;
+        pending.sent = now;
+        pending.first_token = None;
+        if let Some(at) = self.terms[pending.request.class.index()].leaves(now, false) {
+            self.set_timer(attempt, at);
+        }
+        self.actions.push_back(ClientAction::Send { attempt });
+    }
+
+    fn first_token(&mut self, now: Time, attempt: AttemptId) {
+        let Some(pending) = self.pending.get_mut(attempt).filter(|pending| !pending.resting) else { return };
+        if pending.first_token.is_some() {
+            return;
+        }
+        pending.first_token = Some(now);
+        let terms = &self.terms[pending.request.class.index()];
+        if terms.awaits_first_token() {
+            match terms.leaves(pending.sent, true) {
+                Some(at) => self.set_timer(attempt, at),
+                None => _ = self.timers.remove(slot_of(attempt)),
+            }
+        }
+    }
+
+    fn complete(&mut self, now: Time, attempt: AttemptId, degraded: bool, output_tokens: u32) {
+        let Some(pending) = self.take(attempt) else { return };
+        let answer = Answer {
+            arrival: pending.request.arrival,
+            first_token: pending.first_token.unwrap_or(now),
+            end: now,
+            output_tokens,
+        };
+        let outcome = self.terms[pending.request.class.index()].judge(answer, degraded);
+        self.finish(now, pending, outcome, output_tokens);
+    }
+
+    /// An attempt came to nothing: the client rests before the next one, or gives the request up.
+    fn lose(&mut self, now: Time, attempt: AttemptId, loss: Loss) {
+        let Some(mut pending) = self.take(attempt) else { return };
+        let retry = self.terms[pending.request.class.index()].retry.as_mut().filter(|_| !loss.hopeless);
+        let wait = retry.and_then(|retry| retry.after(&pending.request, pending.attempts, loss.on, loss.retry_after));
+        match wait {
+            Some(wait) => {
+                pending.resting = true;
+                let next = self.pending.insert(pending);
+                self.set_timer(next, now + wait);
+            }
+            None => self.finish(now, pending, loss.outcome, 0),
+        }
+    }
+
+    fn finish(&mut self, now: Time, pending: Pending, outcome: Outcome, output_tokens: u32) {
+        let Pending { request, attempts, sent, first_token, .. } = pending;
+        let finished = Finished { request, outcome, attempts, at: now, sent, first_token, output_tokens };
+        self.actions.push_back(ClientAction::Finish(finished));
+    }
+
+    /// Takes an attempt under way out, with its timer.
+    fn take(&mut self, attempt: AttemptId) -> Option<Pending> {
+        self.under_way(attempt)?;
+        let pending = self.pending.remove(attempt)?;
+        if self.terms[pending.request.class.index()].may_leave() {
+            self.timers.remove(slot_of(attempt));
+        }
+        Some(pending)
+    }
+
+    fn set_timer(&mut self, attempt: AttemptId, at: Time) {
+        let slot = slot_of(attempt);
+        let index = slot as usize;
+        if index >= self.timed.len() {
+            self.timed.resize(index + 1, attempt);
+        }
+        self.timed[index] = attempt;
+        self.sequence += 1;
+        self.timers.set(slot, u128::from(at.as_nanos()) << 64 | u128::from(self.sequence));
     }
 }
+
+impl Loss {
+    /// The client left.
+    const LEFT: Self = Self { outcome: Outcome::GaveUp, on: RetryOn::GaveUp, retry_after: None, hopeless: false };
+
+    /// What a refusal means to the client. An upstream that refuses for load sheds it like a gateway does; a bad request
+    /// stays bad however often it is sent.
+    fn refused(refusal: Refusal) -> Self {
+        let (outcome, on) = match refusal.kind {
+            RefusalKind::Rejected(reason) => (Outcome::Rejected(reason), RetryOn::Rejected),
+            RefusalKind::TimedOut => (Outcome::TimedOut, RetryOn::TimedOut),
+            RefusalKind::Upstream(Cause::Overloaded) => (Outcome::Rejected(Reason::UpstreamFull), RetryOn::Rejected),
+            RefusalKind::Upstream(cause) => (Outcome::Failed(cause), RetryOn::Failed),
+        };
+        let hopeless = refusal.kind == RefusalKind::Upstream(Cause::BadRequest);
+        Self { outcome, on, retry_after: refusal.retry_after, hopeless }
+    }
+}
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+pub(super) mod tests;

@@ -1,12 +1,22 @@
 //! Who sends: arrival processes, lengths, classes, recorded arrivals, and the client that waits, leaves and tries again.
 
+mod arrivals;
+mod check;
 mod client;
+mod recorded;
+mod retry;
 mod settings;
 mod source;
+mod template;
+mod terms;
+#[cfg(test)]
+mod testing;
 
+pub use check::{WorkloadError, WorkloadProblem};
 pub use client::{Client, ClientAction, ClientInput, Finished};
+pub use recorded::{UnknownClass, pairs, recorded};
 pub use settings::{
     ArrivalSettings, ClassSettings, ClientTimeoutSettings, PrefixSettings, RateSettings, RetryBudgetSettings, RetryOn,
     RetrySettings, SineSettings, SloSettings, SpikeSettings, StepSettings,
 };
-pub use source::{Recorded, Source, SourceSettings};
+pub use source::{Pairs, Recorded, Source, SourceSettings};

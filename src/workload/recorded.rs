@@ -1,0 +1,41 @@
+//! From a trace to what the source replays: class names become positions.
+
+use std::sync::Arc;
+
+use super::source::{Pairs, Recorded};
+use crate::trace::Trace;
+
+/// A class that a trace names and the scenario does not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the trace has requests of class `{name}`; the scenario's classes are: {}", known.join(", "))]
+pub struct UnknownClass {
+    /// The class in the trace.
+    pub name: String,
+    /// The scenario's classes.
+    pub known: Vec<String>,
+}
+
+/// The rows of a trace, with its classes found among `classes` by name. Rows without a class are of the first one.
+///
+/// # Errors
+/// [`UnknownClass`] where a row's class is not among them.
+pub fn recorded(trace: &Trace, classes: &[&str]) -> Result<Arc<[Recorded]>, UnknownClass> {
+    let position = |name: &String| {
+        let found = classes.iter().position(|class| class == name).and_then(|position| u16::try_from(position).ok());
+        found.ok_or_else(|| UnknownClass { name: name.clone(), known: classes.iter().map(ToString::to_string).collect() })
+    };
+    let positions = trace.classes.iter().map(position).collect::<Result<Vec<u16>, _>>()?;
+    let rows = trace.records.iter().map(|record| Recorded {
+        at: record.arrival,
+        input_tokens: record.input_tokens,
+        output_tokens: record.output_tokens,
+        class: record.class.map_or(0, |class| positions[usize::from(class)]),
+    });
+    Ok(rows.collect())
+}
+
+/// The lengths in a trace, for classes that draw joint pairs from it.
+#[must_use]
+pub fn pairs(trace: &Trace) -> Pairs {
+    trace.records.iter().map(|record| (record.input_tokens, record.output_tokens)).collect()
+}

@@ -1,0 +1,236 @@
+//! What all requests of a class have in common, lowered from its settings so that a request costs few draws and no lookup.
+
+use std::sync::Arc;
+
+use super::{ClassSettings, SourceSettings};
+use crate::dist::{SpanDist, TokenDist, standard_exponential, standard_normal};
+use crate::request::{ClassId, Prefix, Request, RequestId};
+use crate::rng::{Draws, Purpose};
+use crate::time::{Span, Time};
+use crate::units::NonNegative;
+
+/// A length of time that is the same for all, or drawn.
+#[derive(Clone, Debug)]
+pub(super) enum Duration {
+    Fixed(Span),
+    /// Mean in seconds.
+    Exponential(f64),
+    Drawn(Box<SpanDist>),
+}
+
+impl Duration {
+    pub(super) fn new(dist: &SpanDist) -> Self {
+        match dist {
+            SpanDist::Fixed { value } => Self::Fixed(*value),
+            SpanDist::Exponential { mean } => Self::Exponential(mean.as_secs_f64()),
+            _ => Self::Drawn(Box::new(dist.clone())),
+        }
+    }
+
+    const fn is_fixed(&self) -> bool {
+        matches!(self, Self::Fixed(_))
+    }
+
+    /// The span that the random bits stand for; they are asked for only where they matter.
+    #[inline]
+    pub(super) fn sample_with(&self, bits: impl FnOnce() -> u64) -> Span {
+        match self {
+            Self::Fixed(span) => *span,
+            Self::Exponential(mean) => Span::from_secs_f64(mean * standard_exponential(bits())),
+            Self::Drawn(dist) => Span::from_secs_f64(dist.sample(bits())),
+        }
+    }
+}
+
+/// A number of tokens that is the same for all, or drawn.
+#[derive(Clone, Debug)]
+enum Length {
+    Fixed(u32),
+    Drawn(Box<TokenDist>),
+}
+
+impl Length {
+    fn new(dist: Option<&TokenDist>) -> Self {
+        match dist {
+            None => Self::Fixed(1),
+            Some(dist) if dist.is_fixed() => Self::Fixed(dist.sample_tokens(0)),
+            Some(dist) => Self::Drawn(Box::new(dist.clone())),
+        }
+    }
+
+    #[inline]
+    fn sample(&self, bits: u64) -> u32 {
+        match self {
+            Self::Fixed(tokens) => *tokens,
+            Self::Drawn(dist) => dist.sample_tokens(bits),
+        }
+    }
+}
+
+/// Prompt and answer length, drawn apart or together.
+#[derive(Clone, Debug)]
+enum Lengths {
+    Apart { input: Length, output: Length },
+    Joint(Arc<[(u32, u32)]>),
+}
+
+/// Consecutive numbers, drawn alike.
+#[derive(Copy, Clone, Debug)]
+struct Numbers {
+    first: u32,
+    count: u32,
+}
+
+impl Numbers {
+    /// The next `count` numbers after those that `used` counts.
+    fn take(used: &mut u32, count: u32) -> Self {
+        let first = *used;
+        *used = used.checked_add(count).expect("checked: all fit");
+        Self { first, count }
+    }
+
+    fn draw(self, bits: u64) -> u32 {
+        self.first + u32::try_from(share(bits, u64::from(self.count))).expect("below the count")
+    }
+}
+
+/// Which of `count` equal shares of the 64-bit numbers `bits` lies in (Lemire, "Fast random integer generation in an
+/// interval", ACM TOMACS 29:1, 2019, without the rejection: the bias is below `count / 2^64`).
+#[allow(clippy::cast_possible_truncation)] // the product's high half is below `count`
+const fn share(bits: u64, count: u64) -> u64 {
+    ((bits as u128 * count as u128) >> 64) as u64
+}
+
+/// What the requests of a class have in common.
+#[derive(Clone, Debug)]
+pub(super) struct Template {
+    class: ClassId,
+    lengths: Lengths,
+    estimate_sigma: f64,
+    max_tokens: u32,
+    service: Duration,
+    patience: Option<Duration>,
+    prefix: Option<(Numbers, u32)>,
+    tenants: Option<Numbers>,
+    purposes: Vec<Purpose>,
+}
+
+impl Template {
+    /// One for each class. Prefix groups are numbered from 0 and tenants from 1, on from one class to the next.
+    pub(super) fn all(settings: &SourceSettings) -> Vec<Self> {
+        let (mut groups, mut tenants) = (0, 1);
+        let service = settings.service.as_ref().map_or(Duration::Fixed(Span::ZERO), Duration::new);
+        let classes = settings.classes.iter().enumerate();
+        classes
+            .map(|(index, class)| {
+                let mut template = Self {
+                    class: ClassId(u16::try_from(index).expect("checked: classes are numbered by a u16")),
+                    lengths: lengths(class, settings),
+                    estimate_sigma: class.estimate_sigma.map_or(0.0, NonNegative::value),
+                    max_tokens: class.max_tokens.value(),
+                    service: service.clone(),
+                    patience: class.patience.as_ref().map(Duration::new),
+                    prefix: class
+                        .prefix
+                        .map(|prefix| (Numbers::take(&mut groups, prefix.groups.value()), prefix.tokens.value())),
+                    tenants: class.tenants.map(|count| Numbers::take(&mut tenants, count.value())),
+                    purposes: Vec::new(),
+                };
+                template.purposes = template.needed();
+                template
+            })
+            .collect()
+    }
+
+    /// What a request of this class draws, in order.
+    pub(super) fn purposes(&self) -> &[Purpose] {
+        &self.purposes
+    }
+
+    /// The request with these draws.
+    #[inline]
+    pub(super) fn request(&self, id: RequestId, arrival: Time, draws: &Draws) -> Request {
+        let (input, output) = self.draw_lengths(draws);
+        let mut request = Request {
+            id,
+            class: self.class,
+            tenant: self.tenants.map_or(0, |tenants| tenants.draw(draws.bits(Purpose::Tenant))),
+            arrival,
+            input_tokens: input,
+            input_estimate: input,
+            output_tokens: output,
+            max_tokens: self.max_tokens,
+            service: self.service.sample_with(|| draws.bits(Purpose::Service)),
+            patience: self.patience.as_ref().map(|patience| patience.sample_with(|| draws.bits(Purpose::Patience))),
+            prefix: None,
+            later: draws.bits(Purpose::Later),
+        };
+        self.follow_input(&mut request, draws);
+        request
+    }
+
+    /// Gives `request` lengths that were recorded.
+    pub(super) fn relength(&self, request: &mut Request, input: u32, output: u32, draws: &Draws) {
+        request.input_tokens = input.max(1);
+        request.output_tokens = output.max(1);
+        self.follow_input(request, draws);
+    }
+
+    /// What depends on the prompt's length: the estimate of it, and how much of it is shared.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // `as` saturates
+    fn follow_input(&self, request: &mut Request, draws: &Draws) {
+        request.input_estimate = request.input_tokens;
+        if self.estimate_sigma > 0.0 {
+            let error = libm::exp(self.estimate_sigma * standard_normal(draws.bits(Purpose::Estimate)));
+            request.input_estimate = (libm::round(f64::from(request.input_tokens) * error) as u32).max(1);
+        }
+        if let Some((groups, tokens)) = self.prefix {
+            let group = groups.draw(draws.bits(Purpose::Prefix));
+            request.prefix = Some(Prefix { group, tokens: tokens.min(request.input_tokens) });
+        }
+    }
+
+    #[inline]
+    fn draw_lengths(&self, draws: &Draws) -> (u32, u32) {
+        match &self.lengths {
+            Lengths::Apart { input, output } => {
+                (input.sample(draws.bits(Purpose::Input)), output.sample(draws.bits(Purpose::Output)))
+            }
+            Lengths::Joint(pairs) => {
+                let row = share(draws.bits(Purpose::Input), pairs.len() as u64);
+                let (input, output) = pairs[usize::try_from(row).expect("below a length")];
+                (input.max(1), output.max(1))
+            }
+        }
+    }
+
+    fn needed(&self) -> Vec<Purpose> {
+        let (input, output) = match &self.lengths {
+            Lengths::Apart { input, output } => (matches!(input, Length::Drawn(_)), matches!(output, Length::Drawn(_))),
+            Lengths::Joint(_) => (true, false),
+        };
+        let several = |numbers: Option<Numbers>| numbers.is_some_and(|numbers| numbers.count > 1);
+        let all = [
+            (Purpose::Input, input),
+            (Purpose::Output, output),
+            (Purpose::Estimate, self.estimate_sigma > 0.0),
+            (Purpose::Patience, self.patience.as_ref().is_some_and(|patience| !patience.is_fixed())),
+            (Purpose::Service, !self.service.is_fixed()),
+            (Purpose::Prefix, several(self.prefix.map(|(groups, _)| groups))),
+            (Purpose::Tenant, several(self.tenants)),
+            (Purpose::Later, true),
+        ];
+        all.into_iter().filter_map(|(purpose, needed)| needed.then_some(purpose)).collect()
+    }
+}
+
+fn lengths(class: &ClassSettings, settings: &SourceSettings) -> Lengths {
+    match &class.lengths {
+        Some(file) => {
+            let (_, pairs) = settings.pairs.iter().find(|(name, _)| name == file).expect("checked: the file was read");
+            Lengths::Joint(Arc::clone(pairs))
+        }
+        None => Lengths::Apart { input: Length::new(class.input.as_ref()), output: Length::new(class.output.as_ref()) },
+    }
+}
