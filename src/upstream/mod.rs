@@ -5,5 +5,5 @@ mod settings;
 mod station;
 
 pub use io::{Call, CallWork, EventKind, Gauges, Output, OutputKind, Totals};
-pub use settings::{CostSettings, HostSettings, Picos, Routing, StationSettings, UpstreamSettings, VllmSettings};
+pub use settings::{CostSettings, HostSettings, NotACost, Picos, Routing, StationSettings, UpstreamSettings, VllmSettings};
 pub use station::Station;
