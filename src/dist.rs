@@ -38,7 +38,7 @@ pub type SpanDist = Dist<Span>;
 /// A distribution as written in a scenario: `{ dist = "exponential", mean = "1s" }`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "dist", rename_all = "snake_case", deny_unknown_fields, bound(deserialize = "Q: Deserialize<'de>"))]
-#[schemars(bound = "Q: JsonSchema")]
+#[schemars(bound = "Q: JsonSchema", rename = "DistOf{Q}", transform = spellings_of_fixed)]
 pub enum Dist<Q> {
     /// Always the same.
     #[serde(alias = "deterministic", alias = "constant")]
@@ -94,6 +94,18 @@ pub enum Dist<Q> {
         /// Weight of each bin, not all zero.
         weights: Vec<NonNegative>,
     },
+}
+
+/// Writes the other spellings that serde takes for a fixed value into its schema: `deterministic` and `constant` for the
+/// name, `mean` for the value (exactly one of the two, hence two properties in all).
+fn spellings_of_fixed(schema: &mut schemars::Schema) {
+    let Some(fixed) = schema.as_object_mut().and_then(|object| object["oneOf"].get_mut(0)?.as_object_mut()) else { return };
+    let properties = &mut fixed["properties"];
+    properties["mean"] = properties["value"].clone();
+    properties["dist"] = serde_json::json!({ "type": "string", "enum": ["fixed", "deterministic", "constant"] });
+    fixed["required"] = serde_json::json!(["dist"]);
+    fixed.insert("minProperties".to_owned(), 2.into());
+    fixed.insert("maxProperties".to_owned(), 2.into());
 }
 
 impl<Q: Quantity> Dist<Q> {

@@ -1,2 +1,7 @@
 //! The `plimsoll` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    plimsoll::cli::run(std::env::args_os()).into()
+}

@@ -22,6 +22,9 @@ const UNITS: [(&str, u64); 7] = [
     ("ns", 1),
 ];
 
+/// What [`split_quantity`] takes, for the published schema.
+pub(crate) const QUANTITY_PATTERN: &str = r"^\s*\+?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*(ns|us|ms|s|m|h|d)\s*$";
+
 /// A point in time, in nanoseconds since the run's start.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -167,7 +170,7 @@ pub(crate) fn split_quantity(text: &str) -> Option<(f64, u64)> {
     let cut = text.find(|c: char| c.is_ascii_alphabetic() && c != 'e' && c != 'E')?;
     let number: f64 = text[..cut].trim().parse().ok()?;
     let unit = UNITS.iter().find(|(name, _)| *name == &text[cut..])?.1;
-    (number.is_finite() && number >= 0.0).then_some((number, unit))
+    (number.is_finite() && number.is_sign_positive()).then_some((number, unit))
 }
 
 impl FromStr for Span {
@@ -232,8 +235,9 @@ impl JsonSchema for Span {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "type": "string",
+            "format": "plimsoll-duration",
             "description": "A number and a unit: ns, us, ms, s, m, h or d.",
-            "pattern": r"^\s*[0-9.eE+]+\s*(ns|us|ms|s|m|h|d)$",
+            "pattern": QUANTITY_PATTERN,
             "examples": ["300s", "5m", "1.5ms"]
         })
     }

@@ -14,7 +14,7 @@ pub use fleet::Fleet;
 pub use io::{Call, CallWork, EventKind, Gauges, Output, OutputKind, Totals};
 pub use model::{Cost, FloorViolation, Host, ModelError, VllmModel};
 pub use presets::{A100, Gpu, H100, LLAMA_3_1_8B, Llm, PRESETS, Preset, RESERVE_BYTES, kv_blocks, roofline};
-pub use settings::{CostSettings, HostSettings, Picos, Routing, StationSettings, UpstreamSettings, VllmSettings};
+pub use settings::{CostSettings, HostSettings, NotACost, Picos, Routing, StationSettings, UpstreamSettings, VllmSettings};
 pub use station::Station;
 pub use upstream::{Upstream, UpstreamModel};
 pub use vllm::Vllm;

@@ -1,12 +1,13 @@
 //! The `[upstream]` section of a scenario.
 
 use std::fmt;
+use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::dist::SpanDist;
-use crate::time::{QuotedQuantity, split_quantity};
+use crate::time::{QUANTITY_PATTERN, QuotedQuantity, split_quantity};
 use crate::units::{Count, Fraction, NonNegative, Positive};
 
 /// What is protected.
@@ -179,15 +180,25 @@ impl Serialize for Picos {
     }
 }
 
-impl<'de> Deserialize<'de> for Picos {
+/// Why a text is not a cost.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a cost: write up to an hour with its unit, like \"13.9ms\" or \"39.1ns\"")]
+pub struct NotACost(pub String);
+
+impl FromStr for Picos {
+    type Err = NotACost;
+
     #[allow(clippy::cast_precision_loss)]
+    fn from_str(text: &str) -> Result<Self, NotACost> {
+        let read = split_quantity(text).and_then(|(number, unit)| Self::from_secs_f64(number * unit as f64 / 1e9));
+        read.ok_or_else(|| NotACost(text.to_owned()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Picos {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = QuotedQuantity::deserialize(deserializer)?.0;
-        split_quantity(&text).and_then(|(number, unit)| Self::from_secs_f64(number * unit as f64 / 1e9)).ok_or_else(|| {
-            serde::de::Error::custom(format_args!(
-                "`{text}` is not a cost: write up to an hour with its unit, like \"13.9ms\" or \"39.1ns\""
-            ))
-        })
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -199,8 +210,9 @@ impl JsonSchema for Picos {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "type": "string",
+            "format": "plimsoll-cost",
             "description": "A duration of at most an hour, kept to the picosecond.",
-            "pattern": r"^\s*[0-9.eE+-]+\s*(ns|us|ms|s|m|h)$",
+            "pattern": QUANTITY_PATTERN,
             "examples": ["13.9ms", "39.1ns"]
         })
     }

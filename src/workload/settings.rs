@@ -59,8 +59,9 @@ pub enum ArrivalSettings {
     },
 }
 
-/// A mean rate and how it changes over time. Exactly one of `rate` and `load` is given, or `points`.
+/// A mean rate and how it changes over time. Exactly one of `rate` and `load` is given.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RateSettings {
     /// Requests a second.
     #[serde(default, skip_serializing_if = "Option::is_none")]

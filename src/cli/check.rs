@@ -1,0 +1,67 @@
+//! `plimsoll check`: is a scenario right, and what do its figures say before it is run?
+
+use std::io::Write;
+
+use clap::Args;
+use serde_json::json;
+
+use super::common::{Format, ScenarioArguments};
+use super::{Exit, Failure};
+use crate::scenario::lint::{Level, Lint, lints};
+use crate::scenario::{Diagnostics, Scenario};
+
+/// Check a scenario without running it: errors with their places, then what its figures say by themselves
+#[derive(Clone, Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    scenario: ScenarioArguments,
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Take warnings for errors (exit code 2)
+    #[arg(long)]
+    strict: bool,
+}
+
+/// Checks, and writes what was found.
+pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure> {
+    let scenario = match arguments.scenario.load() {
+        Ok(scenario) => scenario,
+        Err(wrong) => {
+            if arguments.format == Format::Json {
+                writeln!(out, "{:#}", refusal(&wrong))?;
+            }
+            return Err(wrong.into());
+        }
+    };
+    let found = lints(&scenario);
+    match arguments.format {
+        Format::Table => write_table(&scenario, &found, out)?,
+        Format::Json => writeln!(out, "{:#}", report(&scenario, &found))?,
+    }
+    let warnings = found.iter().filter(|lint| lint.level == Level::Warning).count();
+    if arguments.strict && warnings > 0 { Err(Failure::Strict(warnings)) } else { Ok(Exit::Done) }
+}
+
+fn refusal(wrong: &Diagnostics) -> serde_json::Value {
+    json!({ "ok": false, "errors": wrong.located().collect::<Vec<_>>(), "lints": [] })
+}
+
+fn report(scenario: &Scenario, lints: &[Lint]) -> serde_json::Value {
+    let variants: Vec<&str> = scenario.variants.iter().map(|variant| variant.name.as_str()).collect();
+    json!({ "ok": true, "scenario": scenario.name, "variants": variants, "errors": [], "lints": lints })
+}
+
+fn write_table(scenario: &Scenario, lints: &[Lint], out: &mut impl Write) -> std::io::Result<()> {
+    let classes = scenario.variants.iter().map(|variant| variant.classes.len()).max().unwrap_or(0);
+    let count = |number: usize, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
+    let variants = count(scenario.variants.len(), "variant", "variants");
+    writeln!(out, "{}: ok ({variants}, {})", scenario.name, count(classes, "class", "classes"))?;
+    for lint in lints {
+        let level = if lint.level == Level::Warning { "warning" } else { "note" };
+        let all = lint.variants.len() == scenario.variants.len();
+        let variants = if all { String::new() } else { format!(" in {}", lint.variants.join(", ")) };
+        writeln!(out, "\n{level}[{}]: {}{variants}\n  {}", lint.code, lint.path, lint.message)?;
+    }
+    Ok(())
+}

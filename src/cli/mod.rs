@@ -1,0 +1,72 @@
+//! The command line: one file a subcommand, arguments in two layers.
+//!
+//! clap reads what was typed into a subcommand's `Arguments`; the subcommand turns that into the library's own types or
+//! into a [`Failure`], and writes to the output it is given. How a failure looks, and which exit code it has, is decided
+//! here alone.
+
+mod check;
+mod common;
+mod outcome;
+mod schema;
+
+pub use outcome::{Exit, Failure};
+
+use std::ffi::OsString;
+use std::io::{self, BufWriter, Write};
+
+use clap::{Parser, Subcommand};
+
+/// What `--help` says of exit codes.
+const EXIT_CODES: &str = "Exit codes:
+  0  done
+  1  failed
+  2  bad usage or bad input: trying again will not help
+  3  an assertion did not hold
+  4  the run is not valid";
+
+/// Simulates and tunes the policies that keep an LLM service alive under overload.
+#[derive(Debug, Parser)]
+#[command(name = "plimsoll", version, about, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(check::Arguments),
+    Schema(schema::Arguments),
+}
+
+/// Runs the command that `arguments` (the program's name first) ask for.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let done = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => execute(arguments.command, &mut out),
+        Err(told) if !told.use_stderr() => write!(out, "{}", told.render()).map(|()| Exit::Done).map_err(Failure::from),
+        Err(wrong) => Err(Failure::Usage(wrong.render().to_string())),
+    };
+    let done = done.and_then(|exit| out.flush().map(|()| exit).map_err(Failure::from));
+    done.unwrap_or_else(|failure| {
+        // Nobody is left to tell where standard error is closed too.
+        let _ = write!(io::stderr().lock(), "{failure}");
+        failure.exit()
+    })
+}
+
+fn execute(command: Command, out: &mut impl Write) -> Result<Exit, Failure> {
+    match command {
+        Command::Check(arguments) => check::run(&arguments, out),
+        Command::Schema(arguments) => schema::run(&arguments, out),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_well_formed() {
+        super::Arguments::command().debug_assert();
+    }
+}

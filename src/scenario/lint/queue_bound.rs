@@ -1,0 +1,75 @@
+//! Queue bound against timeout: with c slots, mean service S and timeout T, whoever finds more than c (T - S) / S waiting
+//! cannot be served in time.
+
+use super::estimate::{ServiceEstimate, service_estimate};
+use super::queue_places::reachable_places;
+use super::{Finding, Level, round};
+use crate::policy::{Mode, TimeoutFrom};
+use crate::scenario::{Scenario, Variant};
+
+/// The earliest end of everybody's patience with waiting.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Deadline {
+    /// Seconds from arrival.
+    pub after_s: f64,
+    /// The setting that says so.
+    pub path: String,
+    /// Whether service must be complete by then (else: begun).
+    pub complete: bool,
+}
+
+/// The shortest time after which waiting has been in vain; `None` where nothing ends it. A timeout that counts from
+/// dispatch does not bound waiting.
+#[must_use]
+pub fn waiting_deadline(variant: &Variant) -> Option<Deadline> {
+    let policy = variant.policy.timeout.as_ref().filter(|timeout| timeout.mode == Mode::Enforce);
+    let policy = policy.filter(|timeout| timeout.timeout_from == TimeoutFrom::Arrival);
+    let gateway = policy.map(|timeout| (timeout.request_timeout, "policy.timeout.request_timeout".to_owned(), true));
+    let clients = variant.classes.iter().enumerate().filter_map(|(i, class)| Some((i, class.timeout?)));
+    let clients = clients.flat_map(|(i, timeout)| {
+        let total = timeout.total.map(|time| (time, format!("class[{i}].timeout.total"), true));
+        let first = timeout.first_token.map(|time| (time, format!("class[{i}].timeout.first_token"), false));
+        [total, first].into_iter().flatten()
+    });
+    let shortest = gateway.into_iter().chain(clients).min_by_key(|(time, ..)| *time);
+    shortest.map(|(time, path, complete)| Deadline { after_s: time.as_secs_f64(), path, complete })
+}
+
+/// The largest number of waiting requests that can all still be served in time, at least 1; `None` where nothing bounds
+/// the waiting or the service time is not known.
+#[must_use]
+pub fn recommended_queue_bound(variant: &Variant) -> Option<u32> {
+    let (deadline, service) = (waiting_deadline(variant)?, service_estimate(variant, variant.slots())?);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // `as` saturates
+    Some((libm::floor(bound(&deadline, &service)) as u32).max(1))
+}
+
+fn bound(deadline: &Deadline, service: &ServiceEstimate) -> f64 {
+    let in_service = if deadline.complete { service.mean_s } else { 0.0 };
+    (service.parallel * (deadline.after_s - in_service) / service.mean_s).max(0.0)
+}
+
+pub(super) fn check(variant: &Variant, _: &Scenario, found: &mut Vec<Finding>) {
+    let Some(queue) = variant.policy.queue.as_ref().filter(|queue| queue.mode == Mode::Enforce) else { return };
+    let Some((deadline, service)) = waiting_deadline(variant).zip(service_estimate(variant, variant.slots())) else { return };
+    let places = reachable_places(queue.max_queue_size.value(), queue.queue_rejection_threshold.value());
+    let bound = bound(&deadline, &service);
+    if f64::from(places) <= bound {
+        return;
+    }
+    let about = if service.exact { "" } else { "about " };
+    let (slots, mean, after) = (round(service.parallel), round(service.mean_s), round(deadline.after_s));
+    let formula = if deadline.complete {
+        format!("{slots} x ({after} - {mean}) / {mean}")
+    } else {
+        format!("{slots} x {after} / {mean}")
+    };
+    let message = format!(
+        "with {slots} served at once, {about}{mean} s each, and {after} s until `{}`, whoever finds more than {formula} = {} \
+         waiting is doomed, but {places} places can fill: a bound of {} would refuse them at once",
+        deadline.path,
+        round(bound),
+        recommended_queue_bound(variant).unwrap_or(1),
+    );
+    found.push(Finding { code: "queue_bound", level: Level::Warning, path: "policy.queue.max_queue_size".to_owned(), message });
+}

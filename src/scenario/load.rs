@@ -1,0 +1,177 @@
+//! From text to settings.
+
+use std::path::{Path as FilePath, PathBuf};
+
+use super::diagnostic::{Diagnostic, Diagnostics};
+use super::expand::{self, Laid};
+use super::file::ScenarioFile;
+use super::overlay;
+use super::path::Path;
+use super::run::RunSettings;
+use super::schema;
+use super::semantic;
+use super::source::{Place, Sources};
+use super::tree::Node;
+use super::variant::{FileReference, Sections, Variant};
+use crate::time::Span;
+
+/// A scenario that can be run: every variant laid out, every setting in range.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// Its name: the file's, without folder and extension.
+    pub name: String,
+    /// The question it answers; empty where it states none.
+    pub about: String,
+    /// How it is run and measured.
+    pub run: RunSettings,
+    /// The systems to compare, at least one, their names different.
+    pub variants: Vec<Variant>,
+    /// The file as written, `--set` applied.
+    pub file: ScenarioFile,
+    folder: PathBuf,
+    sources: Sources,
+    trees: Vec<Node>,
+}
+
+impl Scenario {
+    /// Reads a scenario file and lays `sets` (`path=value`) over it, before its variants.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn load(path: &FilePath, sets: &[String]) -> Result<Self, Diagnostics> {
+        let shown = path.display().to_string();
+        let text = std::fs::read(path).map_err(|error| error.to_string()).and_then(|bytes| {
+            String::from_utf8(bytes).map_err(|error| format!("byte {} is not UTF-8", error.utf8_error().valid_up_to()))
+        });
+        match text {
+            Ok(text) => {
+                let mut scenario = Self::parse(&shown, &text, sets)?;
+                path.parent().unwrap_or(FilePath::new("")).clone_into(&mut scenario.folder);
+                Ok(scenario)
+            }
+            Err(why) => {
+                let wrong = Diagnostic::whole(format!("cannot read the scenario `{shown}`: {why}"));
+                Err(Diagnostics::new(Sources::default(), vec![wrong]))
+            }
+        }
+    }
+
+    /// The same from a text, `shown` being its name in messages.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn parse(shown: &str, text: &str, sets: &[String]) -> Result<Self, Diagnostics> {
+        let mut loader = Loader::default();
+        match loader.load(shown, text, sets) {
+            Some((file, laid)) if loader.found.is_empty() => {
+                let name = FilePath::new(shown).file_stem().map_or_else(|| shown.to_owned(), |stem| stem.display().to_string());
+                let (variants, trees) = laid.into_iter().unzip();
+                let (about, run) = (file.about.clone(), file.run.clone());
+                Ok(Self { name, about, run, variants, file, folder: PathBuf::new(), sources: loader.sources, trees })
+            }
+            _ => Err(Diagnostics::new(loader.sources, loader.found)),
+        }
+    }
+
+    /// The position of [`RunSettings::baseline`] among the variants.
+    #[must_use]
+    pub fn baseline(&self) -> usize {
+        let named = |name: &String| self.variants.iter().position(|variant| variant.is_of(name));
+        self.run.baseline.as_ref().and_then(named).unwrap_or(0)
+    }
+
+    /// Puts the same policies into every variant (from a running system's own flags, say).
+    pub fn replace_policies(&mut self, policy: &crate::policy::Settings) {
+        self.variants.iter_mut().for_each(|variant| variant.policy = policy.clone());
+    }
+
+    /// How long runs go on after the last arrival: as stated, or the longest timeout of any variant (so that all variants
+    /// stop at the same time), or 60 s where nothing times out.
+    #[must_use]
+    pub fn drain(&self) -> Span {
+        const WITHOUT_TIMEOUTS: Span = Span::from_secs(60);
+        let longest = || self.variants.iter().filter_map(Variant::longest_timeout).max();
+        self.run.drain.or_else(longest).unwrap_or(WITHOUT_TIMEOUTS)
+    }
+
+    /// Every file that the scenario refers to, once each, resolved against the scenario's folder.
+    #[must_use]
+    pub fn files(&self) -> Vec<FileReference> {
+        let named = self.variants.iter().flat_map(Variant::files);
+        let measured = self.file.measured.iter().map(|measured| ("measured.file".to_owned(), measured.file.clone()));
+        let mut files: Vec<FileReference> = Vec::new();
+        for (path, name) in named.chain(measured) {
+            let resolved = self.folder.join(&name);
+            let reference = FileReference { path, name, resolved };
+            if !files.contains(&reference) {
+                files.push(reference);
+            }
+        }
+        files
+    }
+
+    /// An error found later (a file that cannot be read, a model that does not add up) at a variant's setting, such as
+    /// `class[0].lengths`, shown where that setting was written.
+    #[must_use]
+    pub fn diagnose(&self, variant: usize, path: &str, message: String, help: Option<String>) -> Diagnostics {
+        let place = path.parse().ok().and_then(|path| self.trees.get(variant).map(|tree| tree.locate(&path)));
+        Diagnostics::new(self.sources.clone(), vec![Diagnostic { place, message, help }])
+    }
+}
+
+#[derive(Default)]
+struct Loader {
+    sources: Sources,
+    found: Vec<Diagnostic>,
+}
+
+impl Loader {
+    /// Finds as much as can be told: what a later stage needs must be right before it is entered.
+    fn load(&mut self, shown: &str, text: &str, sets: &[String]) -> Option<(ScenarioFile, Vec<(Variant, Node)>)> {
+        let source = self.sources.add_file(shown, text);
+        let mut tree = Node::parse_document(source, text).map_err(|wrong| self.found.push(wrong)).ok()?;
+        for set in sets {
+            if let Err(wrong) = self.set(&mut tree, set) {
+                self.found.push(wrong);
+            }
+        }
+        self.found.extend(schema::check(&schema::file_rule(), &tree));
+        let laid = expand::variants(&tree, &mut self.found);
+        self.check_variants(&laid);
+        if !self.found.is_empty() {
+            return None;
+        }
+        let file: ScenarioFile = self.read(&tree)?;
+        let read = laid.into_iter().map(|laid| Some((self.read::<Sections>(&laid.tree)?.named(laid.name, laid.of), laid.tree)));
+        let variants: Vec<(Variant, Node)> = read.collect::<Option<_>>()?;
+        semantic::check(&file, &tree, &variants, &mut self.found);
+        Some((file, variants))
+    }
+
+    fn set(&mut self, tree: &mut Node, text: &str) -> Result<(), Diagnostic> {
+        let source = self.sources.add_set(text);
+        let whole = Place::new(source, 0, text.len());
+        let Some((path, value)) = text.split_once('=') else {
+            let help = "write `path=value`, like `class[0].arrival.rate=5`".to_owned();
+            return Err(Diagnostic::at(whole, "there is no `=` here".to_owned()).help(help));
+        };
+        let skipped = path.len() - path.trim_start().len();
+        let parsed: Path = path.trim().parse().map_err(|error| Diagnostic::at(whole, format!("{error}")))?;
+        let offset = path.len() + 1 + (value.len() - value.trim_start().len());
+        let value = Node::parse_value(source, offset, value.trim());
+        overlay::set(tree, &parsed, value, |start, end| Place::new(source, skipped + start, skipped + end))
+    }
+
+    /// What is wrong in some variants only says in which.
+    fn check_variants(&mut self, laid: &[Laid]) {
+        let rule = schema::sections_rule();
+        let wrong: Vec<Vec<Diagnostic>> = laid.iter().map(|laid| schema::check(&rule, &laid.tree)).collect();
+        self.found.extend(expand::attribute(laid, &wrong, &self.found));
+    }
+
+    /// What passes the schema is what serde reads; were it ever not, the message is serde's own, without a place.
+    fn read<T: serde::de::DeserializeOwned>(&mut self, tree: &Node) -> Option<T> {
+        let read = serde_json::from_value(tree.to_json());
+        read.map_err(|error| self.found.push(Diagnostic::whole(error.to_string()))).ok()
+    }
+}

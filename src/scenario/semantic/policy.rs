@@ -1,0 +1,57 @@
+//! The policies.
+
+use super::Report;
+use crate::policy::{Codel, Graduated, Mode, Order, Queue};
+use crate::scenario::variant::Variant;
+use crate::time::Span;
+
+pub(super) fn check(variant: &Variant, report: &mut Report<'_>) {
+    let policy = &variant.policy;
+    if policy.timeout.as_ref().is_some_and(|timeout| timeout.request_timeout == Span::ZERO) {
+        let help = "write a time above 0, or `mode = \"off\"`";
+        report.error("policy.timeout.request_timeout", "a timeout of 0 ends every request at once", help);
+    }
+    if let Some(graduated) = &policy.graduated {
+        check_graduated(graduated, report);
+    }
+    if let Some(queue) = policy.queue.as_ref().filter(|queue| queue.mode != Mode::Off) {
+        check_queue(queue, has_deadline(variant), report);
+    }
+}
+
+/// Whether the gateway knows by when an attempt must be done.
+fn has_deadline(variant: &Variant) -> bool {
+    let timeout = variant.policy.timeout.as_ref().is_some_and(|timeout| timeout.mode != Mode::Off);
+    timeout || variant.classes.iter().any(|class| class.timeout.is_some_and(|timeout| timeout.announce))
+}
+
+fn check_graduated(graduated: &Graduated, report: &mut Report<'_>) {
+    let times = [("reset_interval", graduated.reset_interval), ("half_life", graduated.half_life), ("lease", graduated.lease)];
+    for (key, time) in times {
+        if time == Span::ZERO {
+            report.error(&format!("policy.graduated.{key}"), format!("`{key}` cannot be 0"), "write a time above 0");
+        }
+    }
+}
+
+fn check_queue(queue: &Queue, has_deadline: bool, report: &mut Report<'_>) {
+    let needs = [
+        ("codel", matches!(&queue.codel, Some(Codel { target: None, .. })), "CoDel's default target is 5 % of the deadline"),
+        ("deadline_aware", queue.deadline_aware, "deadline-aware admission compares with the deadline"),
+        ("order", queue.order == Order::AdaptiveLifo, "adaptive LIFO turns at a share of the deadline"),
+    ];
+    for (key, needed, why) in needs {
+        if needed && !has_deadline {
+            let give = if key == "codel" { "give `codel.target`, or a deadline: " } else { "give a deadline: " };
+            let help = format!("{give}`policy.timeout`, or `timeout.announce = true` in a class");
+            report.error(&format!("policy.queue.{key}"), format!("{why}, and there is none"), help);
+        }
+    }
+    if let Some(codel) = &queue.codel {
+        for (key, time) in [("target", codel.target), ("interval", codel.interval)] {
+            if time == Some(Span::ZERO) {
+                report.error(&format!("policy.queue.codel.{key}"), format!("`{key}` cannot be 0"), "write a time above 0");
+            }
+        }
+    }
+}

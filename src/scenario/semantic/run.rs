@@ -1,0 +1,92 @@
+//! `[run]`, names, and what holds for the scenario as a whole.
+
+use std::collections::BTreeSet;
+
+use super::Report;
+use crate::scenario::file::ScenarioFile;
+use crate::scenario::run::{LoadOf, Warmup};
+use crate::scenario::schema::{list, nearest};
+use crate::scenario::tree::Node;
+use crate::scenario::variant::{Variant, rate_of};
+use crate::time::Span;
+use crate::workload::ArrivalSettings;
+
+/// Longest run taken. Beyond it, times could come near the end of the clock.
+const DURATION_MAX: Span = Span::from_secs(100 * 86_400);
+
+pub(super) fn check(file: &ScenarioFile, variants: &[(Variant, Node)], report: &mut Report<'_>) {
+    times(file, report);
+    names(file, report);
+    baseline(file, report);
+    if file.run.load_of == LoadOf::Slots
+        && let Some((variant, _)) = variants.iter().find(|(variant, _)| uses_load(variant) && variant.slots().is_none())
+    {
+        let message = format!("`load_of = \"slots\"` needs slots, and variant `{}` has none", variant.name);
+        report.error("run.load_of", message, "add `policy.concurrency.max_concurrent_requests`, or write \"upstream\"");
+    }
+    let changing = variants.iter().find_map(|(variant, _)| variant.arrivals().find(|(_, arrival)| !is_stationary(arrival)));
+    if file.run.warmup == Warmup::Mser5
+        && let Some((path, _)) = changing
+    {
+        let message = format!("`mser5` needs a stationary load, and that of `{path}` changes over time");
+        report.error("run.warmup", message, "give the warm-up as a time, or take `steps`, `sine` and `spikes` away");
+    }
+}
+
+fn times(file: &ScenarioFile, report: &mut Report<'_>) {
+    let duration = file.run.duration;
+    if duration == Span::ZERO || duration > DURATION_MAX {
+        report.error("run.duration", format!("a run cannot last {duration}"), "write more than 0 and at most \"100d\"");
+    }
+    if let Warmup::Time(warmup) = file.run.warmup
+        && warmup >= duration
+    {
+        let message = format!("a warm-up of {warmup} leaves nothing of a run of {duration}");
+        report.error("run.warmup", message, "shorten the warm-up, or lengthen `run.duration`");
+    }
+    if file.run.drain.is_some_and(|drain| drain > DURATION_MAX) {
+        report.error("run.drain", "a run cannot go on for so long", "write at most \"100d\"");
+    }
+}
+
+fn names(file: &ScenarioFile, report: &mut Report<'_>) {
+    let mut seen = BTreeSet::new();
+    for (i, variant) in file.variant.iter().enumerate() {
+        if !seen.insert(&variant.name) {
+            let message = format!("there are two variants named `{}`", variant.name);
+            report.error(&format!("variant[{i}].name"), message, "reports tell variants apart by their names: change one");
+        }
+    }
+    let Some(sweep) = &file.sweep else { return };
+    for (i, value) in sweep.values.iter().enumerate() {
+        if sweep.values[..i].contains(value) {
+            report.error(&format!("sweep.values[{i}]"), format!("the value {value} is there twice"), "take one of them away");
+        }
+    }
+}
+
+fn baseline(file: &ScenarioFile, report: &mut Report<'_>) {
+    let Some(name) = &file.run.baseline else { return };
+    let mut known: Vec<&str> = file.variant.iter().map(|variant| variant.name.as_str()).collect();
+    if known.is_empty() {
+        known.push("base");
+    }
+    if !known.contains(&name.as_str()) {
+        let help = match nearest(name, known.iter().copied()) {
+            Some(meant) => format!("did you mean \"{meant}\"?"),
+            None => format!("the variants are {}", list(known)),
+        };
+        report.error("run.baseline", format!("there is no variant named `{name}`"), help);
+    }
+}
+
+fn uses_load(variant: &Variant) -> bool {
+    variant.arrivals().any(|(_, arrival)| rate_of(arrival).is_some_and(|rate| rate.load.is_some()))
+}
+
+fn is_stationary(arrival: &ArrivalSettings) -> bool {
+    match rate_of(arrival) {
+        Some(rate) => rate.steps.is_empty() && rate.sine.is_none() && rate.spikes.is_empty(),
+        None => !matches!(arrival, ArrivalSettings::Recorded { .. }),
+    }
+}
