@@ -1,8 +1,8 @@
 //! Intervals: Student's t for means over replications, Wilson's for a share of independent trials.
 //!
 //! Student, "The probable error of a mean", Biometrika 6 (1908), 1-25. E. B. Wilson, "Probable inference, the law of
-//! succession, and statistical inference", JASA 22 (1927), 209-212; why his and not Wald's: L. D. Brown, T. T. Cai,
-//! A. DasGupta, "Interval estimation for a binomial proportion", Statistical Science 16 (2001), 101-133.
+//! succession, and statistical inference", JASA 22 (1927), 209-212; why his and not Wald's: L. D. Brown et al.,
+//! "Interval estimation for a binomial proportion", Statistical Science 16 (2001), 101-133.
 
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 

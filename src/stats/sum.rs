@@ -1,7 +1,7 @@
 //! Sums of floating numbers that lose nothing worth having: compensated, and in the order given.
 //!
 //! A. Neumaier, "Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen", ZAMM 54 (1974), 39-51: the
-//! improved Kahan-Babuska sum. T. F. Chan, G. H. Golub, R. J. LeVeque, "Algorithms for computing the sample variance",
+//! improved Kahan-Babuska sum. T. F. Chan et al., "Algorithms for computing the sample variance",
 //! The American Statistician 37 (1983), 242-247: the corrected two-pass variance.
 
 /// A compensated sum.
@@ -47,7 +47,7 @@ pub fn variance(numbers: &[f64]) -> Option<f64> {
         return None;
     }
     // Where all are equal, the rounded mean may differ from them in its last bit.
-    if numbers.iter().all(|x| *x == numbers[0]) {
+    if numbers.iter().all(|x| x.to_bits() == numbers[0].to_bits()) {
         return Some(0.0);
     }
     let mean = mean(numbers)?;

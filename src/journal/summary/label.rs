@@ -6,7 +6,8 @@
 //!
 //! - **lost** (rate deficit): requests offered in the late part that never got a complete answer, over those offered. What
 //!   is still in flight when the run is cut off is not lost, up to what a healthy server has in flight: [`IN_FLIGHT_EXCUSED`]
-//!   times the *base latency* (smallest mean latency of a mostly answered slice, warm-up included) times the offered rate (Little's law).
+//!   times the *base latency* (smallest mean latency of a mostly answered slice, warm-up included) times the offered rate
+//!   (Little's law).
 //! - **piling up** (backlog slope): median slope of the backlog over the late half, over its offered rate.
 //! - **latency slope** (latency trend): median slope of the mean end-to-end latency by arrival over the late half, seconds a
 //!   second. A queue that grows at load rho shows rho - 1.
@@ -14,9 +15,10 @@
 //!   complete in that time. What it can complete is its measured capacity where known, else the highest rate of completions
 //!   that it showed over any stretch of slices with at least [`SHOWN_COMPLETED_MIN`] completions.
 //!
-//! *Growing*: piling up at least [`PILING_UP`], steadily (Kendall's tau at least [`STEADY`]), to a backlog beyond what the
-//! base latency explains (as above), and not with a level latency: where nearly all requests of the late half were
-//! answered, the latency slope is at least half of [`PILING_UP`]. So a short run that only fills up is not growing.
+//! *Growing*: piling up at least [`PILING_UP`], steadily (Kendall's tau at least [`STEADY`]), by more than a random walk would
+//! (the square root of arrivals and departures together), to a backlog beyond what the base latency explains (as above), and
+//! not with a level latency: where nearly all requests of the late half were answered, the latency slope is at least half of
+//! [`PILING_UP`]. So a short run that only fills up is not growing.
 //!
 //! | label | rule |
 //! |---|---|
@@ -25,7 +27,8 @@
 //! | collapsing | growing (nothing bounds backlog and latency), or lost at least [`LOST`] and useful below [`USEFUL`] |
 //!
 //! A run with late answers only, none lost and no growth is stable: its SLO is out of reach, its server is not overloaded.
-//! The thresholds are this project's choice; 5 % is well above what a backlog that wanders at 90 % load shows in a slice.
+//! The thresholds are this project's choice. Of 200 random queues (M/M/1) at 90 % load, seen for 540 requests each, 7 are
+//! blamed wrongly; seen for 2,700 each, none (a test counts them). The label of a variant is by majority of replications.
 
 use super::super::{Series, Window};
 use crate::stats::{Trend, trend};
@@ -227,7 +230,8 @@ impl Slices {
     fn growth(&self) -> (Growth, Option<f64>) {
         let window = self.window();
         let half = &window[window.len() / 2..];
-        let rate = sum(half, |slice| slice.offered) / sum(half, |slice| slice.secs);
+        let secs = sum(half, |slice| slice.secs);
+        let rate = sum(half, |slice| slice.offered) / secs;
         let backlog: Vec<(f64, f64)> = half.iter().map(|slice| (slice.mid, slice.backlog)).collect();
         let known: Vec<(f64, f64)> = half
             .iter()
@@ -239,6 +243,7 @@ impl Slices {
         let share = if rate > 0.0 { backlog.slope / rate } else { 0.0 };
         let growing = share >= PILING_UP
             && backlog.tau >= STEADY
+            && backlog.slope * secs > (2.0 * rate * secs).sqrt()
             && last.backlog > IN_FLIGHT_EXCUSED * self.base_latency * rate
             && latency_slope.is_none_or(|slope| slope >= PILING_UP / 2.0);
         (Growth { share, growing }, latency_slope)

@@ -52,6 +52,8 @@ pub struct VariantSummary {
     pub name: String,
     /// The replications' digests, folded in order.
     pub digest: u64,
+    /// Measured time, all replications together, seconds.
+    pub window_s: f64,
     /// How it coped with its load.
     pub label: LabelSummary,
     /// Over all classes.
@@ -113,6 +115,7 @@ pub struct VariantBuilder<'a> {
     context: &'a Context,
     name: String,
     digest: Digest,
+    window_s: f64,
     counts: Counts,
     run_counts: RunCounts,
     rows: MetricRows,
@@ -130,6 +133,7 @@ impl<'a> VariantBuilder<'a> {
             context,
             name: name.to_owned(),
             digest: Digest::default(),
+            window_s: 0.0,
             counts: Counts::default(),
             run_counts: RunCounts::default(),
             rows: MetricRows::default(),
@@ -157,6 +161,7 @@ impl<'a> VariantBuilder<'a> {
         self.run_counts.add(tally);
         self.run_rows.add(tally);
         self.digest.fold(tally.digest);
+        self.window_s += window_s;
         self.label.each.push(label(&tally.series, window, self.context.capacity_rps));
         for (which, recovery) in self.recovery.iter_mut().enumerate() {
             recovery.seconds.push(seconds_to_recover(&tally.series, window, &self.context.spikes, which));
@@ -170,6 +175,7 @@ impl<'a> VariantBuilder<'a> {
         VariantSummary {
             name: self.name,
             digest: self.digest.value(),
+            window_s: self.window_s,
             label: self.label,
             counts: self.counts,
             run_counts: self.run_counts,
@@ -199,7 +205,9 @@ impl Summary {
     #[must_use]
     pub fn of(variants: Vec<VariantSummary>) -> Self {
         let mut digest = Digest::default();
-        variants.iter().for_each(|variant| digest.fold(variant.digest));
+        for variant in &variants {
+            digest.fold(variant.digest);
+        }
         let replications = variants.iter().map(|variant| variant.label.each.len()).max().unwrap_or(0);
         Self { replications, digest: digest.value(), paired: compare(&variants), variants }
     }

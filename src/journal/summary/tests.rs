@@ -4,6 +4,7 @@ use super::fixtures::{class, full_class, tally};
 use super::*;
 use crate::request::{Cause, Reason};
 use crate::time::{Span, Time};
+use Label::{Collapsing, Saturated, Stable};
 
 fn context() -> Context {
     Context { classes: vec!["chat".into()], ..Context::default() }
@@ -156,7 +157,6 @@ fn a_variant_is_as_bad_as_half_of_its_replications() {
     let of = |labels: &[Label]| {
         LabelSummary { each: labels.iter().map(|label| (*label, Evidence::default())).collect() }.overall().unwrap()
     };
-    use Label::{Collapsing, Saturated, Stable};
     assert_eq!(of(&[Stable, Stable, Collapsing]), Stable);
     assert_eq!(of(&[Stable, Saturated, Collapsing]), Saturated);
     assert_eq!(of(&[Stable, Collapsing]), Collapsing);
