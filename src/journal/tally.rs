@@ -186,6 +186,8 @@ pub struct Series {
     pub completed: Vec<u32>,
     /// Requests that were not over at the end of the bin.
     pub backlog: Vec<u32>,
+    /// Requests by intended first arrival that got a complete answer, good or not, by the end of the run.
+    pub answered: Vec<u32>,
     /// Sum of the end-to-end latency of the complete answers, by intended first arrival, seconds.
     pub e2e_s: Vec<f64>,
 }
@@ -205,6 +207,7 @@ impl Series {
             good: vec![0; bins],
             completed: vec![0; bins],
             backlog: vec![0; bins],
+            answered: vec![0; bins],
             e2e_s: vec![0.0; bins],
         }
     }

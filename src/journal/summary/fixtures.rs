@@ -1,0 +1,67 @@
+//! Tallies made by hand, for tests of everything that reads a summary.
+
+use super::super::{ClassTally, Series, Tally, Window};
+use crate::request::{Cause, Reason};
+use crate::time::{Span, Time};
+
+/// A class of `offered` requests of which `good` are good, the rest refused by a full queue; latencies of about `ttft_ms`.
+pub(crate) fn class(offered: u64, good: u64, ttft_ms: u64) -> ClassTally {
+    let mut class = ClassTally { offered, good, attempts: offered, waited: good / 2, ..ClassTally::default() };
+    class.rejected[Reason::QueueFull as usize] = offered - good;
+    class.wasted_tokens = 10 * (offered - good);
+    class.computed_tokens = 100 * offered;
+    for i in 0..good {
+        let ttft = Span::from_millis(ttft_ms + i % 100);
+        class.ttft.record(ttft);
+        class.e2e.record(ttft + Span::from_secs(4));
+        class.tpot.record(Span::from_millis(20));
+        class.itl.record_n(Span::from_millis(20), 200);
+        class.wait.record(Span::from_millis(i % 100));
+    }
+    class
+}
+
+/// A class with something in every column.
+pub(crate) fn full_class() -> ClassTally {
+    let mut class = class(1_000, 400, 500);
+    class.rejected[Reason::QueueFull as usize] = 100;
+    class.rejected[Reason::UpstreamFull as usize] = 50;
+    class.late = 90;
+    class.degraded = 60;
+    class.timed_out = 110;
+    class.gave_up = 120;
+    class.failed[Cause::Overloaded as usize] = 30;
+    class.failed[Cause::Connection as usize] = 20;
+    class.in_flight = 20;
+    class.attempts = 1_700;
+    class.retried = 350;
+    class
+}
+
+/// A replication of 100 s with these classes, whose series is as even as its counts allow.
+pub(crate) fn tally(classes: Vec<ClassTally>, digest: u64) -> Tally {
+    let at = |secs| Time::ZERO + Span::from_secs(secs);
+    let mut series = Series::over(at(100));
+    let spread = |bins: &mut [u32], n: u64| (0..n).for_each(|i| bins[usize::try_from(1_000 * i / n).unwrap()] += 1);
+    let sum = |of: fn(&ClassTally) -> u64| classes.iter().map(of).sum::<u64>();
+    spread(&mut series.offered, sum(|class| class.offered));
+    spread(&mut series.good, sum(|class| class.good));
+    spread(&mut series.answered, sum(ClassTally::completed));
+    spread(&mut series.completed, sum(ClassTally::completed));
+    series.e2e_s.iter_mut().zip(&series.answered).for_each(|(sum, n)| *sum = 4.0 * f64::from(*n));
+    Tally {
+        window: Window { start: at(0), end: at(100), drained: at(100) },
+        classes,
+        series,
+        digest,
+        events: 10_000,
+        queue_area: 250_000_000_000,
+        system_area: 900_000_000_000,
+        residence: 900_000_000_000,
+        utilisation: 0.75,
+        abandoned_counted_max: 3.5,
+        abandoned_true_max: 9,
+        policy_degraded: 2,
+        preemptions: 1,
+    }
+}
