@@ -1,8 +1,19 @@
-//! What a person sees: verdict, tables, JSON.
+//! What a person sees: the verdict in words first, then tables; and the same as one JSON object.
+//!
+//! Everything here is a pure function from results to text: who prints it, and where, is the command's business.
 
+mod compare;
 mod envelope;
+pub mod format;
+mod table;
+mod text;
+mod verdict;
 
+pub use compare::{Figures, compare};
 pub use envelope::{
     ClassReport, CountsReport, Envelope, LatencyReport, LoadReport, Mean, MetricsReport, Ordered, PairedReport, PlainMean,
     RecoveryReport, SCHEMA, VariantReport, WaitReport, digest_text,
 };
+pub use table::{overview, variant};
+pub use text::text;
+pub use verdict::verdict;

@@ -107,7 +107,7 @@ struct LatencyRows {
 }
 
 impl LatencyRows {
-    fn add<'a>(&mut self, parts: impl Iterator<Item = &'a Latency> + Clone) {
+    fn add<'a>(&mut self, parts: &(impl Iterator<Item = &'a Latency> + Clone)) {
         let sum_ns: u128 = parts.clone().map(|latency| latency.sum).sum();
         let count: u64 = parts.clone().map(Latency::count).sum();
         self.means.push((sum_ns as f64 / 1e9, count as f64));
@@ -118,7 +118,6 @@ impl LatencyRows {
             (Some(_), Some(_)) => merged(parts.clone()).quantile_s(0.99),
         };
         self.p99_each.push(p99);
-        parts.filter(|latency| latency.count() > 0).for_each(|latency| self.pooled.merge(latency));
     }
 
     fn finish(self) -> LatencyMetric {
@@ -156,7 +155,7 @@ pub(super) struct MetricRows {
 }
 
 impl MetricRows {
-    /// Adds one replication's classes, `window_s` long.
+    /// Adds one replication's classes, `window_s` long; their histograms are [pooled](Self::pool) apart.
     pub(super) fn add(&mut self, classes: &[ClassTally], window_s: f64) {
         let sum = |of: fn(&ClassTally) -> u64| classes.iter().map(of).sum::<u64>() as f64;
         let (offered, good) = (sum(|class| class.offered), sum(|class| class.good));
@@ -168,11 +167,29 @@ impl MetricRows {
         self.blocked.push((sum(|class| class.rejected[Reason::UpstreamFull as usize]), offered));
         self.abandoned.push((sum(|class| class.gave_up), offered));
         self.wasted.push((sum(|class| class.wasted_tokens), sum(|class| class.computed_tokens)));
-        self.ttft.add(classes.iter().map(|class| &class.ttft));
-        self.tpot.add(classes.iter().map(|class| &class.tpot));
-        self.itl.add(classes.iter().map(|class| &class.itl));
-        self.e2e.add(classes.iter().map(|class| &class.e2e));
-        self.wait.add(classes.iter().map(|class| &class.wait));
+        self.ttft.add(&classes.iter().map(|class| &class.ttft));
+        self.tpot.add(&classes.iter().map(|class| &class.tpot));
+        self.itl.add(&classes.iter().map(|class| &class.itl));
+        self.e2e.add(&classes.iter().map(|class| &class.e2e));
+        self.wait.add(&classes.iter().map(|class| &class.wait));
+    }
+
+    /// Adds one class's histograms of one replication.
+    pub(super) fn pool(&mut self, class: &ClassTally) {
+        let into = [&mut self.ttft, &mut self.tpot, &mut self.itl, &mut self.e2e, &mut self.wait];
+        let from = [&class.ttft, &class.tpot, &class.itl, &class.e2e, &class.wait];
+        for (rows, latency) in into.into_iter().zip(from) {
+            rows.pooled.merge(latency);
+        }
+    }
+
+    /// Adds all histograms of `class`: what is pooled over all classes is added up once, at the end.
+    pub(super) fn pool_all(&mut self, class: &Self) {
+        let into = [&mut self.ttft, &mut self.tpot, &mut self.itl, &mut self.e2e, &mut self.wait];
+        let from = [&class.ttft, &class.tpot, &class.itl, &class.e2e, &class.wait];
+        for (rows, other) in into.into_iter().zip(from) {
+            rows.pooled.merge(&other.pooled);
+        }
     }
 
     /// The metrics of all replications added.

@@ -156,6 +156,7 @@ impl<'a> VariantBuilder<'a> {
             counts.add(class);
             self.counts.add(class);
             rows.add(std::slice::from_ref(class), window_s);
+            rows.pool(class);
         }
         self.rows.add(&tally.classes, window_s);
         self.run_counts.add(tally);
@@ -170,7 +171,10 @@ impl<'a> VariantBuilder<'a> {
 
     /// The figures.
     #[must_use]
-    pub fn finish(self) -> VariantSummary {
+    pub fn finish(mut self) -> VariantSummary {
+        for (_, rows) in &self.classes {
+            self.rows.pool_all(rows);
+        }
         let classes = self.context.classes.iter().zip(self.classes);
         VariantSummary {
             name: self.name,
