@@ -159,6 +159,7 @@ impl Abandoned {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp)] // whole numbers and halves of them
 mod tests {
     use super::*;
     use crate::policy::Settings;
@@ -181,7 +182,9 @@ mod tests {
     fn never_forgets_even_when_all_work_has_ended() {
         let mut counter = abandoned(Forget::Never);
         let holds: Vec<_> = (0..10).map(|second| counter.take(at(second))).collect();
-        holds.into_iter().for_each(|hold| counter.give_back(hold));
+        for hold in holds {
+            counter.give_back(hold);
+        }
         counter.reset_if_due(at(1_000_000));
         assert_eq!((counter.counted(at(1_000_000)), counter.truly()), (10.0, 0));
         assert_eq!(counter.time_until_below(7.0, at(1_000_000)), None);

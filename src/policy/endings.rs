@@ -86,6 +86,8 @@ impl Gateway {
         if enforced {
             self.unpark(index);
             self.answer_timeout(index);
+        } else {
+            self.attempts[index].terms.mode = Mode::Off; // counted: its call is not timed once more
         }
     }
 

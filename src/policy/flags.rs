@@ -247,6 +247,7 @@ fn lose(lost: &mut Vec<String>, is_lost: bool, why: &str) {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp)] // a number must come back as it was written
 mod tests {
     use proptest::prelude::*;
 

@@ -53,7 +53,7 @@ pub enum Input {
         /// How.
         end: CallEnd,
     },
-    /// The client of an attempt has left.
+    /// The client of an attempt has left: the gateway says nothing more about the attempt.
     Gone {
         /// Which attempt.
         attempt: AttemptId,
@@ -131,7 +131,8 @@ pub enum CallKind {
 /// A refusal, as the client sees it.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// HTTP status: 503, 429 or 504.
+    /// HTTP status: 503 or 429 not admitted, 504 timed out; for the upstream's failures 503 overloaded, 400 bad request, 500
+    /// server, 502 connection, 504 idle.
     pub status: u16,
     /// What it stands for.
     pub kind: RefusalKind,

@@ -116,7 +116,9 @@ mod tests {
         }
         assert_eq!(places.len(), 40);
         assert_eq!(bounds.ask(&asked_at(0)), Verdict::Refuse(Reason::QueueFull));
-        places.into_iter().for_each(|place| bounds.give_back(place));
+        for place in places {
+            bounds.give_back(place);
+        }
         assert_eq!((bounds.waiting(), bounds.tokens()), (0, 0));
     }
 

@@ -100,7 +100,7 @@ impl Waiting {
     /// this is the number in FIFO order.
     pub fn ahead(&self, priority: u8) -> u32 {
         let own = usize::from(self.list_of(priority));
-        let above: u32 = if self.by_priority { self.lists[own + 1..].iter().map(|lane| lane.len).sum() } else { 0 };
+        let above = if self.by_priority { self.above(own) } else { 0 };
         if self.order == Order::Lifo { above } else { above + self.lists[own].len }
     }
 
@@ -134,6 +134,22 @@ impl Waiting {
         lane.len += 1;
         self.len += 1;
         self.occupied[usize::from(list) / 64] |= 1 << (list % 64);
+    }
+
+    /// How many wait in the lists above this one: looks only at those that are not empty.
+    fn above(&self, list: usize) -> u32 {
+        let mut sum = 0;
+        for word in list / 64..self.occupied.len() {
+            let mut bits = self.occupied[word];
+            if word == list / 64 {
+                bits &= !(u64::MAX >> (63 - list % 64)); // only what is above
+            }
+            while bits != 0 {
+                sum += self.lists[word * 64 + bits.trailing_zeros() as usize].len;
+                bits &= bits - 1;
+            }
+        }
+        sum
     }
 
     /// The list of the most urgent who wait.
@@ -271,6 +287,13 @@ mod tests {
                 let next = if settings.order == Order::Lifo { lane.next_back() } else { lane.next() };
                 prop_assert_eq!(waiting.next(&attempts, Time::ZERO), next);
                 prop_assert_eq!(waiting.len as usize, model.len());
+                for mine in 0..3 {
+                    let goes_before = |m: &&(u8, u32)| match (settings.by_priority && m.0 != mine, settings.order) {
+                        (true, _) => m.0 > mine,
+                        (false, order) => order == Order::Fifo,
+                    };
+                    prop_assert_eq!(waiting.ahead(mine * 100) as usize, model.iter().filter(goes_before).count());
+                }
             }
         }
     }
