@@ -24,9 +24,14 @@ struct Seen {
     gaps: Vec<(u128, Vec<(u64, u64)>)>,
 }
 
+/// Sum and histogram cells of each class's gaps.
 fn cells(gaps: &[Latency]) -> Vec<(u128, Vec<(u64, u64)>)> {
-    let recorded = |latency: &Latency| latency.histogram.iter_recorded().map(|v| (v.value_iterated_to(), v.count_at_value()));
-    gaps.iter().map(|latency| (latency.sum, recorded(latency).collect())).collect()
+    let mut all = Vec::new();
+    for latency in gaps {
+        let recorded = latency.histogram.iter_recorded().map(|cell| (cell.value_iterated_to(), cell.count_at_value()));
+        all.push((latency.sum, recorded.collect()));
+    }
+    all
 }
 
 /// Drives a server as the simulator does: completions, then the script, then steps at equal times; looks at it before each
