@@ -40,6 +40,8 @@ mod kv;
 mod outbox;
 mod seqs;
 mod stretch;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 

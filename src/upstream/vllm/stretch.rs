@@ -112,10 +112,12 @@ mod tests {
     use super::*;
 
     fn stretches() -> impl Strategy<Value = Stretch> {
-        (0u64..50, 0u64..50, 0u64..20, 0u64..60, 1u64..30, 0u64..4).prop_map(|(start, late, host_step, host_out, cost, growth)| {
-            let end = start + host_step + cost;
-            Stretch { end, decided: end + late, host_step, host_out, cost, growth }
-        })
+        (0u64..50, 0u64..50, 0u64..20, 0u64..60, 1u64..30, 0u64..4).prop_map(
+            |(start, late, host_step, host_out, cost, growth)| {
+                let end = start + host_step + cost;
+                Stretch { end, decided: end + late, host_step, host_out, cost, growth }
+            },
+        )
     }
 
     proptest! {
