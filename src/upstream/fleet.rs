@@ -132,3 +132,68 @@ impl Fleet {
         &self.merged
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use slotmap::SlotMap;
+
+    use super::*;
+    use crate::request::ClassId;
+    use crate::time::Span;
+    use crate::upstream::VllmSettings;
+
+    fn fleet(routing: Routing) -> Fleet {
+        let settings = VllmSettings { preset: Some("llama-3.1-8b-h100".into()), ..VllmSettings::default() };
+        let model = VllmModel::resolve(&settings).expect("a preset is complete");
+        Fleet::new(&VllmModel { replicas: 3, routing, ..model }, 1.0, 1)
+    }
+
+    fn call(id: CallId, output_tokens: u32) -> Call {
+        let (class, service) = (ClassId(0), Span::ZERO);
+        Call { id, class, input_tokens: 100, output_tokens, service, patience: None, prefix: None, measured: true }
+    }
+
+    fn drain(fleet: &mut Fleet) -> (Time, usize) {
+        let (mut now, mut done) = (Time::ZERO, 0);
+        while let Some((at, kind)) = fleet.next_event() {
+            now = at;
+            fleet.advance(at, kind);
+            while let Some(output) = fleet.poll() {
+                done += usize::from(matches!(output.kind, OutputKind::Done(_)));
+            }
+        }
+        (now, done)
+    }
+
+    #[test]
+    fn round_robin_takes_turns_whatever_the_load() {
+        let (mut fleet, mut ids) = (fleet(Routing::RoundRobin), SlotMap::with_key());
+        for output in [1, 50, 50, 1, 50, 50, 1] {
+            fleet.start(Time::ZERO, &call(ids.insert(()), output));
+        }
+        assert_eq!(fleet.calls, [3, 2, 2]);
+        let (end, done) = drain(&mut fleet);
+        assert_eq!((done, fleet.calls.clone()), (7, vec![0, 0, 0]));
+        assert_eq!(fleet.totals(end).decode_tokens, 203);
+        assert_eq!(fleet.gaps()[0].count(), 4 * 49);
+        assert_eq!(fleet.gaps()[0].count(), 4 * 49, "asking twice counts once");
+        assert_eq!(fleet.gauges(), Gauges::default());
+    }
+
+    #[test]
+    fn least_loaded_fills_up_what_was_cancelled_or_done() {
+        let (mut fleet, mut ids) = (fleet(Routing::LeastLoaded), SlotMap::with_key());
+        let first: Vec<CallId> = (0..6).map(|_| ids.insert(())).collect();
+        for id in &first {
+            fleet.start(Time::ZERO, &call(*id, 100));
+        }
+        assert_eq!(fleet.calls, [2, 2, 2]);
+        fleet.cancel(Time::ZERO, first[4]);
+        fleet.cancel(Time::ZERO, first[4]);
+        assert_eq!(fleet.calls, [2, 1, 2]);
+        fleet.start(Time::ZERO, &call(ids.insert(()), 1));
+        assert_eq!(fleet.calls, [2, 2, 2]);
+        assert_eq!(drain(&mut fleet).1, 6);
+        assert_eq!(fleet.calls, [0, 0, 0]);
+    }
+}

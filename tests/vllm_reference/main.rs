@@ -12,6 +12,7 @@ use plimsoll::request::{CallId, ClassId, Prefix};
 use plimsoll::time::{Span, Time};
 use plimsoll::upstream::{Call, Cost, EventKind, Gauges, Host, OutputKind, Routing, Totals, Vllm, VllmModel};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 use slotmap::SlotMap;
 
 const CLASSES: usize = 2;
@@ -24,9 +25,14 @@ struct Seen {
     gaps: Vec<(u128, Vec<(u64, u64)>)>,
 }
 
+/// Sum and histogram cells of each class's gaps.
 fn cells(gaps: &[Latency]) -> Vec<(u128, Vec<(u64, u64)>)> {
-    let recorded = |latency: &Latency| latency.histogram.iter_recorded().map(|v| (v.value_iterated_to(), v.count_at_value()));
-    gaps.iter().map(|latency| (latency.sum, recorded(latency).collect())).collect()
+    let mut all = Vec::new();
+    for latency in gaps {
+        let recorded = latency.histogram.iter_recorded().map(|cell| (cell.value_iterated_to(), cell.count_at_value()));
+        all.push((latency.sum, recorded.collect()));
+    }
+    all
 }
 
 /// Drives a server as the simulator does: completions, then the script, then steps at equal times; looks at it before each
@@ -99,8 +105,13 @@ fn call(id: CallId, job: &Job) -> Call {
 }
 
 fn costs() -> impl Strategy<Value = Cost> {
-    (1u64..400_000, 0u64..90_000, 0u64..20_011, 0u64..40_009, 0u64..1_503)
-        .prop_map(|(t0, t0p, tp, td, tk)| Cost { t0, t0p, tp, td, tk })
+    (1u64..400_000, 0u64..90_000, 0u64..20_011, 0u64..40_009, 0u64..1_503).prop_map(|(t0, t0p, tp, td, tk)| Cost {
+        t0,
+        t0p,
+        tp,
+        td,
+        tk,
+    })
 }
 
 fn hosts() -> impl Strategy<Value = Host> {
@@ -113,22 +124,24 @@ fn hosts() -> impl Strategy<Value = Host> {
 fn models() -> impl Strategy<Value = VllmModel> {
     let limits = (1u32..9, 0u32..40, 5u32..200, 3u32..60, prop_oneof![Just(1u32), Just(4), Just(7), Just(16)]);
     let bounds = (any::<bool>(), prop::option::of(1u32..20), prop::option::of(10u32..300));
-    (costs(), hosts(), limits, bounds).prop_map(|(cost, host, (seqs, more, len, blocks, size), (caching, reqs, tokens))| VllmModel {
-        cost,
-        host,
-        max_num_seqs: seqs,
-        max_num_batched_tokens: seqs + more,
-        max_model_len: len,
-        num_gpu_blocks: blocks,
-        block_size: size,
-        enable_prefix_caching: caching,
-        max_num_queued_reqs: reqs,
-        max_num_queued_tokens: tokens,
-        speed: 1.0,
-        speed_sigma: 0.0,
-        replicas: 1,
-        routing: Routing::RoundRobin,
-        hardware: None,
+    (costs(), hosts(), limits, bounds).prop_map(|(cost, host, (seqs, more, len, blocks, size), (caching, reqs, tokens))| {
+        VllmModel {
+            cost,
+            host,
+            max_num_seqs: seqs,
+            max_num_batched_tokens: seqs + more,
+            max_model_len: len,
+            num_gpu_blocks: blocks,
+            block_size: size,
+            enable_prefix_caching: caching,
+            max_num_queued_reqs: reqs,
+            max_num_queued_tokens: tokens,
+            speed: 1.0,
+            speed_sigma: 0.0,
+            replicas: 1,
+            routing: Routing::RoundRobin,
+            hardware: None,
+        }
     })
 }
 
@@ -178,4 +191,23 @@ proptest! {
         let stepped = drive(Vllm::new(&model, 1.0, CLASSES).stepping_one_by_one(), &jobs, &script, true);
         prop_assert_eq!(closed, stepped);
     }
+}
+
+/// What the workloads above are for does happen in them.
+#[test]
+fn the_workloads_preempt_evict_cancel_and_refuse() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let (mut preemptions, mut cached, mut cancelled, mut refused) = (0, 0, 0, 0);
+    for _ in 0..200 {
+        let (model, (jobs, script)) = (models(), workloads()).new_tree(&mut runner).expect("nothing is filtered").current();
+        let naive = Naive::run(&model, CLASSES, &jobs, &script);
+        preemptions += usize::from(naive.totals.preemptions > 0);
+        cached += usize::from(naive.totals.cached_tokens > 0);
+        cancelled += naive.outputs.iter().filter(|output| matches!(output.2, OutputKind::Cancelled(_))).count();
+        refused += naive.outputs.iter().filter(|output| matches!(output.2, OutputKind::Failed(..))).count();
+    }
+    assert!(
+        preemptions >= 30 && cached >= 20 && cancelled >= 200 && refused >= 200,
+        "{preemptions} {cached} {cancelled} {refused}"
+    );
 }

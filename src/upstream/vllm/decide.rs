@@ -144,24 +144,28 @@ impl Vllm {
     }
 
     /// One token for each decoding sequence and what fits of the partial prefill; whether anyone had to be preempted for it.
+    ///
+    /// The scheduler goes through the running in order and preempts from the end, so that who stays is the longest beginning
+    /// of the list whose needs can be met. The first of them have evicted all that could be before it comes to that.
     fn schedule_running(&mut self, prefill: &mut Prefill) -> bool {
         let mut preempted = false;
-        loop {
-            let need = self.decoders.need_next();
-            let chunk = self.partial.map(|index| self.next_chunk(index));
-            let more = chunk.map_or(0, |(_, blocks)| blocks);
-            if need + more <= self.kv.available() {
-                self.kv.take(need);
-                self.decoders.advance(1);
-                if let (Some(index), Some((tokens, _))) = (self.partial, chunk) {
-                    self.partial = None;
-                    self.prefill(index, tokens, prefill);
-                }
-                return preempted;
-            }
-            preempted = true;
+        while self.decoders.need_next() > self.kv.available() {
+            self.kv.evict_idle();
             self.preempt_last();
+            preempted = true;
         }
+        self.kv.take(self.decoders.need_next());
+        self.decoders.advance(1);
+        if let Some(index) = self.partial {
+            let (tokens, blocks) = self.next_chunk(index);
+            if blocks > self.kv.available() {
+                self.preempt_last();
+                return true;
+            }
+            self.partial = None;
+            self.prefill(index, tokens, prefill);
+        }
+        preempted
     }
 
     /// Tokens and new blocks of the partial prefill in the next step.

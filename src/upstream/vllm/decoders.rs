@@ -88,19 +88,25 @@ impl Decoders {
     /// Blocks that the decoders need in the next `steps` steps together.
     pub(super) fn need(&self, steps: u64) -> u64 {
         let size = u64::from(self.block_size);
-        let rest = u32::try_from(steps % size).expect("less than a block");
-        let partial: u64 = (1..=rest).map(|ahead| u64::from(self.needing_in(ahead))).sum();
+        let rest = usize::try_from(steps % size).expect("less than a block");
+        let partial: u64 = self.upcoming().take(rest).map(u64::from).sum();
         steps / size * u64::from(self.count) + partial
     }
 
     /// Blocks that they need in the next step.
     pub(super) fn need_next(&self) -> u32 {
-        self.needing_in(1)
+        self.needing[self.next_index()]
     }
 
-    fn needing_in(&self, ahead: u32) -> u32 {
-        let at = (self.phase + ahead) % self.block_size;
-        self.needing[((self.block_size - at) % self.block_size) as usize]
+    fn next_index(&self) -> usize {
+        let ahead = self.phase + 1;
+        if ahead == self.block_size { 0 } else { (self.block_size - ahead) as usize }
+    }
+
+    /// Blocks needed in each of the next `block_size` steps, after which it is the same again.
+    fn upcoming(&self) -> impl Iterator<Item = u32> {
+        let (soon, later) = self.needing.split_at(self.next_index() + 1);
+        soon.iter().rev().chain(later.iter().rev()).copied()
     }
 
     /// The largest number of steps, up to `most`, for which `blocks` blocks are enough.
@@ -110,8 +116,7 @@ impl Decoders {
         }
         let mut steps = u64::from(blocks / self.count) * u64::from(self.block_size);
         let mut left = blocks % self.count;
-        for ahead in 1..=self.block_size {
-            let need = self.needing_in(ahead);
+        for need in self.upcoming() {
             if need > left {
                 break;
             }

@@ -70,6 +70,11 @@ impl Kv {
         assert!(self.private + self.resident <= self.total, "INV-5: more KV blocks held than there are");
     }
 
+    /// Evicts all that is unreferenced.
+    pub(super) fn evict_idle(&mut self) {
+        self.evict(self.resident - self.pinned);
+    }
+
     fn evict(&mut self, mut blocks: u32) {
         while blocks > 0 {
             let (_, index) = self.idle.first().expect("the caller saw that many available");

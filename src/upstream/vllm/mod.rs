@@ -1,37 +1,4 @@
-//! A vLLM server at step level: the V1 scheduler, the KV cache, and the host around the steps.
-//!
-//! ```text
-//! start --> host (request) --> delay_in --> waiting --> running: one step after another --> host (token) --> delay_out --> outputs
-//! cancel -> host (cancel) ---> delay_in --^
-//! ```
-//!
-//! **Scheduling** (vLLM 0.2x-0.3x, `v1/core/sched/scheduler.py`; facts, not code). In every step the running sequences come
-//! first, in order of admission: each decoding one gets one token, then the one partial prefill, always the last of the
-//! running, gets what is left of `max_num_batched_tokens`. Then waiting ones are admitted in order while there are token
-//! budget, sequences (`max_num_seqs`) and blocks for the *whole* of what they have to compute
-//! (`scheduler_reserve_full_isl`, on by default); no watermark (its default is 0). A running sequence for which there is no
-//! block preempts the last of the running (itself, if it is the last), which goes to the front of the waiting and later
-//! computes prompt and answer so far again; in a step that preempted nobody is admitted, unless nobody runs any more.
-//! A sequence with `c` computed tokens holds `ceil(c / block_size)` blocks. The last token of an answer is never computed.
-//!
-//! **Host**. One resource serves jobs in order of arrival; `H` is when it is free. A request arriving at `t` is taken in at
-//! `max(H, t) + request`, a cancellation at `max(H, t) + cancel`, and the scheduler can see either `delay_in` later. At the
-//! end `E` of a step first the scheduler's job comes: at `D = max(E, H)` it sees what is there by `D` (to the nanosecond),
-//! the next step is launched at `D + step` (the scheduler runs after every step, even the last), and its job is followed by
-//! that of the ended step's `n` tokens: `H = D + step + n token`; they come out at `H + delay_out`. An idle engine decides
-//! when something becomes visible at `R`: `D = max(R, H)`. A job of no length occupies nobody.
-//!
-//! **Cancellation** takes effect at the first decision that sees it; a call that ends before still says `Cancelled`, when
-//! its end would have come out. Its gaps do not count from the cancellation on.
-//!
-//! **Refusals** come out `delay_out` after the request was taken in: `BadRequest` for a prompt that leaves no room for one
-//! token in the context (or in the KV cache, where that is smaller: vLLM would not start); `Overloaded` from
-//! `max_num_queued_reqs` calls inside (taken in, waiting or running as of the last decision) or `max_num_queued_tokens`
-//! prompt tokens of those without a first token on (both limits refuse when reached, as vLLM's do). An answer that does not fit in the context is cut.
-//!
-//! **Time** is kept in whole picoseconds (213 days in a `u64`) and comes out rounded up to nanoseconds. Completions come
-//! before steps at the same nanosecond, and whoever arrives in the nanosecond of a step's end is in before the decision.
-//! Steps between which nothing changes are advanced in closed form ([`stretch`]).
+//! A vLLM server at step level: [`Vllm`] says how it works.
 
 mod decide;
 mod decoders;
@@ -40,6 +7,8 @@ mod kv;
 mod outbox;
 mod seqs;
 mod stretch;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 
@@ -76,7 +45,42 @@ struct Flight {
     prefill_tokens: u32,
 }
 
-/// A vLLM server.
+/// A vLLM server: the V1 scheduler, the KV cache, and the host around the steps.
+///
+/// ```text
+/// start --> host (request) --> delay_in --> waiting --> running: one step after another --> host (token) --> delay_out --> outputs
+/// cancel -> host (cancel) ---> delay_in --^
+/// ```
+///
+/// **Scheduling** (vLLM, `vllm/v1/core/sched/scheduler.py` and `v1/core/kv_cache_manager.py`). In every step the running sequences come
+/// first, in order of admission: each decoding one gets one token, then the one partial prefill, always the last of the
+/// running, gets what is left of `max_num_batched_tokens`. Then waiting ones are admitted in order while there are token
+/// budget, sequences (`max_num_seqs`) and blocks for the *whole* of what they have to compute
+/// (`scheduler_reserve_full_isl`, on by default); no watermark (its default is 0). A running sequence for which there is no
+/// block preempts the last of the running (itself, if it is the last), which goes to the front of the waiting and later
+/// computes prompt and answer so far again; in a step that preempted nobody is admitted, unless nobody runs any more.
+/// A sequence with `c` computed tokens holds `ceil(c / block_size)` blocks. The last token of an answer is never computed.
+///
+/// **Host**. One resource serves jobs in order of arrival; `H` is when it is free. A request arriving at `t` is taken in at
+/// `max(H, t) + request`, a cancellation at `max(H, t) + cancel`, and the scheduler can see either `delay_in` later. At the
+/// end `E` of a step first the scheduler's job comes: at `D = max(E, H)` it sees what is there by `D` (to the nanosecond),
+/// the next step is launched at `D + step` (the scheduler runs after every step, even the last), and its job is followed by
+/// that of the ended step's `n` tokens: `H = D + step + n token`; they come out at `H + delay_out`. An idle engine decides
+/// when something becomes visible at `R`: `D = max(R, H)`. A job of no length occupies nobody.
+///
+/// **Cancellation** takes effect at the first decision that sees it; a call that ends before still says `Cancelled`, when
+/// its end would have come out. Its gaps do not count from the cancellation on.
+///
+/// **Refusals** come out `delay_out` after the request was taken in: `BadRequest` for a prompt that leaves no room for one
+/// token in the context (or in the KV cache, where that is smaller: vLLM would not start); `Overloaded` where there are
+/// `max_num_queued_reqs` calls inside (taken in, waiting or running as of the last decision), or `max_num_queued_tokens`
+/// prompt tokens of calls inside without a first token. Both limits refuse when reached, as vLLM's do. An answer that does
+/// not fit in the context is cut.
+///
+/// **Time** is kept in whole picoseconds (213 days in a `u64`) and comes out rounded up to nanoseconds. Completions come
+/// before steps at the same nanosecond, and whoever arrives in the nanosecond of a step's end is in before the decision.
+/// Steps between
+/// which nothing changes are advanced in closed form.
 #[derive(Debug)]
 pub struct Vllm {
     model: VllmModel,
@@ -165,7 +169,7 @@ impl Vllm {
         self.catch_up(now);
         let taken_in = self.serve(now, self.host.request);
         let refusal = self.refusal(call);
-        let output = call.output_tokens.min(self.context.saturating_sub(call.input_tokens));
+        let output = call.output_tokens.min(self.context.saturating_sub(call.input_tokens)).max(1);
         let prefix_blocks = call.prefix.filter(|_| self.model.enable_prefix_caching);
         let prefix_blocks = prefix_blocks.map_or(0, |prefix| prefix.tokens.min(call.input_tokens) / self.kv.block_size);
         let seq = self.seqs.insert(call, output, prefix_blocks);

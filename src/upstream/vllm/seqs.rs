@@ -178,7 +178,7 @@ impl Seqs {
         self[index].next = NIL;
         match list.last {
             NIL => list.first = index,
-            last => self[last].next = index,
+            tail => self[tail].next = index,
         }
         list.last = index;
         list.len += 1;
@@ -190,7 +190,7 @@ impl Seqs {
         self[index].next = list.first;
         match list.first {
             NIL => list.last = index,
-            first => self[first].prev = index,
+            head => self[head].prev = index,
         }
         list.first = index;
         list.len += 1;
@@ -198,14 +198,14 @@ impl Seqs {
 
     /// Takes out of the list it is in.
     pub(super) fn unlink(&mut self, list: &mut List, index: u32) {
-        let (prev, next) = (self[index].prev, self[index].next);
-        match prev {
-            NIL => list.first = next,
-            _ => self[prev].next = next,
+        let Seq { prev: before, next: after, .. } = self[index];
+        match before {
+            NIL => list.first = after,
+            _ => self[before].next = after,
         }
-        match next {
-            NIL => list.last = prev,
-            _ => self[next].prev = prev,
+        match after {
+            NIL => list.last = before,
+            _ => self[after].prev = before,
         }
         list.len -= 1;
     }

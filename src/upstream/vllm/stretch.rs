@@ -34,15 +34,11 @@ impl Stretch {
     }
 
     /// How many of the steps 1 to `m` the host bounds: they are the first ones.
-    pub(super) const fn host_bound(&self, m: u64) -> u64 {
+    pub(super) fn host_bound(&self, m: u64) -> u64 {
         if self.cost + self.growth > self.host_out {
-            0
-        } else if self.growth == 0 {
-            m
-        } else {
-            let bound = (self.host_out - self.cost) / self.growth;
-            if bound < m { bound } else { m }
+            return 0;
         }
+        (self.host_out - self.cost).checked_div(self.growth).map_or(m, |bound| bound.min(m))
     }
 
     /// `D_j`, for `j` of at least 1.
@@ -112,15 +108,18 @@ mod tests {
     use super::*;
 
     fn stretches() -> impl Strategy<Value = Stretch> {
-        (0u64..50, 0u64..50, 0u64..20, 0u64..60, 1u64..30, 0u64..4).prop_map(|(start, late, host_step, host_out, cost, growth)| {
-            let end = start + host_step + cost;
-            Stretch { end, decided: end + late, host_step, host_out, cost, growth }
-        })
+        (0u64..50, 0u64..50, 0u64..20, 0u64..60, 1u64..30, 0u64..4).prop_map(
+            |(start, late, host_step, host_out, cost, growth)| {
+                let end = start + host_step + cost;
+                Stretch { end, decided: end + late, host_step, host_out, cost, growth }
+            },
+        )
     }
 
     proptest! {
         /// Against the recurrence itself, one step at a time.
         #[test]
+        #[allow(clippy::cast_possible_truncation)] // small numbers
         fn agrees_with_one_step_at_a_time(s in stretches(), m in 1u64..60, probe in 0u64..2000) {
             let (mut d, mut ends, mut decisions, mut busy) = (s.decided, vec![s.end], vec![s.decided], u128::from(s.cost));
             for j in 1..m {
