@@ -39,3 +39,18 @@ pub fn recorded(trace: &Trace, classes: &[&str]) -> Result<Arc<[Recorded]>, Unkn
 pub fn pairs(trace: &Trace) -> Pairs {
     trace.records.iter().map(|record| (record.input_tokens, record.output_tokens)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn class_names_become_positions() {
+        let text = "time,input_tokens,output_tokens,class\n1,2,3,slow\n4,5,6,\n7,8,9,fast\n";
+        let trace = crate::trace::read_csv(&mut text.as_bytes(), "a.csv").unwrap();
+        let rows = recorded(&trace, &["fast", "idle", "slow"]).unwrap();
+        assert_eq!(rows.iter().map(|row| (row.input_tokens, row.class)).collect::<Vec<_>>(), [(2, 2), (5, 0), (8, 0)]);
+        assert_eq!(*pairs(&trace), [(2, 3), (5, 6), (8, 9)]);
+        assert_eq!(recorded(&trace, &["fast"]).unwrap_err().name, "slow");
+    }
+}

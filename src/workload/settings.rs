@@ -62,6 +62,7 @@ pub enum ArrivalSettings {
 /// A mean rate and how it changes over time. Exactly one of `rate` and `load` is given.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(inline)] // its fields stand beside `process`, and a reference to a closed object would forbid that
 pub struct RateSettings {
     /// Requests a second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -284,4 +285,39 @@ fn budget_burst() -> NonNegative {
 
 const fn yes() -> bool {
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each process lists all its fields itself and allows no other, so any validator reads the schema as serde does.
+    #[test]
+    fn the_schema_of_each_process_is_closed_and_complete() {
+        let schema = serde_json::to_value(schemars::schema_for!(ArrivalSettings)).unwrap();
+        let processes = schema["oneOf"].as_array().unwrap();
+        assert_eq!(processes.len(), 7);
+        for process in processes {
+            assert_eq!(process["additionalProperties"], false, "{process}");
+            assert!(process["properties"]["process"]["const"].is_string() && process.get("$ref").is_none(), "{process}");
+        }
+        assert!(processes[1]["properties"]["sine"].is_object() && processes[2]["properties"]["sine"].is_object());
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_in_every_process() {
+        for fields in [
+            "process = 'constant'\nrate = 1",
+            "process = 'poisson'\nload = 1",
+            "process = 'gamma'\nburstiness = 1\nrate = 1\nsine = { amplitude = 1, period = '5s' }",
+            "process = 'weibull'\nshape = 1\nrate = 1\nsteps = [{ at = '5s', factor = 0 }]",
+            "process = 'on_off'\non_rate = 1\nmean_on = '1s'\nmean_off = '1s'",
+            "process = 'closed_loop'\nclients = 1",
+            "process = 'recorded'\nfile = 'x.csv'",
+        ] {
+            let read = toml::from_str::<ArrivalSettings>(fields).unwrap();
+            assert_eq!(toml::from_str::<ArrivalSettings>(&toml::to_string(&read).unwrap()).unwrap(), read);
+            assert!(toml::from_str::<ArrivalSettings>(&format!("{fields}\nrat = 1")).is_err(), "{fields}");
+        }
+    }
 }

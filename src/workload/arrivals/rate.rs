@@ -51,7 +51,8 @@ impl RateClock {
     pub fn advance(&mut self, operational: f64) -> Option<Time> {
         let mut left = operational;
         while let Some(&Piece { until, rate }) = self.pieces.get(self.piece) {
-            let holds = rate * self.measure(until);
+            let near = self.sine.is_some_and(|sine| rate > 0.0 && sine.bound(self.at, left / rate) <= until);
+            let holds = if near { f64::INFINITY } else { rate * self.measure(until) }; // spares the sine where it can
             if left < holds {
                 self.at = self.invert(left / rate, until);
                 return super::before(self.at, self.end);
@@ -94,18 +95,31 @@ impl Sine {
     }
 
     fn integral(self, from: f64, to: f64) -> f64 {
-        let phase = |at: f64| libm::cos(TAU * libm::fmod(at / self.period, 1.0));
-        (to - from) + self.amplitude * self.period / TAU * (phase(from) - phase(to))
+        self.integral_after(self.cosine(from), from, to)
+    }
+
+    /// The same where the cosine at `from` is known.
+    fn integral_after(self, cosine: f64, from: f64, to: f64) -> f64 {
+        (to - from) + self.amplitude * self.period / TAU * (cosine - self.cosine(to))
+    }
+
+    fn cosine(self, at: f64) -> f64 {
+        libm::cos(TAU * libm::fmod(at / self.period, 1.0))
+    }
+
+    /// A time by which the integral from `from` has reached `area`: any whole period holds one period's worth.
+    fn bound(self, from: f64, area: f64) -> f64 {
+        from + (libm::floor(area / self.period) + 1.0) * self.period
     }
 
     /// The root of `integral(from, t) = area` in `t`, between `from` and `until`.
     fn invert(self, from: f64, area: f64, until: f64) -> f64 {
-        // The factor lies between 1 - a and 1 + a, and any whole period holds one period's worth.
+        let cosine = self.cosine(from);
         let mut low = from + area / (1.0 + self.amplitude);
-        let mut high = (from + (libm::floor(area / self.period) + 1.0) * self.period).min(until).max(low);
+        let mut high = self.bound(from, area).min(until).max(low);
         let mut at = (from + area / self.factor(from).max(1.0 - self.amplitude).max(0.01)).clamp(low, high);
         for _ in 0..ITERATIONS_MAX {
-            let miss = self.integral(from, at) - area;
+            let miss = self.integral_after(cosine, from, at) - area;
             if miss > 0.0 {
                 high = at;
             } else {
