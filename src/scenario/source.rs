@@ -22,6 +22,12 @@ impl Place {
         if start + len <= self.end { Self { start, end: start + len, ..self } } else { self }
     }
 
+    /// The source's number.
+    #[must_use]
+    pub const fn source(self) -> usize {
+        self.source
+    }
+
     /// Its length in bytes.
     #[must_use]
     pub const fn len(self) -> usize {
