@@ -9,7 +9,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Bytes `start..end` of the source that [`Sources::add`] numbered `source`.
+    /// Bytes `start..end` of the source that [`Sources::add_file`] or [`Sources::add_set`] numbered `source`.
     #[must_use]
     pub fn new(source: usize, start: usize, end: usize) -> Self {
         Self { source, start, end: end.max(start) }

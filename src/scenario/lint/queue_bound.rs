@@ -81,7 +81,7 @@ mod tests {
 
     fn scenario(more: &str) -> Scenario {
         let text = format!(
-            "schema = 1\npolicy.queue = {{}}\npolicy.concurrency.max_concurrent_requests = 3\n{more}\n[upstream]\nkind = 'station'\n\
+            "schema = 1\npolicy.queue.mode = 'enforce'\npolicy.concurrency.max_concurrent_requests = 3\n{more}\n[upstream]\nkind = 'station'\n\
              servers = 8\nservice = {{ dist = 'fixed', value = '4s' }}\n[[class]]\nname = 'a'\n\
              arrival = {{ process = 'poisson', rate = 1 }}\ntimeout = {{ total = '10s' }}\n"
         );

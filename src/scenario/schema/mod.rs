@@ -125,7 +125,9 @@ mod tests {
                     walk(value, &format!("{path}/{key}"));
                 }
             } else if let Value::Array(items) = schema {
-                items.iter().for_each(|item| walk(item, path));
+                for item in items {
+                    walk(item, path);
+                }
             }
         }
         walk(&publish(), "");
