@@ -3,7 +3,7 @@
 use super::SECTIONS;
 use super::diagnostic::Diagnostic;
 use super::overlay::{merge, set};
-use super::path::Path;
+use super::path::{NotAPath, Path};
 use super::source::Place;
 use super::tree::{Entry, Node, Value};
 
@@ -79,7 +79,7 @@ fn cross(laid: &Laid, sweep: &Node, found: &mut Vec<Diagnostic>) -> Vec<Laid> {
 
 /// A path into what variants may change.
 fn shared_path(text: &str, place: Place) -> Result<Path, Diagnostic> {
-    let path: Path = text.parse().map_err(|error| Diagnostic::at(place, format!("{error}")))?;
+    let path: Path = text.parse().map_err(|error| Diagnostic::at(place, format!("{error}")).help(NotAPath::HELP.to_owned()))?;
     match path.first_key() {
         Some(key) if SECTIONS.contains(&key) => Ok(path),
         Some(key) => {
@@ -119,14 +119,27 @@ pub fn attribute(laid: &[Laid], wrong: &[Vec<Diagnostic>], known: &[Diagnostic])
             continue;
         }
         seen.push(diagnostic);
-        let sufferers = laid.iter().zip(wrong).filter(|(_, wrong)| wrong.contains(diagnostic));
-        let names: Vec<String> = sufferers.map(|(laid, _)| format!("`{}`", laid.name)).collect();
+        let suffers: Vec<bool> = wrong.iter().map(|wrong| wrong.contains(diagnostic)).collect();
         let mut diagnostic = diagnostic.clone();
-        if names.len() < laid.len() {
+        if suffers.contains(&false) {
+            let names = sufferers(laid, &suffers);
             let plural = if names.len() == 1 { "" } else { "s" };
             diagnostic.message = format!("{} (in variant{plural} {})", diagnostic.message, names.join(", "));
         }
         list.push(diagnostic);
     }
     list
+}
+
+/// The names of those who suffer; a variant that suffers at all values of the sweep goes by its own.
+fn sufferers(laid: &[Laid], suffers: &[bool]) -> Vec<String> {
+    let mut names = Vec::new();
+    for one in laid.iter().zip(suffers).filter_map(|(one, suffers)| suffers.then_some(one)) {
+        let everywhere = laid.iter().zip(suffers).all(|(other, suffers)| *suffers || other.of != one.of);
+        let name = format!("`{}`", if everywhere { &one.of } else { &one.name });
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }

@@ -2,11 +2,12 @@
 
 use std::path::{Path as FilePath, PathBuf};
 
+use super::SECTIONS;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::expand::{self, Laid};
 use super::file::ScenarioFile;
 use super::overlay;
-use super::path::Path;
+use super::path::{NotAPath, Path};
 use super::run::RunSettings;
 use super::schema;
 use super::semantic;
@@ -30,6 +31,7 @@ pub struct Scenario {
     pub file: ScenarioFile,
     folder: PathBuf,
     sources: Sources,
+    sets: Vec<(Path, usize)>,
     trees: Vec<Node>,
 }
 
@@ -67,7 +69,17 @@ impl Scenario {
                 let name = FilePath::new(shown).file_stem().map_or_else(|| shown.to_owned(), |stem| stem.display().to_string());
                 let (variants, trees) = laid.into_iter().unzip();
                 let (about, run) = (file.about.clone(), file.run.clone());
-                Ok(Self { name, about, run, variants, file, folder: PathBuf::new(), sources: loader.sources, trees })
+                Ok(Self {
+                    name,
+                    about,
+                    run,
+                    variants,
+                    file,
+                    folder: PathBuf::new(),
+                    sources: loader.sources,
+                    sets: loader.sets,
+                    trees,
+                })
             }
             _ => Err(Diagnostics::new(loader.sources, loader.found)),
         }
@@ -110,6 +122,15 @@ impl Scenario {
         files
     }
 
+    /// The `--set` paths that a variant's own setting hides, for each of them the variant's position.
+    #[must_use]
+    pub fn hidden_sets(&self) -> Vec<(&Path, usize)> {
+        let shared = self.sets.iter().filter(|(path, _)| path.first_key().is_some_and(|key| SECTIONS.contains(&key)));
+        let each =
+            shared.flat_map(|(path, source)| self.trees.iter().enumerate().map(move |(i, tree)| (path, source, i, tree)));
+        each.filter(|(path, source, _, tree)| tree.locate(path).source() != **source).map(|(path, _, i, _)| (path, i)).collect()
+    }
+
     /// An error found later (a file that cannot be read, a model that does not add up) at a variant's setting, such as
     /// `class[0].lengths`, shown where that setting was written.
     #[must_use]
@@ -122,6 +143,7 @@ impl Scenario {
 #[derive(Default)]
 struct Loader {
     sources: Sources,
+    sets: Vec<(Path, usize)>,
     found: Vec<Diagnostic>,
 }
 
@@ -135,7 +157,7 @@ impl Loader {
                 self.found.push(wrong);
             }
         }
-        self.found.extend(schema::check(&schema::file_rule(), &tree));
+        self.found.extend(schema::check(schema::file_rule(), &tree));
         let laid = expand::variants(&tree, &mut self.found);
         self.check_variants(&laid);
         if !self.found.is_empty() {
@@ -156,16 +178,20 @@ impl Loader {
             return Err(Diagnostic::at(whole, "there is no `=` here".to_owned()).help(help));
         };
         let skipped = path.len() - path.trim_start().len();
-        let parsed: Path = path.trim().parse().map_err(|error| Diagnostic::at(whole, format!("{error}")))?;
+        let parsed: Path =
+            path.trim().parse().map_err(|error| Diagnostic::at(whole, format!("{error}")).help(NotAPath::HELP.to_owned()))?;
         let offset = path.len() + 1 + (value.len() - value.trim_start().len());
         let value = Node::parse_value(source, offset, value.trim());
-        overlay::set(tree, &parsed, value, |start, end| Place::new(source, skipped + start, skipped + end))
+        overlay::set(tree, &parsed, value, |start, end| Place::new(source, skipped + start, skipped + end))?;
+        self.sets.retain(|(earlier, _)| earlier.to_string() != parsed.to_string());
+        self.sets.push((parsed, source));
+        Ok(())
     }
 
     /// What is wrong in some variants only says in which.
     fn check_variants(&mut self, laid: &[Laid]) {
         let rule = schema::sections_rule();
-        let wrong: Vec<Vec<Diagnostic>> = laid.iter().map(|laid| schema::check(&rule, &laid.tree)).collect();
+        let wrong: Vec<Vec<Diagnostic>> = laid.iter().map(|laid| schema::check(rule, &laid.tree)).collect();
         self.found.extend(expand::attribute(laid, &wrong, &self.found));
     }
 

@@ -39,7 +39,9 @@ fn is_other_kind(base: &Node, over: &Node) -> bool {
 /// # Errors
 /// Where the path meets something it cannot go through: an index out of range, a key of what is no table.
 pub fn set(root: &mut Node, path: &Path, value: Node, place: impl Fn(usize, usize) -> Place) -> Result<(), Diagnostic> {
-    let mut node = root;
+    // On a copy: a path that breaks off must leave no half-made tables to complain of.
+    let mut copy = root.clone();
+    let mut node = &mut copy;
     let mut walked = String::new();
     for (step, start, end) in path.ranges() {
         let here = place(start, end);
@@ -57,6 +59,7 @@ pub fn set(root: &mut Node, path: &Path, value: Node, place: impl Fn(usize, usiz
         };
     }
     *node = value;
+    *root = copy;
     Ok(())
 }
 

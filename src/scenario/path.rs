@@ -23,12 +23,17 @@ pub struct Path {
 
 /// Why a text is not a path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a path: {why}; write keys with dots between and indices in brackets, like `class[0].arrival.rate`")]
+#[error("`{text}` is not a path: {why}")]
 pub struct NotAPath {
     /// The text.
     pub text: String,
     /// What is wrong with it.
     pub why: &'static str,
+}
+
+impl NotAPath {
+    /// What a path looks like.
+    pub const HELP: &str = "write keys with dots between and indices in brackets, like `class[0].arrival.rate`";
 }
 
 impl Path {

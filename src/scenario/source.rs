@@ -9,7 +9,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Bytes `start..end` of the source that [`Sources::add`] numbered `source`.
+    /// Bytes `start..end` of the source that [`Sources::add_file`] or [`Sources::add_set`] numbered `source`.
     #[must_use]
     pub fn new(source: usize, start: usize, end: usize) -> Self {
         Self { source, start, end: end.max(start) }
@@ -20,6 +20,12 @@ impl Place {
     pub fn part(self, offset: usize, len: usize) -> Self {
         let start = self.start + offset;
         if start + len <= self.end { Self { start, end: start + len, ..self } } else { self }
+    }
+
+    /// The source's number.
+    #[must_use]
+    pub const fn source(self) -> usize {
+        self.source
     }
 
     /// Its length in bytes.

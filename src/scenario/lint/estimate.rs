@@ -4,7 +4,7 @@ use crate::dist::Dist;
 use crate::scenario::Variant;
 use crate::scenario::variant::rate_of;
 use crate::units::{Count, Positive};
-use crate::upstream::{CostSettings, Picos, UpstreamSettings, VllmSettings};
+use crate::upstream::{Picos, UpstreamSettings, VllmSettings};
 use crate::workload::{ArrivalSettings, ClassSettings};
 
 /// Service as an upstream gives it when `parallel` requests are in it.
@@ -35,37 +35,56 @@ pub fn service_estimate(variant: &Variant, limit: Option<u32>) -> Option<Service
     }
 }
 
-/// The mean step when `n` requests of I prompt and O answer tokens are always running: each of O steps of a request's life
-/// decodes n sequences, carries n/O prompts, and attends to I + O/2 tokens of each:
-/// `t0 + min(1, n/O) t0p + n I/O tp + n td + n (I + O/2) tk`. A request takes O such steps.
-fn vllm_estimate(vllm: &VllmSettings, classes: &[ClassSettings], limit: Option<u32>) -> Option<ServiceEstimate> {
+/// What the estimate needs of a vLLM server, times in seconds.
+struct Figures {
+    cost: [f64; 5],
+    host_step: f64,
+    host_token: f64,
+    max_num_seqs: f64,
+    kv_tokens: f64,
+    replicas: f64,
+    speed: f64,
+}
+
+/// The server's figures where the scenario states them itself.
+fn figures(vllm: &VllmSettings) -> Option<Figures> {
+    const BLOCK_SIZE: u32 = 16;
+    let seconds = |picos: Option<Picos>| picos.map_or(0.0, Picos::as_secs_f64);
     let cost = vllm.cost.filter(|_| vllm.preset.is_none())?;
+    let host = vllm.host.unwrap_or_default();
+    let count = |count: Option<Count>, default: u32| f64::from(count.map_or(default, Count::value));
+    Some(Figures {
+        cost: [cost.t0, cost.t0p, cost.tp, cost.td, cost.tk].map(seconds),
+        host_step: seconds(host.step),
+        host_token: seconds(host.token),
+        max_num_seqs: f64::from(vllm.max_num_seqs?.value()),
+        kv_tokens: f64::from(vllm.num_gpu_blocks?.value()) * count(vllm.block_size, BLOCK_SIZE),
+        replicas: count(vllm.replicas, 1),
+        speed: vllm.speed.map_or(1.0, Positive::value),
+    })
+}
+
+/// n requests of I prompt and O answer tokens always running, as many as seats and KV cache hold: a request takes O steps.
+fn vllm_estimate(vllm: &VllmSettings, classes: &[ClassSettings], limit: Option<u32>) -> Option<ServiceEstimate> {
     let (input, output) = mean_lengths(classes)?;
-    let replicas = f64::from(vllm.replicas.map_or(1, Count::value));
-    let running = seats(vllm, input, output)?.min(limit.map_or(f64::INFINITY, |limit| f64::from(limit) / replicas));
-    let mean_s = output * step_s(&cost, running, input, output) / vllm.speed.map_or(1.0, Positive::value);
-    let parallel = running * replicas;
+    let server = figures(vllm)?;
+    let seats = server.max_num_seqs.min(server.kv_tokens / (input + output / 2.0));
+    let running = seats.min(limit.map_or(f64::INFINITY, |limit| f64::from(limit) / server.replicas)).max(1.0);
+    let mean_s = output * server.interval_s(running, input, output) / server.speed;
+    let parallel = limit.map_or(f64::INFINITY, f64::from).min(running * server.replicas);
     (mean_s > 0.0).then(|| ServiceEstimate { parallel, mean_s, capacity_rps: parallel / mean_s, exact: false })
 }
 
-fn step_s(cost: &CostSettings, running: f64, input: f64, output: f64) -> f64 {
-    let seconds = |picos: Option<Picos>| picos.map_or(0.0, Picos::as_secs_f64);
-    let prompts = running / output;
-    let tokens = running * (input + output / 2.0);
-    seconds(cost.t0)
-        + prompts.min(1.0) * seconds(cost.t0p)
-        + prompts * input * seconds(cost.tp)
-        + running * seconds(cost.td)
-        + tokens * seconds(cost.tk)
-}
-
-/// Requests that run at once on one server: `max_num_seqs`, or fewer where the KV cache holds fewer.
-fn seats(vllm: &VllmSettings, input: f64, output: f64) -> Option<f64> {
-    const BLOCK_SIZE: u32 = 16;
-    let block = f64::from(vllm.block_size.map_or(BLOCK_SIZE, Count::value));
-    let in_cache = vllm.num_gpu_blocks.map(|blocks| f64::from(blocks.value()) * block / (input + output / 2.0));
-    let seqs = vllm.max_num_seqs.map(|seqs| f64::from(seqs.value()));
-    seqs.into_iter().chain(in_cache).reduce(f64::min).map(|seats| seats.max(1.0))
+impl Figures {
+    /// From step to step: the host forms one, then step and the last one's tokens go side by side. Each step decodes n
+    /// sequences, carries n/O prompts, and attends to I + O/2 tokens of each:
+    /// `t0 + min(1, n/O) t0p + n I/O tp + n td + n (I + O/2) tk`.
+    fn interval_s(&self, running: f64, input: f64, output: f64) -> f64 {
+        let [t0, t0p, tp, td, tk] = self.cost;
+        let prompts = running / output;
+        let step = t0 + prompts.min(1.0) * t0p + prompts * input * tp + running * (td + (input + output / 2.0) * tk);
+        self.host_step + step.max(running * self.host_token)
+    }
 }
 
 /// Mean prompt and answer, tokens, over the classes by their share of the load (by weight where that is unknown).
@@ -105,4 +124,41 @@ fn mean_rate(arrival: &ArrivalSettings) -> Option<f64> {
         return Some((on_rate.value() * on + off_rate.value() * off) / (on + off));
     }
     rate_of(arrival)?.rate.map(Positive::value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Scenario;
+
+    fn vllm(more: &str) -> Variant {
+        let text = format!(
+            "schema = 1\narrival = {{ process = 'poisson', rate = 5 }}\n{more}\n[upstream]\nkind = 'vllm'\nmax_num_seqs = 10\n\
+             num_gpu_blocks = 1000\ncost = {{ t0 = '10ms', t0p = '20ms', tp = '100us', td = '1ms', tk = '10us' }}\n\
+             [[class]]\nname = 'a'\ninput = {{ dist = 'fixed', value = 200 }}\noutput = {{ dist = 'fixed', value = 100 }}\n"
+        );
+        Scenario::parse("a.toml", &text, &[]).unwrap().variants.remove(0)
+    }
+
+    #[test]
+    fn a_vllm_server_is_estimated_by_its_mean_step() {
+        // 10 running: 10 + 0.1 * 20 + 0.1 * 200 * 0.1 + 10 * 1 + 10 * 250 * 0.01 ms = 49 ms a step, 100 steps a request.
+        let estimate = service_estimate(&vllm(""), None).unwrap();
+        assert!((estimate.mean_s - 4.9).abs() < 1e-9 && (estimate.capacity_rps - 10.0 / 4.9).abs() < 1e-9, "{estimate:?}");
+        // 2 running: 10 + 0.02 * 20 + 0.02 * 200 * 0.1 + 2 + 2 * 250 * 0.01 ms = 17.8 ms.
+        let estimate = service_estimate(&vllm("policy.concurrency.max_concurrent_requests = 2"), Some(2)).unwrap();
+        assert!((estimate.mean_s - 1.78).abs() < 1e-9 && (estimate.parallel - 2.0).abs() < 1e-12, "{estimate:?}");
+    }
+
+    #[test]
+    fn rates_are_shared_by_weight() {
+        let class = "[[class]]\nname = 'NAME'\nweight = WEIGHT\n";
+        let classes = class.replace("NAME", "a").replace("WEIGHT", "1") + &class.replace("NAME", "b").replace("WEIGHT", "3");
+        let text = format!(
+            "schema = 1\narrival = {{ process = 'on_off', on_rate = 6, off_rate = 2, mean_on = '1s', mean_off = '3s' }}\n\
+             upstream = {{ kind = 'station', servers = 1, service = {{ dist = 'fixed', value = '1s' }} }}\n{classes}"
+        );
+        let scenario = Scenario::parse("a.toml", &text, &[]).unwrap();
+        assert_eq!(offered_rps(&scenario.variants[0]), Some(vec![0.75, 2.25]));
+    }
 }

@@ -4,6 +4,7 @@ use super::erlang::erlang_c;
 use super::estimate::{ServiceEstimate, offered_rps, service_estimate};
 use super::{Finding, Level, round};
 use crate::dist::Dist;
+use crate::policy::{Mode, TimeoutFrom};
 use crate::scenario::variant::rate_of;
 use crate::scenario::{Scenario, Variant};
 use crate::upstream::UpstreamSettings;
@@ -70,7 +71,9 @@ fn is_bounded(variant: &Variant) -> bool {
     };
     let clients = variant.classes.iter().all(|class| class.patience.is_some() || class.timeout.is_some());
     let queue = variant.policy.queue.is_some() && variant.slots().is_some();
-    upstream || clients || queue || variant.policy.graduated.is_some() || super::waiting_deadline(variant).is_some()
+    let timeout = variant.policy.timeout.as_ref().filter(|timeout| timeout.mode == Mode::Enforce);
+    let gateway = timeout.is_some_and(|timeout| timeout.timeout_from == TimeoutFrom::Arrival);
+    upstream || clients || queue || gateway || (timeout.is_some() && variant.policy.graduated.is_some())
 }
 
 /// Erlang C's mean wait, where it applies: a station whose queue nobody leaves or is turned away from.
@@ -93,4 +96,42 @@ fn wait(variant: &Variant, service: &ServiceEstimate, offered: f64, utilisation:
 fn is_poisson(arrival: &crate::workload::ArrivalSettings) -> bool {
     matches!(arrival, crate::workload::ArrivalSettings::Poisson(rate)
         if rate.steps.is_empty() && rate.sine.is_none() && rate.spikes.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::lint::lints;
+
+    fn lint(rate: f64, more: &str) -> (Level, String) {
+        let text = format!(
+            "schema = 1\n[run]\nduration = '100s'\n[upstream]\nkind = 'station'\nservers = 8\n\
+             service = {{ dist = 'exponential', mean = '1s' }}\n[[class]]\nname = 'a'\n\
+             arrival = {{ process = 'poisson', rate = {rate} }}\n{more}\n"
+        );
+        let lints = lints(&Scenario::parse("a.toml", &text, &[]).unwrap());
+        let lint = lints.into_iter().find(|lint| lint.code == "offered_load").unwrap();
+        (lint.level, lint.message)
+    }
+
+    #[test]
+    fn a_stable_queue_is_told_its_erlang_c_wait() {
+        // The published values: probability 0.701533 and mean wait 0.876916 s.
+        let (level, message) = lint(7.2, "");
+        assert!(
+            message.ends_with("90 % of 8 a second; by Erlang C 70.2 % of them wait, 0.877 s on average over all"),
+            "{message}"
+        );
+        assert_eq!(level, Level::Note);
+    }
+
+    #[test]
+    fn overload_is_a_warning_where_nothing_bounds_it() {
+        let (level, message) = lint(9.0, "");
+        assert!(message.ends_with("nothing bounds the queue, which grows by 1 a second to 100 at the end"), "{message}");
+        assert_eq!(level, Level::Warning);
+        assert_eq!(lint(9.0, "patience = { dist = 'exponential', mean = '2s' }").0, Level::Note);
+        assert_eq!(lint(9.0, "[policy.timeout]\ntimeout_from = 'arrival'").0, Level::Note);
+        assert_eq!(lint(9.0, "[policy.timeout]").0, Level::Warning, "a timeout from dispatch bounds no waiting");
+    }
 }

@@ -60,6 +60,11 @@ const RULES: [Rule; 5] = [load::check, queue_bound::check, queue_places::check, 
 #[must_use]
 pub fn lints(scenario: &Scenario) -> Vec<Lint> {
     let mut lints: Vec<Lint> = Vec::new();
+    for (path, variant) in scenario.hidden_sets() {
+        let message = format!("`--set {path}` changes nothing here: the variant or the sweep has its own value");
+        let finding = Finding { code: "hidden_set", level: Level::Warning, path: path.to_string(), message };
+        add(&mut lints, finding, &scenario.variants[variant].name);
+    }
     for rule in RULES {
         for variant in &scenario.variants {
             let mut findings = Vec::new();

@@ -73,3 +73,50 @@ pub(super) fn check(variant: &Variant, _: &Scenario, found: &mut Vec<Finding>) {
     );
     found.push(Finding { code: "queue_bound", level: Level::Warning, path: "policy.queue.max_queue_size".to_owned(), message });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::lint::lints;
+
+    fn scenario(more: &str) -> Scenario {
+        let text = format!(
+            "schema = 1\npolicy.queue.mode = 'enforce'\npolicy.concurrency.max_concurrent_requests = 3\n{more}\n[upstream]\nkind = 'station'\n\
+             servers = 8\nservice = {{ dist = 'fixed', value = '4s' }}\n[[class]]\nname = 'a'\n\
+             arrival = {{ process = 'poisson', rate = 1 }}\ntimeout = {{ total = '10s' }}\n"
+        );
+        Scenario::parse("a.toml", &text, &[]).unwrap()
+    }
+
+    fn messages(scenario: &Scenario) -> Vec<String> {
+        lints(scenario).into_iter().filter(|lint| lint.code == "queue_bound").map(|lint| lint.message).collect()
+    }
+
+    #[test]
+    fn a_queue_of_forty_is_too_long_for_ten_seconds() {
+        let scenario = scenario("");
+        assert_eq!(recommended_queue_bound(&scenario.variants[0]), Some(4)); // 3 x (10 - 4) / 4 = 4.5
+        assert_eq!(
+            messages(&scenario),
+            [
+                "with 3 served at once, 4 s each, and 10 s until `class[0].timeout.total`, whoever finds more than 3 x (10 - 4) / 4 \
+              = 4.5 waiting is doomed, but 40 places can fill: a bound of 4 would refuse them at once"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_bound_that_is_recommended_is_not_complained_of() {
+        assert!(messages(&scenario("policy.queue.max_queue_size = 4\npolicy.queue.queue_rejection_threshold = 1")).is_empty());
+    }
+
+    #[test]
+    fn a_timeout_from_dispatch_bounds_no_waiting() {
+        let with = |from: &str| {
+            waiting_deadline(&scenario(&format!("policy.timeout = {{ request_timeout = '5s', {from} }}")).variants[0])
+        };
+        assert_eq!(with("").map(|deadline| deadline.path), Some("class[0].timeout.total".to_owned()));
+        let gateway = with("timeout_from = 'arrival'").map(|deadline| deadline.path);
+        assert_eq!(gateway, Some("policy.timeout.request_timeout".to_owned()));
+    }
+}

@@ -84,3 +84,35 @@ fn slow_sample(service: &SpanDist) -> f64 {
     samples.sort_by(f64::total_cmp);
     samples[SAMPLES - SAMPLES / 1_000]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::lint::lints;
+
+    #[test]
+    fn work_that_outlives_resets_piles_up() {
+        let text = "schema = 1\narrival = { process = 'poisson', rate = 1 }\n[policy]\ntimeout = { on_timeout = 'abandon' }\n\
+                    graduated = { max_abandoned = 10, reset_interval = '100s' }\n[upstream]\nkind = 'station'\nservers = 8\n\
+                    service = { dist = 'uniform', min = '1s', max = '400s' }\n[[class]]\nname = 'a'\n";
+        let found = |text: &str| -> Vec<String> {
+            let lints = lints(&Scenario::parse("a.toml", text, &[]).unwrap());
+            lints.into_iter().filter(|lint| lint.code == "reset_interval").map(|lint| lint.message).collect()
+        };
+        assert_eq!(
+            found(text),
+            [
+                "the longest call takes 400 s, so after a timeout of 60 s it runs on for 340 s, longer than the reset interval of \
+              100 s: the count is reset 3 times while it runs, and with `max_abandoned = 10` up to 40 abandoned calls can run at once"
+            ]
+        );
+        assert!(found(&text.replace("'400s'", "'160s'")).is_empty());
+        assert!(found(&text.replace("'100s'", "'100s', forget = 'gauge'")).is_empty());
+    }
+
+    #[test]
+    fn one_of_a_thousand_exponential_calls_takes_seven_means() {
+        let mean = crate::time::Span::from_secs(10);
+        assert!((longest_service(&Dist::Exponential { mean }).0 - 69.08).abs() < 0.01);
+    }
+}

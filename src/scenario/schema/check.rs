@@ -1,7 +1,7 @@
 //! Holds a tree against the rules, and says of everything that does not fit where it stands and what would be right.
 
 use super::rule::{Format, Keys, Rule, Union};
-use super::words::{advice, found, list, wanted};
+use super::words::{advice, found, list, nearest, wanted};
 use crate::scenario::Warmup;
 use crate::scenario::diagnostic::Diagnostic;
 use crate::scenario::source::Place;
@@ -30,7 +30,7 @@ impl Checker<'_> {
             (Rule::Union(union), Value::Table(entries)) => self.union(union, node, entries, place, path),
             (Rule::List { items, min }, Value::List(nodes)) => {
                 if nodes.len() < *min {
-                    let message = format!("`{path}` is empty: at least {min} {} needed", if *min == 1 { "is" } else { "are" });
+                    let message = format!("`{path}` needs {min} or more entries and has {}", nodes.len());
                     self.found.push(Diagnostic::at(node.place, message));
                 }
                 for (index, item) in nodes.iter().enumerate() {
@@ -83,23 +83,34 @@ impl Checker<'_> {
         let Some(tag) = node.child(&union.tag) else {
             let message = format!("{} needs `{}`, which says of what kind it is", named(path, None), union.tag);
             self.found.push(Diagnostic::at(place, message).help(format!("one of {}", list(tags()))));
+            self.unknown_to_all(union, entries, path);
             return;
         };
         let kind = tag.text().and_then(|text| union.kinds.iter().find(|(names, _)| names.iter().any(|name| name == text)));
         if let Some((names, keys)) = kind {
             self.table(keys, Some((union, &names[0])), entries, place, path);
         } else {
-            let message = format!("`{}` has no kind {}", join(path, &union.tag), found(tag).replace("the text ", ""));
-            let help = advice(tag.text().unwrap_or(""), tags().collect::<Vec<_>>(), "it is one of");
-            let help = if help.starts_with("did") { format!("{help} (one of {})", list(tags())) } else { help };
-            self.found.push(Diagnostic::at(tag.place, message).help(help));
+            let message = format!("`{}` must be one of {}, not {}", join(path, &union.tag), list(tags()), found(tag));
+            let meant = nearest(tag.text().unwrap_or(""), tags());
+            self.found.push(Diagnostic::at(tag.place, message).help(meant.map(|name| format!("did you mean \"{name}\"?"))));
+        }
+    }
+
+    /// Without its tag a table can still be told that no kind knows a key of it.
+    fn unknown_to_all(&mut self, union: &Union, entries: &[Entry], path: &str) {
+        let mut all = Keys::default();
+        for (_, keys) in &union.kinds {
+            all.known.extend(keys.known.clone());
+        }
+        for entry in entries.iter().filter(|entry| !all.known.contains_key(&entry.key)) {
+            self.unknown(&all, None, entry, path);
         }
     }
 
     fn unknown(&mut self, keys: &Keys, kind: Option<(&Union, &str)>, entry: &Entry, path: &str) {
         let known: Vec<&str> = keys.known.keys().map(String::as_str).collect();
         let message = format!("unknown key `{}` in {}", entry.key, named(path, kind));
-        let help = self.home_of(&entry.key, kind).filter(|_| super::words::nearest(&entry.key, known.clone()).is_none());
+        let help = self.home_of(&entry.key, kind).filter(|_| nearest(&entry.key, known.clone()).is_none());
         let help = help.unwrap_or_else(|| advice(&entry.key, known, "the keys known here are"));
         self.found.push(Diagnostic::at(entry.place, message).help(help));
     }
@@ -110,7 +121,8 @@ impl Checker<'_> {
             let owners = union.kinds.iter().filter(|(_, keys)| keys.known.contains_key(key));
             let owners: Vec<&str> = owners.filter_map(|(names, _)| names.first()).map(String::as_str).collect();
             if !owners.is_empty() {
-                return Some(format!("`{key}` belongs to `{}` {}", union.tag, list(owners)));
+                let owners: Vec<String> = owners.iter().map(|owner| format!("\"{owner}\"")).collect();
+                return Some(format!("`{key}` belongs to {} {}", union.tag, owners.join(", ")));
             }
         }
         let mut homes = Vec::new();
@@ -177,7 +189,7 @@ fn described(rule: &Rule, node: &Node) -> String {
 fn correction(rule: &Rule, node: &Node) -> Option<String> {
     match (rule, &node.value) {
         (Rule::Names(names), Value::Text(text)) => {
-            super::words::nearest(text, names.iter().map(String::as_str)).map(|name| format!("did you mean \"{name}\"?"))
+            nearest(text, names.iter().map(String::as_str)).map(|name| format!("did you mean \"{name}\"?"))
         }
         (Rule::Text { format, .. }, Value::Integer(number)) if *format != Format::Plain && *number >= 0 => {
             Some(format!("if seconds are meant, write \"{number}s\""))
@@ -187,7 +199,7 @@ fn correction(rule: &Rule, node: &Node) -> Option<String> {
         }
         (Rule::Text { format, .. }, Value::Text(text)) if *format != Format::Plain => unit(text),
         (Rule::Number(bounds), Value::Integer(_) | Value::Float(_)) if bounds.max == Some(1.0) => {
-            let number = node.to_json().as_f64().filter(|number| *number > 1.0 && *number <= 100.0)?;
+            let number = node.to_json().as_f64().filter(|number| *number >= 2.0 && *number <= 100.0)?;
             Some(format!("if {number} % is meant, write {}", number / 100.0))
         }
         (Rule::Number(_) | Rule::Integer { .. }, Value::Text(text)) => text

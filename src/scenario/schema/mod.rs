@@ -11,6 +11,8 @@ pub use check::check;
 pub use rule::{Bounds, Format, Keys, Rule, Union, UnknownKeyword};
 pub use words::{list, nearest};
 
+use std::sync::LazyLock;
+
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
@@ -30,20 +32,23 @@ pub fn publish() -> Value {
 
 /// The rules of a whole scenario file.
 #[must_use]
-pub fn file_rule() -> Rule {
-    Rule::compile(&publish()).expect("a test shows that every keyword of the schema is understood")
+pub fn file_rule() -> &'static Rule {
+    static RULE: LazyLock<Rule> =
+        LazyLock::new(|| Rule::compile(&publish()).expect("a test shows that every keyword of the schema is understood"));
+    &RULE
 }
 
 /// The rules of the four sections that variants overlay.
 #[must_use]
-pub fn sections_rule() -> Rule {
-    match file_rule() {
+pub fn sections_rule() -> &'static Rule {
+    static RULE: LazyLock<Rule> = LazyLock::new(|| match file_rule().clone() {
         Rule::Table(mut keys) => {
             keys.retain(&super::SECTIONS);
             Rule::Table(keys)
         }
         other => other,
-    }
+    });
+    &RULE
 }
 
 fn normalise(schema: &mut Value, definitions: &Value) {
@@ -120,7 +125,9 @@ mod tests {
                     walk(value, &format!("{path}/{key}"));
                 }
             } else if let Value::Array(items) = schema {
-                items.iter().for_each(|item| walk(item, path));
+                for item in items {
+                    walk(item, path);
+                }
             }
         }
         walk(&publish(), "");

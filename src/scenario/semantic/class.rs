@@ -105,7 +105,7 @@ fn clients(path: &str, class: &ClassSettings, report: &mut Report<'_>) {
                 report.error(
                     &format!("{path}.timeout.{key}"),
                     "a client that waits for no time at all gets nothing",
-                    "above 0",
+                    "write a time above 0",
                 );
             }
         }

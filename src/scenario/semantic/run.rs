@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Report;
 use crate::scenario::file::ScenarioFile;
+use crate::scenario::lint::offered_rps;
 use crate::scenario::run::{LoadOf, Warmup};
 use crate::scenario::schema::{list, nearest};
 use crate::scenario::tree::Node;
@@ -14,8 +15,12 @@ use crate::workload::ArrivalSettings;
 /// Longest run taken. Beyond it, times could come near the end of the clock.
 const DURATION_MAX: Span = Span::from_secs(100 * 86_400);
 
+/// Most requests in one replication.
+const REQUESTS_MAX: f64 = 1e10;
+
 pub(super) fn check(file: &ScenarioFile, variants: &[(Variant, Node)], report: &mut Report<'_>) {
     times(file, report);
+    requests(file.run.duration, variants, report);
     names(file, report);
     baseline(file, report);
     if file.run.load_of == LoadOf::Slots
@@ -33,6 +38,19 @@ pub(super) fn check(file: &ScenarioFile, variants: &[(Variant, Node)], report: &
     }
 }
 
+/// A run that could never end is a mistake in a rate, most often.
+fn requests(duration: Span, variants: &[(Variant, Node)], report: &mut Report<'_>) {
+    for (variant, _) in variants {
+        let rates = offered_rps(variant).unwrap_or_default();
+        let requests = rates.iter().sum::<f64>() * duration.as_secs_f64();
+        if requests > REQUESTS_MAX {
+            let message = format!("variant `{}` would send {requests:.3e} requests in one replication", variant.name);
+            let path = variant.arrivals().next().map_or_else(String::new, |(path, _)| format!("{path}.rate"));
+            report.error(&path, message, format!("at most {REQUESTS_MAX:.0e}: lower the rate or shorten the run"));
+        }
+    }
+}
+
 fn times(file: &ScenarioFile, report: &mut Report<'_>) {
     let duration = file.run.duration;
     if duration == Span::ZERO || duration > DURATION_MAX {
@@ -40,6 +58,7 @@ fn times(file: &ScenarioFile, report: &mut Report<'_>) {
     }
     if let Warmup::Time(warmup) = file.run.warmup
         && warmup >= duration
+        && duration > Span::ZERO
     {
         let message = format!("a warm-up of {warmup} leaves nothing of a run of {duration}");
         report.error("run.warmup", message, "shorten the warm-up, or lengthen `run.duration`");

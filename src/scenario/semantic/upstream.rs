@@ -18,7 +18,7 @@ fn check_station(station: &StationSettings, report: &mut Report<'_>) {
         && places < station.servers
     {
         let (places, servers) = (places.value(), station.servers.value());
-        let message = format!("{places} places for {servers} servers: some servers could never be used");
+        let message = format!("`places` {places} is below `servers` {servers}: some servers could never be used");
         report.error("upstream.places", message, format!("places count the servers too: write at least {servers}"));
     }
 }
