@@ -49,7 +49,7 @@ pub struct Prefix {
 }
 
 /// A request with everything the *world* knows about it. Policies see a [`crate::policy::Attempt`] instead (INV-7).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Copy, Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Request {
     /// Its number.
     pub id: RequestId,
@@ -159,6 +159,30 @@ impl Cause {
             Self::Idle => "idle",
         }
     }
+}
+
+/// A refusal, as the client sees it.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// HTTP status: 503 or 429 not admitted, 504 timed out; for the upstream's failures 503 overloaded, 400 bad request, 500
+    /// server, 502 connection, 504 idle.
+    pub status: u16,
+    /// What it stands for.
+    pub kind: RefusalKind,
+    /// How long the client should wait before it tries again, where that can be computed.
+    pub retry_after: Option<Span>,
+}
+
+/// What a refusal stands for.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalKind {
+    /// Not admitted.
+    Rejected(Reason),
+    /// Ended at its deadline, waiting or running.
+    TimedOut,
+    /// The upstream's failure, passed on.
+    Upstream(Cause),
 }
 
 /// How a *request* ended, by its last attempt. Exactly one of these columns holds each offered request (INV-1).

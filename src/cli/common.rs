@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::scenario::{Diagnostics, Scenario};
+use super::Failure;
+use crate::policy::Settings;
+use crate::scenario::Scenario;
 
 /// Which scenario, with which changes. Commands that run one flatten this into their own arguments.
 #[derive(Clone, Debug, Args)]
@@ -14,6 +16,10 @@ pub struct ScenarioArguments {
     /// Change any setting of the scenario, before its variants are laid over it: `class[0].arrival.rate=5`
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub sets: Vec<String>,
+    /// The policies of a running system, in every variant, by its own flags: `--max_queue_size 200 --max_abandoned_threads 10`.
+    /// Flags that are missing have that system's defaults
+    #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
+    pub from_flags: Option<String>,
 }
 
 impl ScenarioArguments {
@@ -21,8 +27,13 @@ impl ScenarioArguments {
     ///
     /// # Errors
     /// All that is wrong with it.
-    pub fn load(&self) -> Result<Scenario, Diagnostics> {
-        Scenario::load(&self.scenario, &self.sets)
+    pub fn load(&self) -> Result<Scenario, Failure> {
+        let mut scenario = Scenario::load(&self.scenario, &self.sets)?;
+        if let Some(flags) = &self.from_flags {
+            let policy = Settings::from_flags(flags, None).map_err(|error| Failure::Input(format!("--from-flags: {error}")))?;
+            scenario.replace_policies(&policy);
+        }
+        Ok(scenario)
     }
 }
 

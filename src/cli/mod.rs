@@ -6,8 +6,13 @@
 
 mod check;
 mod common;
+mod explain;
+mod files;
+mod measured;
 mod outcome;
+mod progress;
 mod schema;
+mod simulate;
 
 pub use outcome::{Exit, Failure};
 
@@ -34,7 +39,9 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Simulate(simulate::Arguments),
     Check(check::Arguments),
+    Explain(explain::Arguments),
     Schema(schema::Arguments),
 }
 
@@ -56,7 +63,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 
 fn execute(command: Command, out: &mut impl Write) -> Result<Exit, Failure> {
     match command {
+        Command::Simulate(arguments) => simulate::run(&arguments, out),
         Command::Check(arguments) => check::run(&arguments, out),
+        Command::Explain(arguments) => explain::run(&arguments, out),
         Command::Schema(arguments) => schema::run(&arguments, out),
     }
 }

@@ -1,6 +1,16 @@
 //! What happened: the tally of a replication, its summary, the event record.
 
+mod event;
+mod reader;
+mod story;
 pub mod summary;
 mod tally;
+mod verify;
+mod writer;
 
+pub use event::{Event, RunHead, SCHEMA, What, settings_hash};
+pub use reader::{JournalError, read};
+pub use story::{Whose, tell};
 pub use tally::{ClassTally, Digest, Series, Tally, Window};
+pub use verify::{Mismatch, Verified, verify};
+pub use writer::Journal;

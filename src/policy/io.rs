@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Settings;
-use crate::request::{AttemptId, CallId, Cause, ClassId, Reason, RequestId};
+use crate::request::{AttemptId, CallId, Cause, ClassId, Reason, Refusal, RequestId};
 use crate::time::{Span, Time};
 
 /// An attempt as policies see it: estimates and the class, never the true lengths (INV-7).
@@ -126,30 +126,6 @@ pub struct Hint {
 pub enum CallKind {
     /// The attempt's first call.
     First,
-}
-
-/// A refusal, as the client sees it.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refusal {
-    /// HTTP status: 503 or 429 not admitted, 504 timed out; for the upstream's failures 503 overloaded, 400 bad request, 500
-    /// server, 502 connection, 504 idle.
-    pub status: u16,
-    /// What it stands for.
-    pub kind: RefusalKind,
-    /// How long the client should wait before it tries again, where that can be computed.
-    pub retry_after: Option<Span>,
-}
-
-/// What a refusal stands for.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RefusalKind {
-    /// Not admitted.
-    Rejected(Reason),
-    /// Ended at its deadline, waiting or running.
-    TimedOut,
-    /// The upstream's failure, passed on.
-    Upstream(Cause),
 }
 
 /// What to do.

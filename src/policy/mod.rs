@@ -23,13 +23,12 @@ mod timeout;
 mod timers;
 mod waiting;
 
+pub use crate::request::{Refusal, RefusalKind};
 pub use counters::{Counted, Counters, Snapshot, Stats, engine_of};
 pub use flags::FlagError;
 pub use gateway::Gateway;
 pub use graduated::rejection_probability;
-pub use io::{
-    Action, Attempt, CallEnd, CallKind, Finish, Hint, Input, Note, Refusal, RefusalKind, Saw, Usage, Verdict, WakeReason,
-};
+pub use io::{Action, Attempt, CallEnd, CallKind, Finish, Hint, Input, Note, Saw, Usage, Verdict, WakeReason};
 pub use settings::{
     At, Codel, Concurrency, Forget, Graduated, Mode, OnClientGone, OnTimeout, Order, Queue, Settings, Timeout, TimeoutFrom,
 };

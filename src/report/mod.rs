@@ -2,6 +2,7 @@
 //!
 //! Everything here is a pure function from results to text: who prints it, and where, is the command's business.
 
+mod assertion;
 mod compare;
 mod envelope;
 pub mod format;
@@ -9,6 +10,7 @@ mod table;
 mod text;
 mod verdict;
 
+pub use assertion::{Assertion, Judged};
 pub use compare::{Figures, compare};
 pub use envelope::{
     ClassReport, CountsReport, Envelope, LatencyReport, LoadReport, Mean, MetricsReport, Ordered, PairedReport, PlainMean,

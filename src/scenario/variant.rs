@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::policy::{self, Mode};
 use crate::time::Span;
 use crate::upstream::UpstreamSettings;
-use crate::workload::{ArrivalSettings, ClassSettings, RateSettings};
+use crate::workload::{ArrivalSettings, ClassSettings};
 
 /// One of the systems that a scenario compares.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,16 +100,5 @@ impl Variant {
         });
         let classes = self.classes.iter().enumerate();
         recorded.chain(classes.filter_map(|(i, class)| Some((format!("class[{i}].lengths"), class.lengths.clone()?))))
-    }
-}
-
-/// The rate of a process that states one.
-pub(super) fn rate_of(arrival: &ArrivalSettings) -> Option<&RateSettings> {
-    match arrival {
-        ArrivalSettings::Constant(rate)
-        | ArrivalSettings::Poisson(rate)
-        | ArrivalSettings::Gamma { rate, .. }
-        | ArrivalSettings::Weibull { rate, .. } => Some(rate),
-        ArrivalSettings::OnOff { .. } | ArrivalSettings::ClosedLoop { .. } | ArrivalSettings::Recorded { .. } => None,
     }
 }

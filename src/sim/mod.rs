@@ -1,1 +1,15 @@
-//! The event loop: workload -> gateway -> upstream -> journal.
+//! The simulator: workload -> gateway -> upstream -> journal, one replication at a time, many in parallel.
+
+mod area;
+mod load;
+mod plan;
+mod prepare;
+mod record;
+mod runner;
+mod world;
+
+pub use load::{Capacity, measure};
+pub use plan::Plan;
+pub use prepare::{Prepared, prepare};
+pub use runner::{run, run_all};
+pub use world::World;

@@ -1,20 +1,19 @@
 //! Models of what the policies protect: vLLM servers at step level, and a plain service station.
 
+mod any;
 mod fleet;
 mod io;
 mod model;
 mod presets;
 mod settings;
 mod station;
-#[allow(clippy::module_inception)] // the room and the enum of what stands in it
-mod upstream;
 mod vllm;
 
+pub use any::{Upstream, UpstreamModel};
 pub use fleet::Fleet;
 pub use io::{Call, CallWork, EventKind, Gauges, Output, OutputKind, Totals};
 pub use model::{Cost, FloorViolation, Host, ModelError, VllmModel};
 pub use presets::{A100, Gpu, H100, LLAMA_3_1_8B, Llm, PRESETS, Preset, RESERVE_BYTES, kv_blocks, roofline};
 pub use settings::{CostSettings, HostSettings, NotACost, Picos, Routing, StationSettings, UpstreamSettings, VllmSettings};
 pub use station::Station;
-pub use upstream::{Upstream, UpstreamModel};
 pub use vllm::Vllm;

@@ -20,6 +20,17 @@ pub enum UpstreamSettings {
     Vllm(Box<VllmSettings>),
 }
 
+impl UpstreamSettings {
+    /// The service time of a plain station; a vLLM server has none of its own.
+    #[must_use]
+    pub const fn service(&self) -> Option<&SpanDist> {
+        match self {
+            Self::Station(station) => Some(&station.service),
+            Self::Vllm(_) => None,
+        }
+    }
+}
+
 /// A plain service station.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -13,8 +13,7 @@ use slotmap::SlotMap;
 use super::terms::{Answer, Terms};
 use super::{ClassSettings, RetryOn};
 use crate::heap::IndexedHeap;
-use crate::policy::{Refusal, RefusalKind};
-use crate::request::{AttemptId, Cause, ClassId, Outcome, Reason, Request, slot_of};
+use crate::request::{AttemptId, Cause, ClassId, Outcome, Reason, Refusal, RefusalKind, Request, slot_of};
 use crate::time::{Span, Time};
 
 /// What happened to a client.
@@ -74,6 +73,8 @@ pub enum ClientAction {
 pub struct Finished {
     /// The request.
     pub request: Request,
+    /// Its last attempt.
+    pub attempt: AttemptId,
     /// Its column.
     pub outcome: Outcome,
     /// How many attempts it took.
@@ -258,7 +259,7 @@ impl Client {
             output_tokens,
         };
         let outcome = self.terms[pending.request.class.index()].judge(answer, degraded);
-        self.finish(now, pending, outcome, output_tokens);
+        self.finish(now, attempt, pending, outcome, output_tokens);
     }
 
     /// An attempt came to nothing: the client rests before the next one, or gives the request up.
@@ -272,13 +273,13 @@ impl Client {
                 let next = self.pending.insert(pending);
                 self.set_timer(next, now + wait);
             }
-            None => self.finish(now, pending, loss.outcome, 0),
+            None => self.finish(now, attempt, pending, loss.outcome, 0),
         }
     }
 
-    fn finish(&mut self, now: Time, pending: Pending, outcome: Outcome, output_tokens: u32) {
+    fn finish(&mut self, now: Time, attempt: AttemptId, pending: Pending, outcome: Outcome, output_tokens: u32) {
         let Pending { request, attempts, sent, first_token, .. } = pending;
-        let finished = Finished { request, outcome, attempts, at: now, sent, first_token, output_tokens };
+        let finished = Finished { request, attempt, outcome, attempts, at: now, sent, first_token, output_tokens };
         self.actions.push_back(ClientAction::Finish(finished));
     }
 

@@ -59,6 +59,17 @@ pub enum ArrivalSettings {
     },
 }
 
+impl ArrivalSettings {
+    /// The rate of a process that states one.
+    #[must_use]
+    pub const fn rate(&self) -> Option<&RateSettings> {
+        match self {
+            Self::Constant(rate) | Self::Poisson(rate) | Self::Gamma { rate, .. } | Self::Weibull { rate, .. } => Some(rate),
+            Self::OnOff { .. } | Self::ClosedLoop { .. } | Self::Recorded { .. } => None,
+        }
+    }
+}
+
 /// A mean rate and how it changes over time. Exactly one of `rate` and `load` is given.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -2,7 +2,6 @@
 
 use crate::dist::Dist;
 use crate::scenario::Variant;
-use crate::scenario::variant::rate_of;
 use crate::units::{Count, Positive};
 use crate::upstream::{Picos, UpstreamSettings, VllmSettings};
 use crate::workload::{ArrivalSettings, ClassSettings};
@@ -123,7 +122,7 @@ fn mean_rate(arrival: &ArrivalSettings) -> Option<f64> {
         let (on, off) = (mean_on.as_secs_f64(), mean_off.as_secs_f64());
         return Some((on_rate.value() * on + off_rate.value() * off) / (on + off));
     }
-    rate_of(arrival)?.rate.map(Positive::value)
+    arrival.rate()?.rate.map(Positive::value)
 }
 
 #[cfg(test)]

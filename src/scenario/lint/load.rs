@@ -5,7 +5,6 @@ use super::estimate::{ServiceEstimate, offered_rps, service_estimate};
 use super::{Finding, Level, round};
 use crate::dist::Dist;
 use crate::policy::{Mode, TimeoutFrom};
-use crate::scenario::variant::rate_of;
 use crate::scenario::{Scenario, Variant};
 use crate::upstream::UpstreamSettings;
 
@@ -36,7 +35,7 @@ pub(super) fn check(variant: &Variant, scenario: &Scenario, found: &mut Vec<Find
 }
 
 fn first_rate_path(variant: &Variant) -> String {
-    let stated = variant.arrivals().find(|(_, arrival)| rate_of(arrival).is_some());
+    let stated = variant.arrivals().find(|(_, arrival)| arrival.rate().is_some());
     stated.map_or_else(|| "arrival".to_owned(), |(path, _)| format!("{path}.rate"))
 }
 

@@ -1,12 +1,11 @@
 //! Arrival processes.
 
 use super::Report;
-use crate::scenario::variant::rate_of;
 use crate::time::Span;
 use crate::workload::{ArrivalSettings, RateSettings};
 
 pub(super) fn check(path: &str, arrival: &ArrivalSettings, report: &mut Report<'_>) {
-    if let Some(rate) = rate_of(arrival) {
+    if let Some(rate) = arrival.rate() {
         check_rate(path, rate, report);
     }
     match arrival {

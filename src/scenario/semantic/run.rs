@@ -8,7 +8,7 @@ use crate::scenario::lint::offered_rps;
 use crate::scenario::run::{LoadOf, Warmup};
 use crate::scenario::schema::{list, nearest};
 use crate::scenario::tree::Node;
-use crate::scenario::variant::{Variant, rate_of};
+use crate::scenario::variant::Variant;
 use crate::time::Span;
 use crate::workload::ArrivalSettings;
 
@@ -100,11 +100,11 @@ fn baseline(file: &ScenarioFile, report: &mut Report<'_>) {
 }
 
 fn uses_load(variant: &Variant) -> bool {
-    variant.arrivals().any(|(_, arrival)| rate_of(arrival).is_some_and(|rate| rate.load.is_some()))
+    variant.arrivals().any(|(_, arrival)| arrival.rate().is_some_and(|rate| rate.load.is_some()))
 }
 
 fn is_stationary(arrival: &ArrivalSettings) -> bool {
-    match rate_of(arrival) {
+    match arrival.rate() {
         Some(rate) => rate.steps.is_empty() && rate.sine.is_none() && rate.spikes.is_empty(),
         None => !matches!(arrival, ArrivalSettings::Recorded { .. }),
     }

@@ -6,6 +6,7 @@ use super::{
 use crate::latency::Latency;
 use crate::request::CallId;
 use crate::time::Time;
+use crate::units::Count;
 
 /// An upstream's numbers, complete.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +27,15 @@ impl UpstreamModel {
             UpstreamSettings::Station(settings) => Self::Station(settings.clone()),
             UpstreamSettings::Vllm(settings) => Self::Vllm(Box::new(VllmModel::resolve(settings)?)),
         })
+    }
+
+    /// Calls that it serves at once: servers, or `max_num_seqs` of all replicas.
+    #[must_use]
+    pub fn parallelism(&self) -> Count {
+        match self {
+            Self::Station(settings) => settings.servers,
+            Self::Vllm(model) => Count::new(model.max_num_seqs.saturating_mul(model.replicas)).expect("both are at least 1"),
+        }
     }
 
     /// Standard deviation of the logarithm of a run's speed; 0 for a station.

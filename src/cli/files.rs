@@ -1,0 +1,37 @@
+//! Files that a command writes: whole or not at all.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::Failure;
+
+/// Makes `folder` if need be, and makes sure that files can be written there before any work is done for them.
+///
+/// # Errors
+/// If it is not a folder that can be written.
+pub fn writable_folder(folder: &Path) -> Result<(), Failure> {
+    let failed = |why| Failure::Write { path: folder.to_owned(), why };
+    fs::create_dir_all(folder).map_err(failed)?;
+    let probe = folder.join(".plimsoll.partial");
+    fs::write(&probe, []).map_err(failed)?;
+    fs::remove_file(&probe).map_err(failed)
+}
+
+/// Writes `text` under a temporary name, then gives it its own.
+///
+/// # Errors
+/// If it cannot be written; then nothing new stands at `path`.
+pub fn write_whole(path: &Path, text: &str) -> Result<(), Failure> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".partial");
+    let temporary = path.with_file_name(name);
+    let write = || -> io::Result<()> {
+        fs::write(&temporary, text)?;
+        fs::rename(&temporary, path)
+    };
+    write().map_err(|why| {
+        let _ = fs::remove_file(&temporary); // best effort: it may never have been made
+        Failure::Write { path: path.to_owned(), why }
+    })
+}

@@ -1,0 +1,65 @@
+//! Reading a journal back, plain or compressed.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+
+use super::event::Event;
+
+/// Why a journal cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The file cannot be opened or read.
+    #[error("cannot read {path}: {source}")]
+    Io {
+        /// Which file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A line is not an event.
+    #[error("{path}:{line}: not a journal line ({message}): journals are what `plimsoll simulate --journal FILE` writes")]
+    Line {
+        /// Which file.
+        path: String,
+        /// Which line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The file holds nothing.
+    #[error("{path}: the journal is empty")]
+    Empty {
+        /// Which file.
+        path: String,
+    },
+}
+
+/// Calls `each` with every event and its line number, from 1, until it returns `false`.
+///
+/// # Errors
+/// If the file cannot be read, holds a line that is not an event, or holds none.
+pub fn read(path: &Path, mut each: impl FnMut(usize, Event) -> bool) -> Result<(), JournalError> {
+    let shown = path.display().to_string();
+    let io = |source| JournalError::Io { path: shown.clone(), source };
+    let file = File::open(path).map_err(io)?;
+    let reader: Box<dyn BufRead> = if path.extension().is_some_and(|extension| extension == "zst") {
+        Box::new(BufReader::new(zstd::Decoder::new(file).map_err(io)?))
+    } else {
+        Box::new(BufReader::new(file))
+    };
+    let mut lines = 0;
+    for (index, line) in reader.lines().enumerate() {
+        let line = line.map_err(io)?;
+        lines = index + 1;
+        let event = serde_json::from_str(&line).map_err(|error| JournalError::Line {
+            path: shown.clone(),
+            line: lines,
+            message: error.to_string(),
+        })?;
+        if !each(lines, event) {
+            break;
+        }
+    }
+    if lines == 0 { Err(JournalError::Empty { path: shown }) } else { Ok(()) }
+}

@@ -1,0 +1,91 @@
+//! Writing a journal: JSON lines, compressed where the name ends in `.zst`, whole or not at all.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use super::event::{Event, What};
+use crate::time::Time;
+
+/// Level of compression: zstd's default.
+const ZSTD_LEVEL: i32 = 3;
+
+enum Sink {
+    Plain(BufWriter<File>),
+    Zstd(BufWriter<zstd::Encoder<'static, File>>),
+}
+
+/// A journal being written, under a temporary name until it is finished.
+pub struct Journal {
+    sink: Sink,
+    target: PathBuf,
+    temporary: PathBuf,
+    failed: Option<io::Error>,
+    finished: bool,
+}
+
+impl Journal {
+    /// Opens a journal that will stand at `target`.
+    ///
+    /// # Errors
+    /// If the temporary file beside it cannot be made.
+    pub fn create(target: &Path) -> io::Result<Self> {
+        let mut name = target.file_name().map_or_else(|| "journal".into(), std::ffi::OsStr::to_os_string);
+        name.push(".partial");
+        let temporary = target.with_file_name(name);
+        let file = File::create(&temporary)?;
+        let sink = if target.extension().is_some_and(|extension| extension == "zst") {
+            Sink::Zstd(BufWriter::new(zstd::Encoder::new(file, ZSTD_LEVEL)?))
+        } else {
+            Sink::Plain(BufWriter::new(file))
+        };
+        Ok(Self { sink, target: target.to_owned(), temporary, failed: None, finished: false })
+    }
+
+    /// Writes one event. After a failure nothing more is written; [`Journal::finish`] tells.
+    pub fn write(&mut self, t: Time, what: What) {
+        if self.failed.is_none()
+            && let Err(error) = self.try_write(t, what)
+        {
+            self.failed = Some(error);
+        }
+    }
+
+    fn try_write(&mut self, t: Time, what: What) -> io::Result<()> {
+        let sink: &mut dyn Write = match &mut self.sink {
+            Sink::Plain(sink) => sink,
+            Sink::Zstd(sink) => sink,
+        };
+        serde_json::to_writer(&mut *sink, &Event { t, what })?;
+        sink.write_all(b"\n")
+    }
+
+    /// Completes the file and gives it its name.
+    ///
+    /// # Errors
+    /// The first failure to write it; then nothing stands at its name.
+    pub fn finish(mut self) -> io::Result<()> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        match &mut self.sink {
+            Sink::Plain(sink) => sink.flush()?,
+            Sink::Zstd(sink) => {
+                sink.flush()?;
+                sink.get_mut().do_finish()?;
+            }
+        }
+        fs::rename(&self.temporary, &self.target)?;
+        self.finished = true;
+        Ok(())
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        if !self.finished {
+            // Best effort: a half-written journal must not be taken for a whole one.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}

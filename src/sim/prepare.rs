@@ -1,0 +1,224 @@
+//! From a scenario to plans: files read, presets filled in, loads turned into rates, the warm-up found.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{Capacity, Plan, load, runner};
+use crate::journal::summary::{Context, Label, Spike, label, warm_up};
+use crate::journal::{Series, Window};
+use crate::policy::Settings;
+use crate::scenario::{Diagnostics, LoadOf, Scenario, StreamsOf, Variant, Warmup};
+use crate::time::{Span, Time};
+use crate::trace::{self, Trace};
+use crate::units::Count;
+use crate::upstream::UpstreamModel;
+use crate::workload::{ArrivalSettings, RateSettings, Recorded, SourceSettings};
+
+/// Replications that MSER-5 looks at.
+const PILOTS: u32 = 5;
+
+/// A scenario, ready to run.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// One for each variant, the baseline first.
+    pub plans: Vec<Plan>,
+    /// Load 1.0, where it could be measured.
+    pub capacity: Option<Capacity>,
+    /// What the summary needs to know.
+    pub context: Context,
+    /// What a person should be told about the preparation.
+    pub remarks: Vec<String>,
+}
+
+/// Resolves everything in a scenario.
+///
+/// # Errors
+/// What is wrong, at the setting that is to blame: a file that cannot be read, a class that a trace does not know, a model
+/// that does not add up.
+pub fn prepare(scenario: &Scenario) -> Result<Prepared, Diagnostics> {
+    let mut files = Files { scenario, traces: BTreeMap::new() };
+    let mut parts = Vec::new();
+    for (index, variant) in scenario.variants.iter().enumerate() {
+        parts.push((files.model(index, variant)?, files.workload(index, variant)?, &variant.policy, variant.name.clone()));
+    }
+    parts.rotate_left(scenario.baseline());
+    let capacity = capacity(scenario, &parts[0].0, &parts[0].1);
+    let rps = capacity.as_ref().map(|capacity| capacity.rps.mean);
+    let window = Window {
+        start: Time::ZERO,
+        end: Time::ZERO + scenario.run.duration,
+        drained: Time::ZERO + scenario.run.duration + scenario.drain(),
+    };
+    let plan = |(upstream, workload, policy, name): (UpstreamModel, SourceSettings, &Settings, String)| {
+        let workload = Arc::new(SourceSettings { capacity_rps: rps, ..workload });
+        Plan { name, policy: policy.clone(), upstream, workload, window, seed: scenario.run.seed }
+    };
+    let plans = parts.into_iter().map(plan).collect();
+    let baseline = &scenario.variants[scenario.baseline()];
+    let context = Context {
+        classes: baseline.classes.iter().map(|class| class.name.clone()).collect(),
+        capacity_rps: rps,
+        spikes: spikes(baseline, window.end),
+    };
+    let mut prepared = Prepared { plans, capacity, context, remarks: Vec::new() };
+    cut_warmup(scenario, &mut prepared);
+    Ok(prepared)
+}
+
+/// Reads each file once.
+struct Files<'a> {
+    scenario: &'a Scenario,
+    traces: BTreeMap<PathBuf, Arc<Trace>>,
+}
+
+impl Files<'_> {
+    fn model(&self, index: usize, variant: &Variant) -> Result<UpstreamModel, Diagnostics> {
+        UpstreamModel::resolve(&variant.upstream)
+            .map_err(|error| self.scenario.diagnose(index, "upstream", error.to_string(), None))
+    }
+
+    fn workload(&mut self, index: usize, variant: &Variant) -> Result<SourceSettings, Diagnostics> {
+        let mut recorded = Vec::new();
+        let mut pairs = Vec::new();
+        let shared = variant.arrival.iter().map(|arrival| ("arrival.file".to_owned(), arrival, None));
+        let own = variant.classes.iter().enumerate().filter_map(|(class, settings)| {
+            settings.arrival.as_ref().map(|arrival| (format!("class[{class}].arrival.file"), arrival, Some(class)))
+        });
+        for (path, arrival, class) in shared.chain(own) {
+            if let ArrivalSettings::Recorded { file } = arrival {
+                recorded.push((file.clone(), self.rows(index, variant, &path, file, class)?));
+            }
+        }
+        for (class, settings) in variant.classes.iter().enumerate() {
+            if let Some(file) = &settings.lengths {
+                let path = format!("class[{class}].lengths");
+                let read = trace::read_lengths(&self.resolve(file));
+                let read = read.map_err(|error| self.blame(index, &path, error.to_string()))?;
+                pairs.push((file.clone(), read.into()));
+            }
+        }
+        Ok(SourceSettings {
+            arrival: variant.arrival.clone(),
+            classes: variant.classes.clone(),
+            recorded,
+            pairs,
+            capacity_rps: None,
+            service: variant.upstream.service().cloned(),
+            entity_streams: self.scenario.run.streams == StreamsOf::Entity,
+            end: self.scenario.run.duration,
+        })
+    }
+
+    /// The rows of a recorded list; `class` is the class whose own arrivals they are.
+    fn rows(
+        &mut self,
+        index: usize,
+        variant: &Variant,
+        path: &str,
+        file: &str,
+        class: Option<usize>,
+    ) -> Result<Arc<[Recorded]>, Diagnostics> {
+        let resolved = self.resolve(file);
+        let trace = if let Some(trace) = self.traces.get(&resolved) {
+            Arc::clone(trace)
+        } else {
+            let read = trace::read(&resolved).map_err(|error| self.blame(index, path, error.to_string()))?;
+            Arc::clone(self.traces.entry(resolved).or_insert(Arc::new(read)))
+        };
+        let mut classes = Vec::new();
+        for name in &trace.classes {
+            match variant.classes.iter().position(|class| class.name == *name) {
+                Some(position) => classes.push(position),
+                None if class.is_some() => classes.push(0), // the rows all belong to the class that names the file
+                None => {
+                    let known: Vec<&str> = variant.classes.iter().map(|class| class.name.as_str()).collect();
+                    let message = format!(
+                        "{file} has rows of class `{name}`, which the scenario does not know (it has {})",
+                        known.join(", ")
+                    );
+                    return Err(self.blame(index, path, message));
+                }
+            }
+        }
+        let class_of = |of: Option<u16>| class.unwrap_or_else(|| of.map_or(0, |of| classes[usize::from(of)]));
+        let row = |record: &trace::Record| Recorded {
+            at: record.arrival,
+            input_tokens: record.input_tokens,
+            output_tokens: record.output_tokens,
+            class: u16::try_from(class_of(record.class)).expect("a scenario has fewer than 65,536 classes"),
+        };
+        Ok(trace.records.iter().map(row).collect())
+    }
+
+    fn resolve(&self, name: &str) -> PathBuf {
+        let files = self.scenario.files();
+        files.into_iter().find(|file| file.name == name).map_or_else(|| PathBuf::from(name), |file| file.resolved)
+    }
+
+    fn blame(&self, variant: usize, path: &str, message: String) -> Diagnostics {
+        self.scenario.diagnose(variant, path, message, None)
+    }
+}
+
+/// Load 1.0 of the baseline; `None` where arrivals are recorded, whose lengths are the recording's own.
+fn capacity(scenario: &Scenario, upstream: &UpstreamModel, workload: &SourceSettings) -> Option<Capacity> {
+    if !workload.recorded.is_empty() {
+        return None;
+    }
+    let population = match scenario.run.load_of {
+        LoadOf::Upstream => upstream.parallelism(),
+        LoadOf::Slots => scenario.variants.iter().find_map(Variant::slots).and_then(Count::new)?,
+    };
+    Some(load::measure(upstream, workload, scenario.run.load_of, population, scenario.run.seed))
+}
+
+/// The spikes of all arrivals, in order of time.
+fn spikes(variant: &Variant, end: Time) -> Vec<Spike> {
+    let arrivals = variant.arrival.iter().chain(variant.classes.iter().filter_map(|class| class.arrival.as_ref()));
+    let rates = arrivals.filter_map(ArrivalSettings::rate);
+    let mut spikes: Vec<Spike> = rates.flat_map(spikes_of).filter(|spike| spike.end < end).collect();
+    spikes.sort_by_key(|spike| (spike.start, spike.end));
+    spikes.dedup();
+    spikes
+}
+
+fn spikes_of(rate: &RateSettings) -> impl Iterator<Item = Spike> {
+    rate.spikes.iter().map(|spike| {
+        let start = Time::ZERO + spike.at;
+        Spike { start, end: start + spike.lasting }
+    })
+}
+
+/// Sets the end of the warm-up: the stated time, or what MSER-5 finds in a pilot of the baseline.
+fn cut_warmup(scenario: &Scenario, prepared: &mut Prepared) {
+    let lasting = match scenario.run.warmup {
+        Warmup::Time(span) => span,
+        Warmup::Mser5 => pilot(prepared, scenario.run.replications.value()),
+    };
+    for plan in &mut prepared.plans {
+        plan.window.start = Time::ZERO + lasting;
+    }
+}
+
+/// The longest warm-up that any variant needs. Where a variant does not settle, nothing is cut: an overload's transient is
+/// what is measured.
+fn pilot(prepared: &mut Prepared, replications: u32) -> Span {
+    let mut longest = Span::ZERO;
+    for (plan, tallies) in prepared.plans.iter().zip(runner::run_all(&prepared.plans, replications.min(PILOTS))) {
+        let series: Vec<&Series> = tallies.iter().map(|tally| &tally.series).collect();
+        let stable =
+            tallies.iter().all(|tally| label(&tally.series, &tally.window, prepared.context.capacity_rps).0 == Label::Stable);
+        match warm_up(&series, plan.window.end) {
+            Some(found) if found.settled && stable => longest = longest.max(found.lasting),
+            _ => {
+                prepared
+                    .remarks
+                    .push(format!("warm-up: \"{}\" does not settle, so nothing is cut from any variant", plan.name));
+                return Span::ZERO;
+            }
+        }
+    }
+    prepared.remarks.push(format!("warm-up: MSER-5 cuts the first {:.1} s", longest.as_secs_f64()));
+    longest
+}

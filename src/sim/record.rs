@@ -1,0 +1,130 @@
+//! What a replication writes down while it runs, until it is a [`Tally`].
+
+use crate::journal::{ClassTally, Series, Tally, Window};
+use crate::request::{ClassId, Outcome, Request};
+use crate::time::{Span, Time};
+use crate::upstream::{CallWork, Upstream};
+use crate::workload::{Client, Finished};
+
+/// Counts so far.
+#[derive(Debug)]
+pub struct Record {
+    window: Window,
+    classes: Vec<ClassTally>,
+    series: Series,
+    /// Requests that have arrived and are not over.
+    open: u32,
+    /// The first bin whose end has not passed, and that end.
+    bin: usize,
+    bin_end: Time,
+    /// The upstream's busy time at the window's start and end, once they have passed.
+    busy_s: [Option<f64>; 2],
+    /// The next of the two to pass, or never.
+    mark: Time,
+}
+
+impl Record {
+    /// Nothing yet.
+    pub fn new(window: Window, classes: usize) -> Self {
+        let series = Series::over(window.drained);
+        let bin_end = Time::ZERO + series.bin;
+        let classes = (0..classes).map(|_| ClassTally::default()).collect(); // no clones: a fresh histogram is untouched memory
+        Self { window, classes, series, open: 0, bin: 0, bin_end, busy_s: [None; 2], mark: window.start }
+    }
+
+    /// Time goes on to `at`: samples whatever lies on the way.
+    pub fn pass(&mut self, at: Time, upstream: &mut Upstream) {
+        while self.mark <= at && self.busy_s[1].is_none() {
+            let slot = usize::from(self.busy_s[0].is_some());
+            self.busy_s[slot] = Some(upstream.totals(self.mark).busy_s);
+            self.mark = self.window.end;
+        }
+        while self.bin_end <= at && self.bin < self.series.backlog.len() {
+            self.series.backlog[self.bin] = self.open;
+            self.bin += 1;
+            self.bin_end += self.series.bin;
+        }
+    }
+
+    /// A request arrives for the first time.
+    pub fn arrive(&mut self, request: &Request) {
+        self.open += 1;
+        let bin = self.series.index(request.arrival);
+        self.series.offered[bin] += 1;
+        if self.window.holds(request.arrival) {
+            self.classes[request.class.index()].offered += 1;
+        }
+    }
+
+    /// A request is over; `wait` is its last attempt's wait for service, if service began.
+    pub fn finish(&mut self, finished: &Finished, wait: Option<Span>, waited: bool) {
+        self.open -= 1;
+        self.trace(finished);
+        if !self.window.holds(finished.request.arrival) {
+            return;
+        }
+        let class = &mut self.classes[finished.request.class.index()];
+        class.finish(finished);
+        class.waited += u64::from(waited);
+        if let (Some(wait), Outcome::Good | Outcome::Late | Outcome::Degraded) = (wait, finished.outcome) {
+            class.wait.record(wait);
+        }
+    }
+
+    fn trace(&mut self, finished: &Finished) {
+        let complete = matches!(finished.outcome, Outcome::Good | Outcome::Late | Outcome::Degraded);
+        if complete {
+            let arrived = self.series.index(finished.request.arrival);
+            let done = self.series.index(finished.at);
+            self.series.completed[done] += 1;
+            self.series.good[arrived] += u32::from(finished.outcome == Outcome::Good);
+            self.series.answered[arrived] += 1;
+            self.series.e2e_s[arrived] += (finished.at - finished.request.arrival).as_secs_f64();
+        }
+    }
+
+    /// A call of the cohort has ended after this much work. All of it is wasted where nobody got the answer; otherwise
+    /// what was computed twice is.
+    pub fn spent(&mut self, class: ClassId, input_tokens: u32, work: CallWork, complete: bool) {
+        let class = &mut self.classes[class.index()];
+        let computed = u64::from(work.prefill_tokens) + u64::from(work.decode_tokens);
+        class.computed_tokens += computed;
+        class.wasted_tokens += if complete { u64::from(work.prefill_tokens.saturating_sub(input_tokens)) } else { computed };
+    }
+
+    /// The run is over at `end`: what the clients still hold is in flight.
+    pub fn finish_run(mut self, client: &Client, upstream: &mut Upstream, end: Time) -> Tally {
+        for (request, attempts) in client.unfinished() {
+            if self.window.holds(request.arrival) {
+                let class = &mut self.classes[request.class.index()];
+                class.in_flight += 1;
+                class.attempts += u64::from(attempts);
+                class.retried += u64::from(attempts > 1);
+            }
+        }
+        for (class, gaps) in self.classes.iter_mut().zip(upstream.gaps()) {
+            class.itl.merge(gaps);
+        }
+        for (index, class) in self.classes.iter().enumerate() {
+            let (offered, accounted) = (class.offered, class.accounted());
+            assert_eq!(offered, accounted, "INV-1: class {index} offered {offered} requests but accounts for {accounted}");
+        }
+        let measured_s = (self.window.end - self.window.start).as_secs_f64();
+        let busy = self.busy_s[1].unwrap_or_default() - self.busy_s[0].unwrap_or_default();
+        Tally {
+            window: self.window,
+            classes: self.classes,
+            series: self.series,
+            digest: 0,
+            events: 0,
+            queue_area: 0,
+            system_area: 0,
+            residence: 0,
+            utilisation: if measured_s > 0.0 { busy / measured_s } else { 0.0 },
+            abandoned_counted_max: 0.0,
+            abandoned_true_max: 0,
+            policy_degraded: 0,
+            preemptions: upstream.totals(end).preemptions,
+        }
+    }
+}
