@@ -28,10 +28,10 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure>
     let scenario = match arguments.scenario.load() {
         Ok(scenario) => scenario,
         Err(wrong) => {
-            if arguments.format == Format::Json {
-                writeln!(out, "{:#}", refusal(&wrong))?;
+            if let (Format::Json, Failure::Scenario(wrong)) = (arguments.format, &wrong) {
+                writeln!(out, "{:#}", refusal(wrong))?;
             }
-            return Err(wrong.into());
+            return Err(wrong);
         }
     };
     let found = lints(&scenario);

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::scenario::{Diagnostics, Scenario};
+use super::Failure;
+use crate::policy::Settings;
+use crate::scenario::Scenario;
 
 /// Which scenario, with which changes. Commands that run one flatten this into their own arguments.
 #[derive(Clone, Debug, Args)]
@@ -14,15 +16,25 @@ pub struct ScenarioArguments {
     /// Change any setting of the scenario, before its variants are laid over it: `class[0].arrival.rate=5`
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub sets: Vec<String>,
+    /// Put the policies of a running system into every variant: its flags, as in `--request_timeout 90 --max_queue_size 200`
+    #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
+    pub from_flags: Option<String>,
 }
 
 impl ScenarioArguments {
     /// The scenario. Options that change it for every command are applied here and nowhere else.
     ///
     /// # Errors
-    /// All that is wrong with it.
-    pub fn load(&self) -> Result<Scenario, Diagnostics> {
-        Scenario::load(&self.scenario, &self.sets)
+    /// All that is wrong with it, or the first flag that is wrong.
+    pub fn load(&self) -> Result<Scenario, Failure> {
+        let mut scenario = Scenario::load(&self.scenario, &self.sets)?;
+        if let Some(flags) = &self.from_flags {
+            let stated = scenario.file.policy.graduated.as_ref().map(|graduated| graduated.max_abandoned);
+            let policies = Settings::from_flags(flags, stated);
+            let policies = policies.map_err(|wrong| Failure::Input(format!("--from-flags '{flags}': {wrong}")))?;
+            scenario.replace_policies(&policies);
+        }
+        Ok(scenario)
     }
 }
 
