@@ -55,6 +55,17 @@ fn strict_takes_warnings_for_errors() {
 }
 
 #[test]
+fn a_running_systems_flags_become_every_variants_policies() {
+    let with = |flags: &str| plimsoll(&["check", "scenarios/queue_mmc.toml", "--from-flags", flags]);
+    let good = with("--max_queue_size 100 --max_abandoned_threads 10");
+    assert_eq!(good.status.code(), Some(0));
+    assert!(told(&good.stdout).contains("places 81 to 100 are never used"), "{}", told(&good.stdout));
+    let bad = with("--max_queue_sise 100");
+    assert_eq!(bad.status.code(), Some(2));
+    assert!(told(&bad.stderr).contains("did you mean `--max_queue_size`?"), "{}", told(&bad.stderr));
+}
+
+#[test]
 fn schema_prints_the_schema_that_is_enforced() {
     let output = plimsoll(&["schema"]);
     let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

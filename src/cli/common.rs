@@ -16,8 +16,7 @@ pub struct ScenarioArguments {
     /// Change any setting of the scenario, before its variants are laid over it: `class[0].arrival.rate=5`
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub sets: Vec<String>,
-    /// The policies of a running system, in every variant, by its own flags: `--max_queue_size 200 --max_abandoned_threads 10`.
-    /// Flags that are missing have that system's defaults
+    /// Put the policies of a running system into every variant: its flags, as in `--request_timeout 90 --max_queue_size 200`
     #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
     pub from_flags: Option<String>,
 }
@@ -26,12 +25,14 @@ impl ScenarioArguments {
     /// The scenario. Options that change it for every command are applied here and nowhere else.
     ///
     /// # Errors
-    /// All that is wrong with it.
+    /// All that is wrong with it, or the first flag that is wrong.
     pub fn load(&self) -> Result<Scenario, Failure> {
         let mut scenario = Scenario::load(&self.scenario, &self.sets)?;
         if let Some(flags) = &self.from_flags {
-            let policy = Settings::from_flags(flags, None).map_err(|error| Failure::Input(format!("--from-flags: {error}")))?;
-            scenario.replace_policies(&policy);
+            let stated = scenario.file.policy.graduated.as_ref().map(|graduated| graduated.max_abandoned);
+            let policies = Settings::from_flags(flags, stated);
+            let policies = policies.map_err(|wrong| Failure::Input(format!("--from-flags '{flags}': {wrong}")))?;
+            scenario.replace_policies(&policies);
         }
         Ok(scenario)
     }

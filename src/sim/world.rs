@@ -284,7 +284,7 @@ impl<'a> World<'a> {
 
     fn on_action(&mut self, action: Action) {
         if let Some(journal) = self.journal.as_deref_mut() {
-            journal.write(self.now, What::Out(action.clone()));
+            journal.write(self.now, What::Out(action));
         }
         match action {
             Action::Start { attempt, call, max_tokens, .. } => self.start(attempt, call, max_tokens),

@@ -17,7 +17,7 @@ use crate::request::{AttemptId, Cause, ClassId, Outcome, Reason, Refusal, Refusa
 use crate::time::{Span, Time};
 
 /// What happened to a client.
-#[derive(Clone, Debug)]
+#[derive(Copy, Clone, Debug)]
 pub enum ClientInput {
     /// A request is wanted, at its intended first arrival.
     New(Request),
@@ -52,7 +52,7 @@ pub enum ClientInput {
 }
 
 /// What a client does.
-#[derive(Clone, Debug)]
+#[derive(Copy, Clone, Debug)]
 pub enum ClientAction {
     /// It sends an attempt; [`Client::request`] tells what.
     Send {
@@ -69,7 +69,7 @@ pub enum ClientAction {
 }
 
 /// A request that is over.
-#[derive(Clone, Debug)]
+#[derive(Copy, Clone, Debug)]
 pub struct Finished {
     /// The request.
     pub request: Request,

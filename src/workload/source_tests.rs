@@ -71,7 +71,7 @@ proptest! {
             let other = &fast[fast.binary_search_by_key(&request.id, |other| other.id).unwrap()];
             let closed = kinds[request.class.index()] == 5;
             let arrival = if closed { request.arrival } else { other.arrival };
-            prop_assert_eq!(request, &Request { arrival, ..other.clone() });
+            prop_assert_eq!(request, &Request { arrival, ..*other });
             compared += 1;
         }
         prop_assert!(compared > 0);

@@ -2,8 +2,8 @@
 
 use crate::dist::Dist;
 use crate::scenario::Variant;
-use crate::units::{Count, Positive};
-use crate::upstream::{Picos, UpstreamSettings, VllmSettings};
+use crate::units::Positive;
+use crate::upstream::{Picos, UpstreamSettings, VllmModel, VllmSettings};
 use crate::workload::{ArrivalSettings, ClassSettings};
 
 /// Service as an upstream gives it when `parallel` requests are in it.
@@ -45,21 +45,19 @@ struct Figures {
     speed: f64,
 }
 
-/// The server's figures where the scenario states them itself.
+/// The server's figures, preset and all.
 fn figures(vllm: &VllmSettings) -> Option<Figures> {
-    const BLOCK_SIZE: u32 = 16;
-    let seconds = |picos: Option<Picos>| picos.map_or(0.0, Picos::as_secs_f64);
-    let cost = vllm.cost.filter(|_| vllm.preset.is_none())?;
-    let host = vllm.host.unwrap_or_default();
-    let count = |count: Option<Count>, default: u32| f64::from(count.map_or(default, Count::value));
+    let model = VllmModel::resolve(vllm).ok()?;
+    let seconds = |picos: u64| Picos(picos).as_secs_f64();
+    let (cost, host) = (model.cost, model.host);
     Some(Figures {
         cost: [cost.t0, cost.t0p, cost.tp, cost.td, cost.tk].map(seconds),
         host_step: seconds(host.step),
         host_token: seconds(host.token),
-        max_num_seqs: f64::from(vllm.max_num_seqs?.value()),
-        kv_tokens: f64::from(vllm.num_gpu_blocks?.value()) * count(vllm.block_size, BLOCK_SIZE),
-        replicas: count(vllm.replicas, 1),
-        speed: vllm.speed.map_or(1.0, Positive::value),
+        max_num_seqs: f64::from(model.max_num_seqs),
+        kv_tokens: f64::from(model.usable_blocks()) * f64::from(model.block_size),
+        replicas: f64::from(model.replicas),
+        speed: model.speed,
     })
 }
 

@@ -3,7 +3,7 @@
 use super::Report;
 use super::class::dist;
 use crate::scenario::variant::Variant;
-use crate::upstream::{StationSettings, UpstreamSettings, VllmSettings};
+use crate::upstream::{ModelError, StationSettings, UpstreamSettings, VllmModel, VllmSettings};
 
 pub(super) fn check(variant: &Variant, report: &mut Report<'_>) {
     match &variant.upstream {
@@ -24,21 +24,24 @@ fn check_station(station: &StationSettings, report: &mut Report<'_>) {
 }
 
 fn check_vllm(vllm: &VllmSettings, report: &mut Report<'_>) {
-    if vllm.preset.is_none() {
-        let missing: Vec<&str> = [("cost", vllm.cost.is_none()), ("num_gpu_blocks", vllm.num_gpu_blocks.is_none())]
-            .iter()
-            .filter_map(|(key, missing)| missing.then_some(*key))
-            .collect();
-        if !missing.is_empty() {
-            let message = format!("a vLLM server without `preset` needs `{}`", missing.join("` and `"));
-            report.error("upstream", message, "name a `preset`, or state the step cost and the KV blocks of your server");
+    let Err(wrong) = VllmModel::resolve(vllm) else { return };
+    let (path, help) = match &wrong {
+        ModelError::UnknownPreset { .. } => ("upstream.preset", "or leave it out and state `cost` and `num_gpu_blocks`"),
+        ModelError::Missing(_) => ("upstream", "name a `preset`, or state the step cost and the KV blocks of your server"),
+        ModelError::BatchTooSmall { .. } => (
+            "upstream.max_num_batched_tokens",
+            "every running sequence needs a token of each step: vLLM refuses to start like this",
+        ),
+        ModelError::TooFewBlocks | ModelError::TooManyTokens => {
+            ("upstream.num_gpu_blocks", "vLLM's log says `num_gpu_blocks` at start")
         }
-    }
-    if let (Some(tokens), Some(seqs)) = (vllm.max_num_batched_tokens, vllm.max_num_seqs)
-        && tokens < seqs
-    {
-        let message = format!("`max_num_batched_tokens` {} is below `max_num_seqs` {}", tokens.value(), seqs.value());
-        let help = "every running sequence needs a token of each step: vLLM refuses to start like this";
-        report.error("upstream.max_num_batched_tokens", message, help);
-    }
+        ModelError::BlockTooLarge(_) => ("upstream.block_size", "vLLM's default is 16"),
+        ModelError::NoTime => ("upstream.cost.t0", "write a time above 0"),
+        ModelError::TooLong { .. } => {
+            ("upstream.cost", "check the units of the costs, or lower `max_num_seqs` and `max_model_len`")
+        }
+        ModelError::NoDataSheet => ("upstream.gpu_memory_utilization", "take it away, or set `num_gpu_blocks`"),
+        ModelError::NoMemory(_) => ("upstream.gpu_memory_utilization", "raise it, or set `num_gpu_blocks`"),
+    };
+    report.error(path, wrong.to_string(), help);
 }
