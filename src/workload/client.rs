@@ -259,7 +259,7 @@ impl Client {
             output_tokens,
         };
         let outcome = self.terms[pending.request.class.index()].judge(answer, degraded);
-        self.finish(now, attempt, pending, outcome, output_tokens);
+        self.finish(now, attempt, &pending, outcome, output_tokens);
     }
 
     /// An attempt came to nothing: the client rests before the next one, or gives the request up.
@@ -273,12 +273,12 @@ impl Client {
                 let next = self.pending.insert(pending);
                 self.set_timer(next, now + wait);
             }
-            None => self.finish(now, attempt, pending, loss.outcome, 0),
+            None => self.finish(now, attempt, &pending, loss.outcome, 0),
         }
     }
 
-    fn finish(&mut self, now: Time, attempt: AttemptId, pending: Pending, outcome: Outcome, output_tokens: u32) {
-        let Pending { request, attempts, sent, first_token, .. } = pending;
+    fn finish(&mut self, now: Time, attempt: AttemptId, pending: &Pending, outcome: Outcome, output_tokens: u32) {
+        let Pending { request, attempts, sent, first_token, .. } = *pending;
         let finished = Finished { request, attempt, outcome, attempts, at: now, sent, first_token, output_tokens };
         self.actions.push_back(ClientAction::Finish(finished));
     }

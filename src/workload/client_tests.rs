@@ -156,7 +156,7 @@ fn reply(bits: u64, attempt: AttemptId) -> Vec<(u64, ClientInput)> {
     let refused = |kind, retry_after| ClientInput::Refused { attempt, refusal: refusal(kind, retry_after) };
     match bits >> 32 & 7 {
         0 | 1 => vec![(after / 2, ClientInput::FirstToken { attempt }), (after, complete)],
-        2 => vec![(after, complete.clone()), (after + 10, complete)],
+        2 => vec![(after, complete), (after + 10, complete)],
         3 => vec![(after, refused(RefusalKind::TimedOut, None))],
         4 => vec![(after % 20, refused(RefusalKind::Rejected(Reason::QueueFull), Some(Span::from_secs(1))))],
         5 => vec![(after, refused(RefusalKind::Upstream(Cause::Server), None)), (after, ClientInput::FirstToken { attempt })],
