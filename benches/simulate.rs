@@ -103,7 +103,10 @@ fn main() {
         return;
     }
     let myself = std::env::current_exe().expect("a running program has a path");
-    println!("{:<58} {:>12} {:>12} {:>10}", "median of 5 runs, each a process on one thread", "requests/s", "events/s", "peak MB");
+    println!(
+        "{:<58} {:>12} {:>12} {:>10}",
+        "median of 5 runs, each a process on one thread", "requests/s", "events/s", "peak MB"
+    );
     for (index, case) in cases().iter().enumerate() {
         let mut runs: Vec<[f64; 3]> = (0..RUNS).map(|_| start(&myself, index)).collect();
         let median = |runs: &mut Vec<[f64; 3]>, column: usize| {
