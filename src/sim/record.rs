@@ -1,6 +1,7 @@
 //! What a replication writes down while it runs, until it is a [`Tally`].
 
 use crate::journal::{ClassTally, Series, Tally, Window};
+use crate::policy::Gateway;
 use crate::request::{ClassId, Outcome, Request};
 use crate::time::{Span, Time};
 use crate::upstream::{CallWork, Upstream};
@@ -33,7 +34,7 @@ impl Record {
     }
 
     /// Time goes on to `at`: samples whatever lies on the way.
-    pub fn pass(&mut self, at: Time, upstream: &mut Upstream) {
+    pub fn pass(&mut self, at: Time, upstream: &mut Upstream, gateway: &Gateway) {
         while self.mark <= at && self.busy_s[1].is_none() {
             let slot = usize::from(self.busy_s[0].is_some());
             self.busy_s[slot] = Some(upstream.totals(self.mark).busy_s);
@@ -41,6 +42,9 @@ impl Record {
         }
         while self.bin_end <= at && self.bin + 1 < self.series.backlog.len() {
             self.series.backlog[self.bin] = self.open;
+            let snapshot = gateway.stats(self.bin_end).now;
+            self.series.abandoned_counted[self.bin] = snapshot.abandoned_counted;
+            self.series.abandoned_true[self.bin] = snapshot.abandoned_true;
             self.bin += 1;
             self.bin_end += self.series.bin;
         }

@@ -165,7 +165,7 @@ impl<'a> World<'a> {
             }
             assert!(at >= self.now, "INV-2: time ran back from {} to {at}", self.now);
             self.now = at;
-            self.record.pass(at, &mut self.upstream);
+            self.record.pass(at, &mut self.upstream, &self.gateway);
             self.events += 1;
             self.turn(machine);
             self.settle();
@@ -454,7 +454,7 @@ impl<'a> World<'a> {
 
     fn finish(mut self, end: Time) -> Tally {
         self.now = end;
-        self.record.pass(Time::FAR, &mut self.upstream);
+        self.record.pass(Time::FAR, &mut self.upstream, &self.gateway);
         let open: u128 = self.sent.values().filter(|sent| sent.open).map(|sent| inside(self.plan.window, sent.at, end)).sum();
         let system_area = self.system.sum(end);
         let residence = self.residence + open;
