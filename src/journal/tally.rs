@@ -34,6 +34,8 @@ pub struct Tally {
     pub policy_degraded: u64,
     /// Preemptions.
     pub preemptions: u64,
+    /// When the run was broken off because too much was under way at once; such a run is not valid.
+    pub crowded: Option<Time>,
 }
 
 /// The times that bound what is measured.

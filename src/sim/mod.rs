@@ -10,6 +10,6 @@ mod world;
 
 pub use load::{Capacity, measure};
 pub use plan::Plan;
-pub use prepare::{Prepared, prepare};
+pub use prepare::{Prepared, inspect, prepare};
 pub use runner::{run, run_all};
-pub use world::World;
+pub use world::{UNDER_WAY_MAX, World};

@@ -92,6 +92,7 @@ pub struct World<'a> {
     record: Record,
     digest: Digest,
     events: u64,
+    crowded: Option<Time>,
     now: Time,
 }
 
@@ -103,6 +104,10 @@ enum Machine {
     Client,
     Source,
 }
+
+/// Most attempts and calls under way at once. Where more pile up nothing bounds the system, and the run would only end when
+/// the memory does: at a few hundred bytes each, this many take about a gigabyte.
+pub const UNDER_WAY_MAX: usize = 2_000_000;
 
 /// Priorities at equal times.
 const COMPLETION: u128 = 0;
@@ -151,12 +156,14 @@ impl<'a> World<'a> {
             record: Record::new(plan.window, classes),
             digest: Digest::default(),
             events: 0,
+            crowded: None,
             now: Time::ZERO,
         }
     }
 
     #[must_use]
-    /// Runs to the end of the drain, or until nothing more can happen, and counts.
+    /// Runs to the end of the drain, or until nothing more can happen, or until more than [`UNDER_WAY_MAX`] attempts and
+    /// calls are under way, and counts.
     pub fn run(mut self) -> Tally {
         let end = self.plan.window.drained;
         while let Some((at, machine)) = self.next() {
@@ -169,6 +176,10 @@ impl<'a> World<'a> {
             self.events += 1;
             self.turn(machine);
             self.settle();
+            if self.sent.len() + self.wires.len() > UNDER_WAY_MAX {
+                self.crowded = Some(at);
+                break;
+            }
         }
         self.finish(end)
     }
@@ -466,6 +477,7 @@ impl<'a> World<'a> {
         let mut tally = self.record.finish_run(&self.client, &mut self.upstream, end);
         tally.digest = self.digest.value();
         tally.events = self.events;
+        tally.crowded = self.crowded;
         tally.queue_area = self.waiting.sum(end);
         tally.system_area = system_area;
         tally.residence = residence;

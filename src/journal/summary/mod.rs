@@ -19,6 +19,7 @@ pub use recovery::{BACK, HOLD, Recovery, Spike, seconds_to_recover};
 pub use warmup::{WarmUp, warm_up};
 
 use super::{Digest, Tally};
+use crate::time::Time;
 use metrics::{MetricRows, RunRows};
 
 /// What a summary needs to know beside the tallies.
@@ -68,6 +69,8 @@ pub struct VariantSummary {
     pub classes: Vec<ClassSummary>,
     /// From each spike.
     pub recovery: Vec<Recovery>,
+    /// When the first replication was broken off because too much was under way at once: nothing here is valid then.
+    pub crowded: Option<Time>,
 }
 
 /// One class of one variant.
@@ -123,6 +126,7 @@ pub struct VariantBuilder<'a> {
     classes: Vec<(Counts, MetricRows)>,
     label: LabelSummary,
     recovery: Vec<Recovery>,
+    crowded: Option<Time>,
 }
 
 impl<'a> VariantBuilder<'a> {
@@ -141,6 +145,7 @@ impl<'a> VariantBuilder<'a> {
             classes: context.classes.iter().map(|_| Default::default()).collect(),
             label: LabelSummary::default(),
             recovery: context.spikes.iter().map(|spike| Recovery { spike: *spike, seconds: Vec::new() }).collect(),
+            crowded: None,
         }
     }
 
@@ -163,6 +168,7 @@ impl<'a> VariantBuilder<'a> {
         self.run_rows.add(tally);
         self.digest.fold(tally.digest);
         self.window_s += window_s;
+        self.crowded = self.crowded.or(tally.crowded);
         self.label.each.push(label(&tally.series, window, self.context.capacity_rps));
         for (which, recovery) in self.recovery.iter_mut().enumerate() {
             recovery.seconds.push(seconds_to_recover(&tally.series, window, &self.context.spikes, which));
@@ -178,6 +184,7 @@ impl<'a> VariantBuilder<'a> {
         let classes = self.context.classes.iter().zip(self.classes);
         VariantSummary {
             name: self.name,
+            crowded: self.crowded,
             digest: self.digest.value(),
             window_s: self.window_s,
             label: self.label,

@@ -8,6 +8,9 @@ pub(super) fn check(path: &str, arrival: &ArrivalSettings, report: &mut Report<'
     if let Some(rate) = arrival.rate() {
         check_rate(path, rate, report);
     }
+    if let ArrivalSettings::ClosedLoop { clients, .. } = arrival {
+        report.limit(&format!("{path}.clients"), "clients", clients.value().into());
+    }
     match arrival {
         ArrivalSettings::OnOff { on_rate, off_rate, mean_on, mean_off } => {
             if on_rate.value() == 0.0 && off_rate.value() == 0.0 {
