@@ -10,8 +10,8 @@ use super::common::{Format, ScenarioArguments};
 use super::measured;
 use super::progress::Progress;
 use super::{Exit, Failure, files};
-use crate::journal::Journal;
 use crate::journal::summary::Summary;
+use crate::journal::{Halt, Journal};
 use crate::report::{self, Envelope, LoadReport};
 use crate::scenario::{LoadOf, REPLICATIONS_MAX, Scenario};
 use crate::sim::{self, Capacity, Prepared};
@@ -120,15 +120,22 @@ fn simulate(
 }
 
 fn is_valid(summary: &Summary) -> Result<(), Failure> {
-    let crowded = summary.variants.iter().find_map(|variant| Some((variant, variant.crowded?)));
-    crowded.map_or(Ok(()), |(variant, at)| {
-        Err(Failure::Invalid(format!(
-            "at {at} variant \"{}\" had more than {} attempts and calls under way at once\n  = bound the queue, the clients' \
-             patience or the load, or shorten `run.duration`",
-            variant.name,
-            report::format::count(sim::UNDER_WAY_MAX as u64)
-        )))
-    })
+    let Some((variant, halt)) = summary.variants.iter().find_map(|variant| Some((&variant.name, variant.halted?))) else {
+        return Ok(());
+    };
+    let count = report::format::count;
+    Err(Failure::Invalid(match halt {
+        Halt::Crowded(at) => format!(
+            "at {at} variant \"{variant}\" had more than {} attempts and calls under way at once\n  = bound the queue, the \
+             clients' patience or the load, or shorten `run.duration`",
+            count(sim::UNDER_WAY_MAX as u64)
+        ),
+        Halt::Standstill(at) => format!(
+            "at {at} more than {} things happened in variant \"{variant}\" without time going on\n  = clients who are refused \
+             at once ask again at once: give them a think time, or retries a backoff",
+            count(sim::AT_ONCE_MAX.into())
+        ),
+    }))
 }
 
 fn load_report(capacity: &Capacity) -> LoadReport {

@@ -4,7 +4,7 @@
 //! paired difference from the next one lies above 0; where it holds 0, the two cannot be told apart, and it says so. Each
 //! interval is of its own comparison at 95 %: among many variants, one in twenty may look different by chance.
 
-use super::format::{NONE, count, duration, hundredths, percent, points, range, tenths, wrap};
+use super::format::{NONE, count, duration, hundredths, percent, points, range, says_something, tenths, wrap};
 use crate::journal::summary::{LEVEL, Label, PairedMetric, Recovery, Summary, VariantSummary};
 use crate::stats::{Difference, Replicated};
 
@@ -102,7 +102,8 @@ fn goodput_difference(a: &VariantSummary, b: &VariantSummary) -> Option<Differen
 }
 
 fn interval(share: &Replicated) -> String {
-    share.interval(LEVEL).map_or(String::new(), |bounds| format!(" (95 % interval {})", range(bounds, 100.0, tenths)))
+    let bounds = share.interval(LEVEL).filter(says_something);
+    bounds.map_or(String::new(), |bounds| format!(" (95 % interval {})", range(bounds, 100.0, tenths)))
 }
 
 /// What the first variant does: where its requests end, and how long the answered ones took.

@@ -99,7 +99,9 @@ impl Scenario {
     /// What does not go together with the rest of a variant; then nothing has changed.
     pub fn replace_policies(&mut self, policy: &crate::policy::Settings) -> Result<(), Diagnostics> {
         let mut variants = self.variants.clone();
-        variants.iter_mut().for_each(|variant| variant.policy = policy.clone());
+        for variant in &mut variants {
+            variant.policy = policy.clone();
+        }
         let wrong = variants.iter().zip(&self.trees).flat_map(|(variant, tree)| semantic::check_variant(variant, tree));
         let wrong: Vec<Diagnostic> = wrong.collect();
         if !wrong.is_empty() {

@@ -16,9 +16,10 @@ use rand_chacha::rand_core::Rng;
 
 use super::Plan;
 use super::area::{Area, inside};
+use super::guard::Guard;
 use super::record::Record;
 use crate::dist::standard_normal;
-use crate::journal::{Digest, Journal, Tally, What};
+use crate::journal::{Digest, Halt, Journal, Tally, What};
 use crate::policy::{Action, Attempt, CallEnd, Finish, Gateway, Input, Refusal, Usage};
 use crate::request::{AttemptId, CallId, Cause, ClassId, Request, RequestId};
 use crate::rng::{Streams, mix};
@@ -92,7 +93,8 @@ pub struct World<'a> {
     record: Record,
     digest: Digest,
     events: u64,
-    crowded: Option<Time>,
+    guard: Guard,
+    halted: Option<Halt>,
     now: Time,
 }
 
@@ -104,10 +106,6 @@ enum Machine {
     Client,
     Source,
 }
-
-/// Most attempts and calls under way at once. Where more pile up nothing bounds the system, and the run would only end when
-/// the memory does: at a few hundred bytes each, this many take about a gigabyte.
-pub const UNDER_WAY_MAX: usize = 2_000_000;
 
 /// Priorities at equal times.
 const COMPLETION: u128 = 0;
@@ -156,14 +154,14 @@ impl<'a> World<'a> {
             record: Record::new(plan.window, classes),
             digest: Digest::default(),
             events: 0,
-            crowded: None,
+            guard: Guard::new(),
+            halted: None,
             now: Time::ZERO,
         }
     }
 
     #[must_use]
-    /// Runs to the end of the drain, or until nothing more can happen, or until more than [`UNDER_WAY_MAX`] attempts and
-    /// calls are under way, and counts.
+    /// Runs to the end of the drain, until nothing more can happen, or until it would never end ([`Halt`]), and counts.
     pub fn run(mut self) -> Tally {
         let end = self.plan.window.drained;
         while let Some((at, machine)) = self.next() {
@@ -176,8 +174,8 @@ impl<'a> World<'a> {
             self.events += 1;
             self.turn(machine);
             self.settle();
-            if self.sent.len() + self.wires.len() > UNDER_WAY_MAX {
-                self.crowded = Some(at);
+            self.halted = self.guard.watch(at, self.sent.len() + self.wires.len());
+            if self.halted.is_some() {
                 break;
             }
         }
@@ -477,7 +475,7 @@ impl<'a> World<'a> {
         let mut tally = self.record.finish_run(&self.client, &mut self.upstream, end);
         tally.digest = self.digest.value();
         tally.events = self.events;
-        tally.crowded = self.crowded;
+        tally.halted = self.halted;
         tally.queue_area = self.waiting.sum(end);
         tally.system_area = system_area;
         tally.residence = residence;

@@ -18,8 +18,7 @@ pub use paired::{ALL_PAIRS_MAX, LEVEL, Paired, PairedMetric, compare};
 pub use recovery::{BACK, HOLD, Recovery, Spike, seconds_to_recover};
 pub use warmup::{WarmUp, warm_up};
 
-use super::{Digest, Tally};
-use crate::time::Time;
+use super::{Digest, Halt, Tally};
 use metrics::{MetricRows, RunRows};
 
 /// What a summary needs to know beside the tallies.
@@ -69,8 +68,8 @@ pub struct VariantSummary {
     pub classes: Vec<ClassSummary>,
     /// From each spike.
     pub recovery: Vec<Recovery>,
-    /// When the first replication was broken off because too much was under way at once: nothing here is valid then.
-    pub crowded: Option<Time>,
+    /// Why the first such replication was broken off: nothing here is valid then.
+    pub halted: Option<Halt>,
 }
 
 /// One class of one variant.
@@ -126,7 +125,7 @@ pub struct VariantBuilder<'a> {
     classes: Vec<(Counts, MetricRows)>,
     label: LabelSummary,
     recovery: Vec<Recovery>,
-    crowded: Option<Time>,
+    halted: Option<Halt>,
 }
 
 impl<'a> VariantBuilder<'a> {
@@ -145,7 +144,7 @@ impl<'a> VariantBuilder<'a> {
             classes: context.classes.iter().map(|_| Default::default()).collect(),
             label: LabelSummary::default(),
             recovery: context.spikes.iter().map(|spike| Recovery { spike: *spike, seconds: Vec::new() }).collect(),
-            crowded: None,
+            halted: None,
         }
     }
 
@@ -168,7 +167,7 @@ impl<'a> VariantBuilder<'a> {
         self.run_rows.add(tally);
         self.digest.fold(tally.digest);
         self.window_s += window_s;
-        self.crowded = self.crowded.or(tally.crowded);
+        self.halted = self.halted.or(tally.halted);
         self.label.each.push(label(&tally.series, window, self.context.capacity_rps));
         for (which, recovery) in self.recovery.iter_mut().enumerate() {
             recovery.seconds.push(seconds_to_recover(&tally.series, window, &self.context.spikes, which));
@@ -184,7 +183,7 @@ impl<'a> VariantBuilder<'a> {
         let classes = self.context.classes.iter().zip(self.classes);
         VariantSummary {
             name: self.name,
-            crowded: self.crowded,
+            halted: self.halted,
             digest: self.digest.value(),
             window_s: self.window_s,
             label: self.label,

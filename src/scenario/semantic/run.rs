@@ -50,6 +50,7 @@ fn requests(duration: Span, variants: &[(Variant, Node)], report: &mut Report<'_
             let message = format!("variant `{}` would send {requests:.3e} requests in one replication", variant.name);
             let path = variant.arrivals().next().map_or_else(String::new, |(path, _)| format!("{path}.rate"));
             report.error(&path, message, format!("at most {REQUESTS_MAX:.0e}: lower the rate or shorten the run"));
+            return; // the other variants' are of the same kind
         }
     }
 }
