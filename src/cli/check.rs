@@ -6,9 +6,10 @@ use clap::Args;
 use serde_json::json;
 
 use super::common::{Format, ScenarioArguments};
-use super::{Exit, Failure};
+use super::{Exit, Failure, measured};
+use crate::scenario::Scenario;
 use crate::scenario::lint::{Level, Lint, lints};
-use crate::scenario::{Diagnostics, Scenario};
+use crate::sim;
 
 /// Check a scenario without running it: errors with their places, then what its figures say by themselves
 #[derive(Clone, Debug, Args)]
@@ -25,11 +26,16 @@ pub struct Arguments {
 
 /// Checks, and writes what was found.
 pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure> {
-    let scenario = match arguments.scenario.load() {
+    let loaded = arguments.scenario.load().and_then(|scenario| {
+        sim::inspect(&scenario)?;
+        measured::figures(&scenario)?;
+        Ok(scenario)
+    });
+    let scenario = match loaded {
         Ok(scenario) => scenario,
         Err(wrong) => {
-            if let (Format::Json, Failure::Scenario(wrong)) = (arguments.format, &wrong) {
-                writeln!(out, "{:#}", refusal(wrong))?;
+            if arguments.format == Format::Json {
+                writeln!(out, "{:#}", refusal(&wrong))?;
             }
             return Err(wrong);
         }
@@ -43,8 +49,13 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure>
     if arguments.strict && warnings > 0 { Err(Failure::Strict(warnings)) } else { Ok(Exit::Done) }
 }
 
-fn refusal(wrong: &Diagnostics) -> serde_json::Value {
-    json!({ "ok": false, "errors": wrong.located().collect::<Vec<_>>(), "lints": [] })
+/// Errors with their places where they have one: all but those of `--from-flags`.
+fn refusal(wrong: &Failure) -> serde_json::Value {
+    let errors = match wrong {
+        Failure::Scenario(found) => json!(found.located().collect::<Vec<_>>()),
+        other => json!([{ "message": other.to_string().trim_start_matches("error: ").trim_end() }]),
+    };
+    json!({ "ok": false, "errors": errors, "lints": [] })
 }
 
 fn report(scenario: &Scenario, lints: &[Lint]) -> serde_json::Value {

@@ -29,10 +29,10 @@ impl ScenarioArguments {
     pub fn load(&self) -> Result<Scenario, Failure> {
         let mut scenario = Scenario::load(&self.scenario, &self.sets)?;
         if let Some(flags) = &self.from_flags {
-            let stated = scenario.file.policy.graduated.as_ref().map(|graduated| graduated.max_abandoned);
-            let policies = Settings::from_flags(flags, stated);
+            let stated = scenario.variants.iter().find_map(|variant| variant.policy.graduated.as_ref());
+            let policies = Settings::from_flags(flags, stated.map(|graduated| graduated.max_abandoned));
             let policies = policies.map_err(|wrong| Failure::Input(format!("--from-flags '{flags}': {wrong}")))?;
-            scenario.replace_policies(&policies);
+            scenario.replace_policies(&policies)?;
         }
         Ok(scenario)
     }

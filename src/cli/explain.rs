@@ -33,9 +33,7 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure>
     if story.is_empty() {
         let place = variant.as_ref().map(|variant| format!(" of variant \"{variant}\"")).unwrap_or_default();
         let shown = journal.display();
-        return Err(Failure::Input(format!(
-            "{shown} has no request {request} in replication {replication}{place}: the lines that hold \"request\":{{\"id\":…}} list those there are"
-        )));
+        return Err(Failure::Input(format!("{shown} has no request {request} in replication {replication}{place}")));
     }
     out.write_all(story.as_bytes())?;
     Ok(Exit::Done)

@@ -6,6 +6,18 @@ use std::path::Path;
 
 use super::Failure;
 
+/// The files of a result, in its folder.
+pub const RESULTS: [&str; 2] = ["result.json", "result.txt"];
+
+/// Makes sure that a file can stand at `path`, before any work is done for it.
+///
+/// # Errors
+/// If a folder stands there.
+pub fn is_no_folder(path: &Path) -> Result<(), Failure> {
+    let why = || io::Error::from(io::ErrorKind::IsADirectory);
+    if path.is_dir() { Err(Failure::Write { path: path.to_owned(), why: why() }) } else { Ok(()) }
+}
+
 /// Makes `folder` if need be, and makes sure that files can be written there before any work is done for them.
 ///
 /// # Errors
@@ -13,9 +25,10 @@ use super::Failure;
 pub fn writable_folder(folder: &Path) -> Result<(), Failure> {
     let failed = |why| Failure::Write { path: folder.to_owned(), why };
     fs::create_dir_all(folder).map_err(failed)?;
-    let probe = folder.join(".plimsoll.partial");
+    let probe = folder.join(format!(".plimsoll.{}.partial", std::process::id()));
     fs::write(&probe, []).map_err(failed)?;
-    fs::remove_file(&probe).map_err(failed)
+    fs::remove_file(&probe).map_err(failed)?;
+    RESULTS.iter().try_for_each(|name| is_no_folder(&folder.join(name)))
 }
 
 /// Writes `text` under a temporary name, then gives it its own.

@@ -42,8 +42,11 @@ pub enum Failure {
     /// Warnings where there must be none.
     #[error("error: {0} of the lints above are warnings, which `--strict` does not let pass\n")]
     Strict(usize),
+    /// A run whose figures would mislead.
+    #[error("error: this run is not valid: {0}\n")]
+    Invalid(String),
     /// A file that could not be written.
-    #[error("error: cannot write `{}`: {why}\n", path.display())]
+    #[error("error: cannot write `{}`: {why}\n{}", path.display(), remedy(why))]
     Write {
         /// Which file.
         path: PathBuf,
@@ -72,13 +75,44 @@ impl From<Diagnostics> for Failure {
 }
 
 impl Failure {
-    /// The exit code.
+    /// The exit code. A file that cannot be written is bad input where its path is to blame (a file in a folder's place, no
+    /// such folder, no permission), and a failure that may pass otherwise (a full disk).
     #[must_use]
-    pub const fn exit(&self) -> Exit {
+    pub fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) | Self::Scenario(_) | Self::Input(_) | Self::Strict(_) => Exit::BadInput,
+            Self::Write { why, .. } if !remedy(why).is_empty() => Exit::BadInput,
             Self::Write { .. } | Self::Output(_) => Exit::Failed,
+            Self::Invalid(_) => Exit::Invalid,
             Self::Closed => Exit::Done,
         }
+    }
+}
+
+/// What would put a path right that cannot be written; empty where the path is not to blame.
+fn remedy(why: &io::Error) -> &'static str {
+    use io::ErrorKind as Kind;
+    match why.kind() {
+        Kind::NotFound => "  = make its folder first, or name another\n",
+        Kind::AlreadyExists | Kind::NotADirectory => "  = a file stands where a folder must be: name another folder\n",
+        Kind::IsADirectory => "  = a folder stands there: name a file\n",
+        Kind::PermissionDenied | Kind::ReadOnlyFilesystem => "  = name a place that you may write to\n",
+        Kind::InvalidInput | Kind::InvalidFilename => "  = name a file or folder that the system can have\n",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_is_to_blame_is_bad_input_and_a_full_disk_may_pass() {
+        let exit = |kind: io::ErrorKind| Failure::Write { path: "out".into(), why: kind.into() }.exit();
+        assert_eq!(exit(io::ErrorKind::NotADirectory), Exit::BadInput);
+        assert_eq!(exit(io::ErrorKind::PermissionDenied), Exit::BadInput);
+        assert_eq!(exit(io::ErrorKind::StorageFull), Exit::Failed);
+        let shown = Failure::Write { path: "out".into(), why: io::ErrorKind::PermissionDenied.into() }.to_string();
+        assert_eq!(shown, "error: cannot write `out`: permission denied\n  = name a place that you may write to\n");
     }
 }

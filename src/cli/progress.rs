@@ -1,44 +1,88 @@
 //! Progress of long work on standard error: a bar on a terminal, a line every few seconds elsewhere.
 
-use std::io::IsTerminal;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::io::{self, IsTerminal, Write};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Seconds between two lines where there is no terminal.
-const LINE_EVERY_S: u64 = 5;
+/// Between two lines where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// Counts steps, from any thread.
+/// Counts steps, from any thread, and tells of them until it is dropped.
 pub struct Progress {
     bar: ProgressBar,
-    lines: bool,
-    said_s: AtomicU64,
+    lines: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
 impl Progress {
-    /// No step of `steps` done yet. `quiet` says nothing at all.
-    pub fn new(steps: u64, quiet: bool) -> Self {
-        let terminal = std::io::stderr().is_terminal();
+    /// Nothing done yet, and not yet known how much there is. `quiet` says nothing at all.
+    pub fn new(quiet: bool) -> Self {
+        let terminal = io::stderr().is_terminal();
         let target = if quiet || !terminal { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let style = ProgressStyle::with_template("{bar:40} {pos}/{len} runs, {per_sec}, {eta} left");
-        let bar = ProgressBar::with_draw_target(Some(steps), target).with_style(style.expect("a constant template"));
-        Self { bar, lines: !quiet && !terminal, said_s: AtomicU64::new(0) }
+        let bar = ProgressBar::with_draw_target(Some(0), target).with_style(style.expect("a constant template"));
+        let lines = (!quiet && !terminal).then(|| tell_of(bar.clone()));
+        Self { bar, lines }
+    }
+
+    /// There are so many steps.
+    pub fn begin(&self, steps: u64) {
+        self.bar.set_length(steps);
+        self.bar.reset_elapsed();
+        self.bar.reset_eta();
     }
 
     /// One step more is done.
     pub fn step(&self) {
         self.bar.inc(1);
-        let now_s = self.bar.elapsed().as_secs();
-        let said_s = self.said_s.load(Ordering::Relaxed);
-        let due = self.lines && now_s >= said_s + LINE_EVERY_S;
-        if due && self.said_s.compare_exchange(said_s, now_s, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            let (done, all) = (self.bar.position(), self.bar.length().unwrap_or_default());
-            eprintln!("{done} of {all} runs done, about {} s left", self.bar.eta().as_secs());
-        }
     }
+}
 
-    /// All is done.
-    pub fn finish(&self) {
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some((stop, teller)) = self.lines.take() {
+            drop(stop);
+            let _ = teller.join(); // it only writes lines
+        }
         self.bar.finish_and_clear();
+    }
+}
+
+/// Writes a line every few seconds, also while a single long run goes on, until the sender is dropped.
+fn tell_of(bar: ProgressBar) -> (Sender<()>, JoinHandle<()>) {
+    let (stop, stopped) = mpsc::channel();
+    let teller = thread::spawn(move || {
+        while stopped.recv_timeout(LINE_EVERY) == Err(RecvTimeoutError::Timeout) {
+            // Nobody is left to tell where standard error is closed.
+            let _ = writeln!(io::stderr(), "{}", line(&bar));
+        }
+    });
+    (stop, teller)
+}
+
+fn line(bar: &ProgressBar) -> String {
+    let (done, all) = (bar.position(), bar.length().unwrap_or_default());
+    match (done, all) {
+        (_, 0) => "preparing: reading files, measuring load 1.0".to_owned(),
+        (0, _) => format!("0 of {all} runs done after {} s", bar.elapsed().as_secs()),
+        _ => format!("{done} of {all} runs done, about {} s left", bar.eta().as_secs()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_how_far_it_is() {
+        let bar = ProgressBar::hidden();
+        bar.set_length(0);
+        assert_eq!(line(&bar), "preparing: reading files, measuring load 1.0");
+        bar.set_length(30);
+        assert_eq!(line(&bar), "0 of 30 runs done after 0 s");
+        bar.inc(4);
+        assert!(line(&bar).starts_with("4 of 30 runs done, about "), "{}", line(&bar));
     }
 }

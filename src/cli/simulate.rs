@@ -10,11 +10,14 @@ use super::common::{Format, ScenarioArguments};
 use super::measured;
 use super::progress::Progress;
 use super::{Exit, Failure, files};
-use crate::journal::Journal;
 use crate::journal::summary::Summary;
+use crate::journal::{Halt, Journal};
 use crate::report::{self, Envelope, LoadReport};
-use crate::scenario::{LoadOf, Scenario};
+use crate::scenario::{LoadOf, REPLICATIONS_MAX, Scenario};
 use crate::sim::{self, Capacity, Prepared};
+
+/// Most threads: more than any machine of today has use for, and few enough to start at once.
+const JOBS_MAX: i64 = 1_024;
 
 /// Simulate a scenario: a verdict in words, then one table for each policy variant
 #[derive(Clone, Debug, Args)]
@@ -25,7 +28,7 @@ pub struct Arguments {
     #[arg(long)]
     seed: Option<u64>,
     /// Independent repetitions, instead of the scenario's
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(REPLICATIONS_MAX)))]
     replications: Option<u32>,
     /// How the result is written
     #[arg(long, value_enum, default_value_t)]
@@ -37,7 +40,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
     /// Threads. Default: one for each core. Results do not depend on it
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=JOBS_MAX))]
     jobs: Option<u16>,
     /// No progress on standard error
     #[arg(long)]
@@ -47,11 +50,14 @@ pub struct Arguments {
     asserts: Vec<report::Assertion>,
 }
 
-/// Runs, and writes what came of it.
+/// Runs, and writes what came of it. All that can be wrong with what was asked for is told before anything is run, and nothing
+/// is written before everything has run.
 pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure> {
     let mut scenario = arguments.scenario.load()?;
     scenario.run.seed = arguments.seed.unwrap_or(scenario.run.seed);
     let replications = arguments.replications.unwrap_or(scenario.run.replications.value());
+    check_asserts(&arguments.asserts, &scenario)?;
+    let measured = measured::figures(&scenario)?;
     if let Some(folder) = &arguments.out {
         files::writable_folder(folder)?;
     }
@@ -59,10 +65,11 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure>
     let (prepared, summary) = in_pool(arguments.jobs, || simulate(&scenario, replications, journal, arguments.quiet))??;
 
     let envelope = Envelope::new(&scenario.name, scenario.run.seed, prepared.capacity.as_ref().map(load_report), &summary);
-    let text = text(&scenario, &prepared, &summary)?;
+    let text = text(&scenario, &prepared, measured.as_ref(), &summary);
     if let Some(folder) = &arguments.out {
-        files::write_whole(&folder.join("result.json"), &format!("{}\n", envelope.to_json()))?;
-        files::write_whole(&folder.join("result.txt"), &text)?;
+        let [json_file, text_file] = files::RESULTS.map(|name| folder.join(name));
+        files::write_whole(&json_file, &format!("{}\n", envelope.to_json()))?;
+        files::write_whole(&text_file, &text)?;
     }
     match arguments.format {
         Format::Table => out.write_all(text.as_bytes())?,
@@ -72,7 +79,15 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure>
     judge(&arguments.asserts, &summary)
 }
 
+fn check_asserts(asserts: &[report::Assertion], scenario: &Scenario) -> Result<(), Failure> {
+    let mut variants: Vec<&str> = scenario.variants.iter().map(|variant| variant.name.as_str()).collect();
+    variants.rotate_left(scenario.baseline());
+    let classes: Vec<&str> = scenario.variants[scenario.baseline()].classes.iter().map(|class| class.name.as_str()).collect();
+    asserts.iter().try_for_each(|assertion| assertion.check(&variants, &classes)).map_err(Failure::Input)
+}
+
 fn open_journal(path: &Path) -> Result<(Journal, PathBuf), Failure> {
+    files::is_no_folder(path)?;
     let journal = Journal::create(path).map_err(|why| Failure::Write { path: path.to_owned(), why })?;
     Ok((journal, path.to_owned()))
 }
@@ -88,22 +103,39 @@ fn in_pool<T: Send>(jobs: Option<u16>, work: impl FnOnce() -> T + Send) -> Resul
 fn simulate(
     scenario: &Scenario,
     replications: u32,
-    journal: Option<(Journal, PathBuf)>,
+    mut journal: Option<(Journal, PathBuf)>,
     quiet: bool,
 ) -> Result<(Prepared, Summary), Failure> {
+    let progress = Progress::new(quiet);
     let prepared = sim::prepare(scenario)?;
-    let progress = Progress::new(prepared.plans.len() as u64 * u64::from(replications), quiet);
+    progress.begin(prepared.plans.len() as u64 * u64::from(replications));
     let done = || progress.step();
-    let summary = match journal {
-        None => sim::run(&prepared.plans, replications, &prepared.context, None, &done),
-        Some((mut journal, path)) => {
-            let summary = sim::run(&prepared.plans, replications, &prepared.context, Some(&mut journal), &done);
-            journal.finish().map_err(|why| Failure::Write { path, why })?;
-            summary
-        }
-    };
-    progress.finish();
+    let written = journal.as_mut().map(|(journal, _)| journal);
+    let summary = sim::run(&prepared.plans, replications, &prepared.context, written, &done);
+    is_valid(&summary)?;
+    if let Some((journal, path)) = journal {
+        journal.finish().map_err(|why| Failure::Write { path, why })?;
+    }
     Ok((prepared, summary))
+}
+
+fn is_valid(summary: &Summary) -> Result<(), Failure> {
+    let Some((variant, halt)) = summary.variants.iter().find_map(|variant| Some((&variant.name, variant.halted?))) else {
+        return Ok(());
+    };
+    let count = report::format::count;
+    Err(Failure::Invalid(match halt {
+        Halt::Crowded(at) => format!(
+            "at {at} variant \"{variant}\" had more than {} attempts and calls under way at once\n  = bound the queue, the \
+             clients' patience or the load, or shorten `run.duration`",
+            count(sim::UNDER_WAY_MAX as u64)
+        ),
+        Halt::Standstill(at) => format!(
+            "at {at} more than {} things happened in variant \"{variant}\" without time going on\n  = clients who are refused \
+             at once ask again at once: give them a think time, or retries a backoff",
+            count(sim::AT_ONCE_MAX.into())
+        ),
+    }))
 }
 
 fn load_report(capacity: &Capacity) -> LoadReport {
@@ -114,20 +146,20 @@ fn load_report(capacity: &Capacity) -> LoadReport {
     LoadReport { capacity_rps: capacity.rps.mean, of: of.to_owned(), clients: capacity.population }
 }
 
-fn text(scenario: &Scenario, prepared: &Prepared, summary: &Summary) -> Result<String, Failure> {
+fn text(scenario: &Scenario, prepared: &Prepared, measured: Option<&report::Figures>, summary: &Summary) -> String {
     let load = prepared.capacity.as_ref().map(load_report);
     let mut text = report::text(&scenario.name, scenario.run.seed, load.as_ref(), summary);
     for remark in &prepared.remarks {
         text.push_str(remark);
         text.push('\n');
     }
-    if let Some(measured) = measured::figures(scenario)? {
+    if let Some(measured) = measured {
         for variant in &summary.variants {
-            let table = report::compare(&measured, &report::Figures::of(variant));
+            let table = report::compare(measured, &report::Figures::of(variant));
             let _ = write!(text, "\nMeasured beside simulated: {}\n{table}", variant.name); // a String takes everything
         }
     }
-    Ok(text)
+    text
 }
 
 fn judge(asserts: &[report::Assertion], summary: &Summary) -> Result<Exit, Failure> {
@@ -135,7 +167,8 @@ fn judge(asserts: &[report::Assertion], summary: &Summary) -> Result<Exit, Failu
     for assertion in asserts {
         let verdict = assertion.judge(summary).map_err(Failure::Input)?;
         if !verdict.holds {
-            eprintln!("assertion failed: {assertion}: {}", verdict.found);
+            // The exit code says it too, where standard error is closed.
+            let _ = writeln!(std::io::stderr(), "assertion failed: {assertion}: {}", verdict.found);
             exit = Exit::AssertionFailed;
         }
     }

@@ -11,6 +11,6 @@ mod writer;
 pub use event::{Event, RunHead, SCHEMA, What, settings_hash};
 pub use reader::{JournalError, read};
 pub use story::{Whose, tell};
-pub use tally::{ClassTally, Digest, Series, Tally, Window};
+pub use tally::{ClassTally, Digest, Halt, Series, Tally, Window};
 pub use verify::{Mismatch, Verified, verify};
 pub use writer::Journal;

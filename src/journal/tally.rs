@@ -34,6 +34,17 @@ pub struct Tally {
     pub policy_degraded: u64,
     /// Preemptions.
     pub preemptions: u64,
+    /// Why the run was broken off, if it was; such a run is not valid.
+    pub halted: Option<Halt>,
+}
+
+/// Why a run was broken off: it would never have ended.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Halt {
+    /// Too much was under way at once, at this time.
+    Crowded(Time),
+    /// Too much happened at this instant.
+    Standstill(Time),
 }
 
 /// The times that bound what is measured.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::journal::summary::{ClassSummary, Counts, LatencyMetric, Metrics, Summary, VariantSummary};
+use crate::journal::summary::{Counts, LatencyMetric, Metrics, Summary, VariantSummary};
 
 /// A figure, where it is looked for, and its bound.
 #[derive(Clone, Debug)]
@@ -150,20 +150,40 @@ impl fmt::Display for Assertion {
 }
 
 impl Assertion {
+    /// Whether it can be judged: the variant and the class that it names are among these.
+    ///
+    /// # Errors
+    /// A sentence where they are not.
+    pub fn check(&self, variants: &[&str], classes: &[&str]) -> Result<(), String> {
+        if !variants.iter().any(|name| self.is_about(name)) {
+            return Err(format!("`{self}`: there is no such variant; there are: {}", variants.join(", ")));
+        }
+        match &self.class {
+            Some(class) if !classes.contains(&class.as_str()) => {
+                Err(format!("`{self}`: there is no such class; there are: {}", classes.join(", ")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it is about the variant of this name. A name without a sweep's value (` @ 60 %`) stands for all of its copies.
+    fn is_about(&self, variant: &str) -> bool {
+        let named =
+            |name: &String| variant.strip_prefix(name.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(" @ "));
+        self.variant.as_ref().is_none_or(named)
+    }
+
     /// Whether it holds: in every variant, unless it names one.
     ///
     /// # Errors
     /// A sentence where it names a variant or class that the result does not have.
     pub fn judge(&self, summary: &Summary) -> Result<Judged, String> {
-        let wanted = |variant: &&VariantSummary| self.variant.as_ref().is_none_or(|name| *name == variant.name);
-        let variants: Vec<&VariantSummary> = summary.variants.iter().filter(wanted).collect();
-        if variants.is_empty() {
-            let known = summary.variants.iter().map(|variant| variant.name.as_str());
-            return Err(format!("`{self}`: there is no such variant; there are: {}", known.collect::<Vec<_>>().join(", ")));
-        }
+        let names: Vec<&str> = summary.variants.iter().map(|variant| variant.name.as_str()).collect();
+        let classes = summary.variants.iter().take(1).flat_map(|variant| &variant.classes);
+        self.check(&names, &classes.map(|class| class.name.as_str()).collect::<Vec<_>>())?;
         let mut wrong = Vec::new();
-        for variant in variants {
-            let found = self.look(variant)?;
+        for variant in summary.variants.iter().filter(|variant| self.is_about(&variant.name)) {
+            let found = self.look(variant);
             if !found.is_some_and(|found| self.relation.holds(found, self.bound)) {
                 let found = found.map_or_else(|| "nothing to measure".to_owned(), |found| found.to_string());
                 wrong.push(format!("{found} in \"{}\"", variant.name));
@@ -172,13 +192,10 @@ impl Assertion {
         Ok(Judged { holds: wrong.is_empty(), found: wrong.join(", ") })
     }
 
-    fn look(&self, variant: &VariantSummary) -> Result<Option<f64>, String> {
-        let Some(class) = &self.class else { return Ok(self.figure.of(&variant.counts, &variant.metrics)) };
-        let found: Option<&ClassSummary> = variant.classes.iter().find(|one| one.name == *class);
-        found.map(|one| self.figure.of(&one.counts, &one.metrics)).ok_or_else(|| {
-            let known = variant.classes.iter().map(|one| one.name.as_str());
-            format!("`{self}`: there is no such class; there are: {}", known.collect::<Vec<_>>().join(", "))
-        })
+    fn look(&self, variant: &VariantSummary) -> Option<f64> {
+        let Some(class) = &self.class else { return self.figure.of(&variant.counts, &variant.metrics) };
+        let one = variant.classes.iter().find(|one| one.name == *class)?;
+        self.figure.of(&one.counts, &one.metrics)
     }
 }
 
@@ -215,31 +232,5 @@ impl Figure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn assertions_read_as_people_write_them() {
-        let read: Assertion = "p99_ttft_ms{class=interactive, variant=\"seed queue\"} <= 500".parse().unwrap();
-        assert_eq!((read.class.as_deref(), read.variant.as_deref()), (Some("interactive"), Some("seed queue")));
-        assert_eq!((read.relation, read.bound), (Relation::AtMost, 500.0));
-        for bad in [
-            "",
-            "goodput_fraction",
-            "goodput>=1",
-            "p95_ttft_ms<=5",
-            "p99_ttft<=5",
-            "goodput_rps>=nan",
-            "goodput_rps{class<=1",
-            "goodput_rps{size=1}<=1",
-        ] {
-            assert!(bad.parse::<Assertion>().is_err(), "{bad} was taken");
-        }
-    }
-
-    #[test]
-    fn a_bound_is_inclusive_only_where_it_says_so() {
-        assert!(Relation::AtLeast.holds(1.0, 1.0) && Relation::AtMost.holds(1.0, 1.0));
-        assert!(!Relation::Above.holds(1.0, 1.0) && !Relation::Below.holds(1.0, 1.0));
-    }
-}
+#[path = "assertion_tests.rs"]
+mod tests;

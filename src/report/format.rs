@@ -84,6 +84,12 @@ pub fn tenths(x: f64) -> String {
     if text == "-0.0" { "0.0".to_owned() } else { text }
 }
 
+/// Whether an interval is worth a word: where all replications agree exactly it only repeats the mean.
+#[must_use]
+pub fn says_something(interval: &Interval) -> bool {
+    interval.hi > interval.lo
+}
+
 /// Two ends in the same form: `60.8 to 61.6`.
 #[must_use]
 pub fn range(interval: Interval, scale: f64, form: impl Fn(f64) -> String) -> String {

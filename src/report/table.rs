@@ -1,7 +1,7 @@
 //! Tables: an overview with a row for each variant, and for each variant everything that was counted and measured.
 
 use super::envelope::digest_text;
-use super::format::{NONE, WIDTH, count, duration, left, number, percent, range, right, tenths, width};
+use super::format::{NONE, WIDTH, count, duration, left, number, percent, range, right, says_something, tenths, width};
 use crate::journal::summary::{Abandoned, Counts, LEVEL, LatencyMetric, Metrics, RunCounts, Summary, VariantSummary};
 use crate::stats::Replicated;
 
@@ -109,7 +109,8 @@ fn row_of(name: &str, [good, goodput, ttft, rejected]: [String; 4], label: &str)
 }
 
 fn share_with_interval(share: &Replicated) -> String {
-    let interval = share.interval(LEVEL).map_or(String::new(), |interval| format!(" ({})", range(interval, 100.0, tenths)));
+    let interval = share.interval(LEVEL).filter(says_something);
+    let interval = interval.map_or(String::new(), |interval| format!(" ({})", range(interval, 100.0, tenths)));
     format!("{}{interval}", percent(share.mean))
 }
 
@@ -189,7 +190,8 @@ fn figure(name: &str, figure: Option<&Replicated>, form: impl Fn(f64) -> String)
     let Some(figure) = figure else { return format!("{}{NONE}", left(name, 17)) };
     // The unit once, behind the mean: `4.00 req/s (3.90 to 4.10)`.
     let bare = |x: f64| form(x).split(' ').next().unwrap_or_default().to_owned();
-    let interval = figure.interval(LEVEL).map_or(String::new(), |interval| format!(" ({})", range(interval, 1.0, bare)));
+    let interval = figure.interval(LEVEL).filter(says_something);
+    let interval = interval.map_or(String::new(), |interval| format!(" ({})", range(interval, 1.0, bare)));
     format!("{}{}{interval}", left(name, 17), form(figure.mean))
 }
 

@@ -33,7 +33,8 @@ fn run_lines(scenario: &str, seed: u64, load: Option<&LoadReport>, summary: &Sum
     let load = load.map_or(String::new(), |load| {
         let (rate, clients) = (number(load.capacity_rps), count(u64::from(load.clients)));
         wrap(&format!(
-            "Load 1.0 is {rate} requests/s: a closed loop of {clients} clients, one for each of the {}.",
+            "Load 1.0 is {rate} requests/s: a closed loop of {clients} client{}, one for each of the {}.",
+            if load.clients == 1 { "" } else { "s" },
             seats(load)
         )) + "\n"
     });

@@ -5,7 +5,7 @@
 //! interval is of its own comparison at 95 %: among many variants, one in twenty may look different by chance. What a sweep
 //! has made is ranked value by value, each with its own baseline: a lower load is no better policy.
 
-use super::format::{NONE, count, duration, hundredths, percent, points, range, tenths, wrap};
+use super::format::{NONE, count, duration, hundredths, percent, points, range, says_something, tenths, wrap};
 use crate::journal::summary::{LEVEL, Label, PairedMetric, Recovery, Summary, VariantSummary};
 use crate::stats::{Difference, Replicated};
 
@@ -131,7 +131,8 @@ fn goodput_difference(a: &VariantSummary, b: &VariantSummary) -> Option<Differen
 }
 
 fn interval(share: &Replicated) -> String {
-    share.interval(LEVEL).map_or(String::new(), |bounds| format!(" (95 % interval {})", range(bounds, 100.0, tenths)))
+    let bounds = share.interval(LEVEL).filter(says_something);
+    bounds.map_or(String::new(), |bounds| format!(" (95 % interval {})", range(bounds, 100.0, tenths)))
 }
 
 /// What the first variant does: where its requests end, and how long the answered ones took.

@@ -1,5 +1,6 @@
 //! From text to settings.
 
+use std::io::Read;
 use std::path::{Path as FilePath, PathBuf};
 
 use super::SECTIONS;
@@ -42,7 +43,7 @@ impl Scenario {
     /// All that is wrong with it.
     pub fn load(path: &FilePath, sets: &[String]) -> Result<Self, Diagnostics> {
         let shown = path.display().to_string();
-        let text = std::fs::read(path).map_err(|error| error.to_string()).and_then(|bytes| {
+        let text = read_whole(path).and_then(|bytes| {
             String::from_utf8(bytes).map_err(|error| format!("byte {} is not UTF-8", error.utf8_error().valid_up_to()))
         });
         match text {
@@ -93,8 +94,21 @@ impl Scenario {
     }
 
     /// Puts the same policies into every variant (from a running system's own flags, say).
-    pub fn replace_policies(&mut self, policy: &crate::policy::Settings) {
-        self.variants.iter_mut().for_each(|variant| variant.policy = policy.clone());
+    ///
+    /// # Errors
+    /// What does not go together with the rest of a variant; then nothing has changed.
+    pub fn replace_policies(&mut self, policy: &crate::policy::Settings) -> Result<(), Diagnostics> {
+        let mut variants = self.variants.clone();
+        for variant in &mut variants {
+            variant.policy = policy.clone();
+        }
+        let wrong = variants.iter().zip(&self.trees).flat_map(|(variant, tree)| semantic::check_variant(variant, tree));
+        let wrong: Vec<Diagnostic> = wrong.collect();
+        if !wrong.is_empty() {
+            return Err(Diagnostics::new(self.sources.clone(), wrong));
+        }
+        self.variants = variants;
+        Ok(())
     }
 
     /// How long runs go on after the last arrival: as stated, or the longest timeout of any variant (so that all variants
@@ -138,6 +152,16 @@ impl Scenario {
         let place = path.parse().ok().and_then(|path| self.trees.get(variant).map(|tree| tree.locate(&path)));
         Diagnostics::new(self.sources.clone(), vec![Diagnostic { place, message, help }])
     }
+}
+
+/// Longest scenario file, bytes: far beyond any that a person writes, and short of what `/dev/zero` has to say.
+const BYTES_MAX: u64 = 16 << 20;
+
+fn read_whole(path: &FilePath) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    file.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > BYTES_MAX { Err(format!("it has more than {BYTES_MAX} bytes")) } else { Ok(bytes) }
 }
 
 #[derive(Default)]

@@ -28,6 +28,7 @@ pub use file::{MeasuredSettings, Overlay, ScenarioFile, SweepSettings, VariantFi
 pub use load::Scenario;
 pub use path::{NotAPath, Path, Step};
 pub use run::{LoadOf, RunSettings, StreamsOf, Warmup};
+pub use semantic::{REPLICATIONS_MAX, REQUESTS_MAX};
 pub use source::{Place, Position, Sources};
 pub use tree::{Entry, Node, Value};
 pub use variant::{FileReference, Variant};

@@ -86,7 +86,7 @@ impl Variant {
     }
 
     /// Every arrival process: its path, and what it is.
-    pub(super) fn arrivals(&self) -> impl Iterator<Item = (String, &ArrivalSettings)> {
+    pub fn arrivals(&self) -> impl Iterator<Item = (String, &ArrivalSettings)> {
         let shared = self.arrival.iter().map(|arrival| ("arrival".to_owned(), arrival));
         let own = self.classes.iter().enumerate();
         shared.chain(own.filter_map(|(i, class)| Some((format!("class[{i}].arrival"), class.arrival.as_ref()?))))

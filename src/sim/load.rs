@@ -23,6 +23,10 @@ const TURNS_MIN: u64 = 20;
 /// The first try at a horizon; it doubles until enough has been completed, up to the last.
 const HORIZON_FIRST_S: u64 = 30;
 const HORIZON_LAST_S: u64 = 30 * 24 * 3_600;
+/// Before it come shorter ones, which are taken only where they hold this many times enough: of an upstream so fast, seconds
+/// would be billions of requests.
+const HORIZONS_SHORT_NS: [u64; 3] = [1_000, 1_000_000, 1_000_000_000];
+const PLENTY: u64 = 50;
 /// Share of the horizon that is warm-up: a fifth.
 const WARMUP_PARTS: u64 = 5;
 
@@ -40,23 +44,31 @@ pub struct Capacity {
 /// Measures load 1.0 of `upstream` for this mix of requests.
 #[must_use]
 pub fn measure(upstream: &UpstreamModel, workload: &SourceSettings, of: LoadOf, population: Count, seed: u64) -> Capacity {
-    let mut horizon_s = HORIZON_FIRST_S;
     let enough = COMPLETIONS_MIN.max(TURNS_MIN * u64::from(population.value()));
-    loop {
-        let plan = closed_loop(upstream, workload, population, seed, Time::from_nanos(horizon_s * 1_000_000_000));
-        let measured_s = (plan.window.end - plan.window.start).as_secs_f64();
-        let arrived =
-            |replication| World::new(&plan, replication, None).run().classes.iter().map(|class| class.offered).sum::<u64>();
-        let first = arrived(0);
-        if first >= enough || horizon_s >= HORIZON_LAST_S {
-            // Without think time every arrival after the first round is a completion.
-            let counts = (1..REPLICATIONS).map(arrived);
-            let rates: Vec<f64> = std::iter::once(first).chain(counts).map(|count| count as f64 / measured_s).collect();
-            let rps = Replicated::of_means(rates).expect("there is at least one measurement");
-            return Capacity { rps, of, population: population.value() };
+    let short = HORIZONS_SHORT_NS.map(|ns| (ns, PLENTY * enough));
+    let long = std::iter::successors(Some(HORIZON_FIRST_S), |secs| (*secs < HORIZON_LAST_S).then_some(2 * secs));
+    let horizons = short.into_iter().chain(long.map(|secs| (secs * 1_000_000_000, enough))).map(|(ns, enough)| {
+        let plan = closed_loop(upstream, workload, population, seed, Time::from_nanos(ns));
+        let completions = arrivals(&plan, 0);
+        (plan, completions, completions >= enough)
+    });
+    let mut last = None;
+    for (plan, first, is_enough) in horizons {
+        last = Some((plan, first));
+        if is_enough {
+            break;
         }
-        horizon_s *= 2;
     }
+    let (plan, first) = last.expect("there is at least one horizon");
+    let measured_s = (plan.window.end - plan.window.start).as_secs_f64();
+    let counts = std::iter::once(first).chain((1..REPLICATIONS).map(|replication| arrivals(&plan, replication)));
+    let rps = Replicated::of_means(counts.map(|count| count as f64 / measured_s).collect());
+    Capacity { rps: rps.expect("there is at least one measurement"), of, population: population.value() }
+}
+
+/// Without think time every arrival after the first round is a completion.
+fn arrivals(plan: &Plan, replication: u32) -> u64 {
+    World::new(plan, replication, None).run().classes.iter().map(|class| class.offered).sum()
 }
 
 fn closed_loop(upstream: &UpstreamModel, workload: &SourceSettings, clients: Count, seed: u64, end: Time) -> Plan {

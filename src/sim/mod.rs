@@ -1,6 +1,7 @@
 //! The simulator: workload -> gateway -> upstream -> journal, one replication at a time, many in parallel.
 
 mod area;
+mod guard;
 mod load;
 mod plan;
 mod prepare;
@@ -8,8 +9,9 @@ mod record;
 mod runner;
 mod world;
 
+pub use guard::{AT_ONCE_MAX, UNDER_WAY_MAX};
 pub use load::{Capacity, measure};
 pub use plan::Plan;
-pub use prepare::{Prepared, prepare};
+pub use prepare::{Prepared, inspect, prepare};
 pub use runner::{run, run_all};
 pub use world::World;

@@ -8,7 +8,7 @@ use super::{Capacity, Plan, load, runner};
 use crate::journal::summary::{Context, Label, Spike, label, warm_up};
 use crate::journal::{Series, Window};
 use crate::policy::Settings;
-use crate::scenario::{Diagnostics, LoadOf, Scenario, StreamsOf, Variant, Warmup};
+use crate::scenario::{Diagnostics, LoadOf, REQUESTS_MAX, Scenario, StreamsOf, Variant, Warmup};
 use crate::time::{Span, Time};
 use crate::trace::{self, Trace};
 use crate::units::Count;
@@ -45,6 +45,7 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared, Diagnostics> {
     parts.rotate_left(scenario.baseline());
     let capacity = capacity(scenario, &parts[0].0, &parts[0].1);
     let rps = capacity.as_ref().map(|capacity| capacity.rps.mean);
+    check_loads(scenario, rps)?;
     let window = Window {
         start: Time::ZERO,
         end: Time::ZERO + scenario.run.duration,
@@ -64,6 +65,19 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared, Diagnostics> {
     let mut prepared = Prepared { plans, capacity, context, remarks: Vec::new() };
     cut_warmup(scenario, &mut prepared);
     Ok(prepared)
+}
+
+/// Reads what a scenario names, files and presets, without measuring or running anything.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn inspect(scenario: &Scenario) -> Result<(), Diagnostics> {
+    let mut files = Files { scenario, traces: BTreeMap::new() };
+    for (index, variant) in scenario.variants.iter().enumerate() {
+        files.model(index, variant)?;
+        files.workload(index, variant)?;
+    }
+    Ok(())
 }
 
 /// Reads each file once.
@@ -171,6 +185,23 @@ fn capacity(scenario: &Scenario, upstream: &UpstreamModel, workload: &SourceSett
         LoadOf::Slots => scenario.variants.iter().find_map(Variant::slots).and_then(Count::new)?,
     };
     Some(load::measure(upstream, workload, scenario.run.load_of, population, scenario.run.seed))
+}
+
+/// What the scenario's own check cannot see: how many requests a share of the measured capacity comes to.
+fn check_loads(scenario: &Scenario, rps: Option<f64>) -> Result<(), Diagnostics> {
+    let Some(rps) = rps else { return Ok(()) };
+    for (index, variant) in scenario.variants.iter().enumerate() {
+        for (path, arrival) in variant.arrivals() {
+            let Some(load) = arrival.rate().and_then(|rate| rate.load) else { continue };
+            let requests = load.value() * rps * scenario.run.duration.as_secs_f64();
+            if requests > REQUESTS_MAX {
+                let message = format!("variant `{}` would send {requests:.3e} requests in one replication", variant.name);
+                let help = format!("load 1.0 is {rps:.3} requests a second here; at most {REQUESTS_MAX:.0e} requests");
+                return Err(scenario.diagnose(index, &format!("{path}.load"), message, Some(help)));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The spikes of all arrivals, in order of time.

@@ -128,6 +128,7 @@ impl Record {
             abandoned_true_max: 0,
             policy_degraded: 0,
             preemptions: upstream.totals(end).preemptions,
+            halted: None,
         }
     }
 }

@@ -16,9 +16,10 @@ use rand_chacha::rand_core::Rng;
 
 use super::Plan;
 use super::area::{Area, inside};
+use super::guard::Guard;
 use super::record::Record;
 use crate::dist::standard_normal;
-use crate::journal::{Digest, Journal, Tally, What};
+use crate::journal::{Digest, Halt, Journal, Tally, What};
 use crate::policy::{Action, Attempt, CallEnd, Finish, Gateway, Input, Refusal, Usage};
 use crate::request::{AttemptId, CallId, Cause, ClassId, Request, RequestId};
 use crate::rng::{Streams, mix};
@@ -92,6 +93,8 @@ pub struct World<'a> {
     record: Record,
     digest: Digest,
     events: u64,
+    guard: Guard,
+    halted: Option<Halt>,
     now: Time,
 }
 
@@ -151,12 +154,14 @@ impl<'a> World<'a> {
             record: Record::new(plan.window, classes),
             digest: Digest::default(),
             events: 0,
+            guard: Guard::new(),
+            halted: None,
             now: Time::ZERO,
         }
     }
 
     #[must_use]
-    /// Runs to the end of the drain, or until nothing more can happen, and counts.
+    /// Runs to the end of the drain, until nothing more can happen, or until it would never end ([`Halt`]), and counts.
     pub fn run(mut self) -> Tally {
         let end = self.plan.window.drained;
         while let Some((at, machine)) = self.next() {
@@ -169,6 +174,10 @@ impl<'a> World<'a> {
             self.events += 1;
             self.turn(machine);
             self.settle();
+            self.halted = self.guard.watch(at, self.sent.len() + self.wires.len());
+            if self.halted.is_some() {
+                break;
+            }
         }
         self.finish(end)
     }
@@ -466,6 +475,7 @@ impl<'a> World<'a> {
         let mut tally = self.record.finish_run(&self.client, &mut self.upstream, end);
         tally.digest = self.digest.value();
         tally.events = self.events;
+        tally.halted = self.halted;
         tally.queue_area = self.waiting.sum(end);
         tally.system_area = system_area;
         tally.residence = residence;

@@ -63,5 +63,6 @@ pub(crate) fn tally(classes: Vec<ClassTally>, digest: u64) -> Tally {
         abandoned_true_max: 9,
         policy_degraded: 2,
         preemptions: 1,
+        halted: None,
     }
 }

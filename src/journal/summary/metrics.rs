@@ -236,7 +236,7 @@ impl RunRows {
         RunMetrics {
             queue_len: not_negative(self.queue_len),
             in_system: not_negative(self.in_system),
-            utilisation: not_negative(self.utilisation),
+            utilisation: not_negative(self.utilisation).map(|share| share.within(0.0, 1.0)),
         }
     }
 }

@@ -20,7 +20,7 @@ pub use paired::{ALL_PAIRS_MAX, LEVEL, Paired, PairedMetric, compare};
 pub use recovery::{BACK, HOLD, Recovery, Spike, seconds_to_recover};
 pub use warmup::{WarmUp, warm_up};
 
-use super::{Digest, Tally};
+use super::{Digest, Halt, Tally};
 use metrics::{MetricRows, RunRows};
 
 /// What a summary needs to know beside the tallies.
@@ -72,6 +72,8 @@ pub struct VariantSummary {
     pub recovery: Vec<Recovery>,
     /// Abandoned calls over time, in the first replication; empty where there never were any.
     pub abandoned: Abandoned,
+    /// Why the first such replication was broken off: nothing here is valid then.
+    pub halted: Option<Halt>,
 }
 
 /// One class of one variant.
@@ -128,6 +130,7 @@ pub struct VariantBuilder<'a> {
     label: LabelSummary,
     recovery: Vec<Recovery>,
     abandoned: Abandoned,
+    halted: Option<Halt>,
 }
 
 impl<'a> VariantBuilder<'a> {
@@ -147,6 +150,7 @@ impl<'a> VariantBuilder<'a> {
             label: LabelSummary::default(),
             recovery: context.spikes.iter().map(|spike| Recovery { spike: *spike, seconds: Vec::new() }).collect(),
             abandoned: Abandoned::default(),
+            halted: None,
         }
     }
 
@@ -172,6 +176,7 @@ impl<'a> VariantBuilder<'a> {
         if self.label.each.is_empty() {
             self.abandoned = Abandoned::of(&tally.series, window.end);
         }
+        self.halted = self.halted.or(tally.halted);
         self.label.each.push(label(&tally.series, window, self.context.capacity_rps));
         for (which, recovery) in self.recovery.iter_mut().enumerate() {
             recovery.seconds.push(seconds_to_recover(&tally.series, window, &self.context.spikes, which));
@@ -187,6 +192,7 @@ impl<'a> VariantBuilder<'a> {
         let classes = self.context.classes.iter().zip(self.classes);
         VariantSummary {
             name: self.name,
+            halted: self.halted,
             digest: self.digest.value(),
             window_s: self.window_s,
             label: self.label,

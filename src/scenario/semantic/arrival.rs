@@ -4,9 +4,23 @@ use super::Report;
 use crate::time::Span;
 use crate::workload::{ArrivalSettings, RateSettings};
 
+/// Least shape of the gaps between arrivals. Measured bursts of LLM traffic lie far above; below, a gap's distribution function
+/// can hardly be inverted in floating point.
+const SHAPE_MIN: f64 = 0.001;
+
 pub(super) fn check(path: &str, arrival: &ArrivalSettings, report: &mut Report<'_>) {
     if let Some(rate) = arrival.rate() {
         check_rate(path, rate, report);
+    }
+    if let ArrivalSettings::ClosedLoop { clients, .. } = arrival {
+        report.limit(&format!("{path}.clients"), "clients", clients.value().into());
+    }
+    if let ArrivalSettings::Gamma { burstiness: shape, .. } | ArrivalSettings::Weibull { shape, .. } = arrival
+        && shape.value() < SHAPE_MIN
+    {
+        let key = if matches!(arrival, ArrivalSettings::Gamma { .. }) { "burstiness" } else { "shape" };
+        let message = format!("at `{key}` {shape} nearly all requests come at one instant");
+        report.error(&format!("{path}.{key}"), message, format!("write at least {SHAPE_MIN}; 1 is Poisson"));
     }
     match arrival {
         ArrivalSettings::OnOff { on_rate, off_rate, mean_on, mean_off } => {

@@ -20,6 +20,9 @@ pub(super) fn check(variant: &Variant, report: &mut Report<'_>) {
         distributions(&path, class, report);
         lengths(&path, class, report);
         clients(&path, class, report);
+        if let Some(prefix) = &class.prefix {
+            report.limit(&format!("{path}.prefix.groups"), "groups", prefix.groups.value().into());
+        }
         if class.patience.is_some() && matches!(variant.upstream, UpstreamSettings::Vllm(_)) {
             let help = "clients of a vLLM server leave by `timeout.first_token` or `timeout.total`";
             report.error(&format!("{path}.patience"), "`patience` is for `upstream.kind = \"station\"`", help);

@@ -6,6 +6,8 @@ mod policy;
 mod run;
 mod upstream;
 
+pub use run::{REPLICATIONS_MAX, REQUESTS_MAX};
+
 use super::diagnostic::Diagnostic;
 use super::expand::{Laid, attribute};
 use super::file::ScenarioFile;
@@ -25,7 +27,12 @@ pub fn check(file: &ScenarioFile, tree: &Node, variants: &[(Variant, Node)], fou
     found.extend(attribute(&laid, &wrong, found));
 }
 
-fn check_variant(variant: &Variant, tree: &Node) -> Vec<Diagnostic> {
+/// Most of anything that takes memory from the first moment on: servers, replicas' seats, clients of a closed loop, groups of
+/// prompts. A run that needs more would not fit into a common machine.
+pub(super) const SIZE_MAX: u64 = 1_000_000;
+
+/// All that is wrong with one variant whose every setting is in range.
+pub(super) fn check_variant(variant: &Variant, tree: &Node) -> Vec<Diagnostic> {
     let mut report = Report::new(tree);
     upstream::check(variant, &mut report);
     class::check(variant, &mut report);
@@ -45,6 +52,13 @@ pub(super) struct Report<'a> {
 impl<'a> Report<'a> {
     const fn new(tree: &'a Node) -> Self {
         Self { tree, found: Vec::new() }
+    }
+
+    /// Complains where `size` is more than [`SIZE_MAX`].
+    fn limit(&mut self, path: &str, what: &str, size: u64) {
+        if size > SIZE_MAX {
+            self.error(path, format!("{size} {what} are too many"), format!("at most {SIZE_MAX} can be simulated"));
+        }
     }
 
     /// Something wrong with the setting at `path`, or with what there is on the way to it.

@@ -3,20 +3,24 @@
 use std::collections::BTreeSet;
 
 use super::Report;
+use crate::dist::Dist;
 use crate::scenario::file::ScenarioFile;
-use crate::scenario::lint::offered_rps;
+use crate::scenario::lint::{offered_rps, service_estimate};
 use crate::scenario::run::{LoadOf, Warmup};
 use crate::scenario::schema::{list, nearest};
 use crate::scenario::tree::Node;
 use crate::scenario::variant::Variant;
 use crate::time::Span;
-use crate::workload::ArrivalSettings;
+use crate::workload::{ArrivalSettings, SpikeSettings};
 
 /// Longest run taken. Beyond it, times could come near the end of the clock.
 const DURATION_MAX: Span = Span::from_secs(100 * 86_400);
 
-/// Most requests in one replication.
-const REQUESTS_MAX: f64 = 1e10;
+/// Most requests in one replication, in expectation: hours of work, which nobody asks for but by a slip.
+pub const REQUESTS_MAX: f64 = 1e10;
+
+/// Most replications: their figures are kept until the end.
+pub const REPLICATIONS_MAX: u32 = 100_000;
 
 pub(super) fn check(file: &ScenarioFile, variants: &[(Variant, Node)], report: &mut Report<'_>) {
     times(file, report);
@@ -41,14 +45,33 @@ pub(super) fn check(file: &ScenarioFile, variants: &[(Variant, Node)], report: &
 /// A run that could never end is a mistake in a rate, most often.
 fn requests(duration: Span, variants: &[(Variant, Node)], report: &mut Report<'_>) {
     for (variant, _) in variants {
-        let rates = offered_rps(variant).unwrap_or_default();
-        let requests = rates.iter().sum::<f64>() * duration.as_secs_f64();
+        let requests = expected(variant, duration.as_secs_f64());
         if requests > REQUESTS_MAX {
             let message = format!("variant `{}` would send {requests:.3e} requests in one replication", variant.name);
             let path = variant.arrivals().next().map_or_else(String::new, |(path, _)| format!("{path}.rate"));
             report.error(&path, message, format!("at most {REQUESTS_MAX:.0e}: lower the rate or shorten the run"));
+            return; // the other variants' are of the same kind
         }
     }
+}
+
+/// Requests in one replication, in expectation and not below the truth: swings and steps count at their most.
+fn expected(variant: &Variant, duration_s: f64) -> f64 {
+    let rates = offered_rps(variant).unwrap_or_default();
+    let capacity = service_estimate(variant, None).map_or(0.0, |service| service.capacity_rps);
+    let mut requests = rates.iter().sum::<f64>() * duration_s;
+    for (_, arrival) in variant.arrivals() {
+        if let ArrivalSettings::ClosedLoop { clients, think } = arrival {
+            let think_s = think.as_ref().map_or(0.0, Dist::mean);
+            requests += capacity.min(f64::from(clients.value()) / think_s) * duration_s;
+        }
+        let Some((rate, base)) = arrival.rate().and_then(|rate| Some((rate, rate.rate?.value()))) else { continue };
+        let most = rate.steps.iter().map(|step| step.factor.value()).fold(1.0, f64::max);
+        requests += (most - 1.0) * base * duration_s;
+        let spike = |spike: &SpikeSettings| base * spike.factor.value() * spike.lasting.as_secs_f64().min(duration_s);
+        requests += most * rate.spikes.iter().map(spike).sum::<f64>();
+    }
+    requests
 }
 
 fn times(file: &ScenarioFile, report: &mut Report<'_>) {
@@ -62,6 +85,9 @@ fn times(file: &ScenarioFile, report: &mut Report<'_>) {
     {
         let message = format!("a warm-up of {warmup} leaves nothing of a run of {duration}");
         report.error("run.warmup", message, "shorten the warm-up, or lengthen `run.duration`");
+    }
+    if file.run.replications.value() > REPLICATIONS_MAX {
+        report.error("run.replications", "these are too many repetitions", format!("write at most {REPLICATIONS_MAX}"));
     }
     if file.run.drain.is_some_and(|drain| drain > DURATION_MAX) {
         report.error("run.drain", "a run cannot go on for so long", "write at most \"100d\"");

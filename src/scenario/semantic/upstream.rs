@@ -14,6 +14,7 @@ pub(super) fn check(variant: &Variant, report: &mut Report<'_>) {
 
 fn check_station(station: &StationSettings, report: &mut Report<'_>) {
     dist("upstream.service", Some(&station.service), report);
+    report.limit("upstream.servers", "servers", station.servers.value().into());
     if let Some(places) = station.places
         && places < station.servers
     {
@@ -24,7 +25,13 @@ fn check_station(station: &StationSettings, report: &mut Report<'_>) {
 }
 
 fn check_vllm(vllm: &VllmSettings, report: &mut Report<'_>) {
-    let Err(wrong) = VllmModel::resolve(vllm) else { return };
+    let wrong = match VllmModel::resolve(vllm) {
+        Ok(model) => {
+            let seats = u64::from(model.replicas) * u64::from(model.max_num_seqs);
+            return report.limit("upstream.replicas", "places of all replicas", seats);
+        }
+        Err(wrong) => wrong,
+    };
     let (path, help) = match &wrong {
         ModelError::UnknownPreset { .. } => ("upstream.preset", "or leave it out and state `cost` and `num_gpu_blocks`"),
         ModelError::Missing(_) => ("upstream", "name a `preset`, or state the step cost and the KV blocks of your server"),

@@ -1,7 +1,7 @@
 //! Scenario files from outside: what is shipped loads, what is bad is explained, nothing makes the reader fall over.
 //!
 //! `bad_scenarios/NAME.toml` is a bad input and `NAME.txt` all that is said of it; a first line `#! VALUE` adds `--set VALUE`
-//! (several lines: several). `UPDATE_SNAPSHOTS=1 cargo test --test scenario` writes the texts anew, to be read before they are kept.
+//! (several lines: several). `UPDATE_SNAPSHOTS=1 cargo test --test commands` writes the texts anew, to be read before they are kept.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -68,7 +68,7 @@ values = [0.6, 1.5]
 fn what_is_bad_is_explained() {
     let update = std::env::var_os("UPDATE_SNAPSHOTS").is_some();
     let mut wrong = Vec::new();
-    let cases = folder("tests/bad_scenarios");
+    let cases = folder("tests/commands/bad_scenarios");
     assert!(cases.len() >= 20, "only {} cases found", cases.len());
     for case in cases {
         let text = fs::read_to_string(&case).unwrap();

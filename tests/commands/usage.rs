@@ -1,16 +1,8 @@
-//! The command line from outside: exit codes, what goes to which stream, pipes that close.
+//! The command line in general: help, bad usage, `check`, `schema`, pipes that close.
 
-use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-fn plimsoll(arguments: &[&str]) -> Output {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    Command::new(env!("CARGO_BIN_EXE_plimsoll")).args(arguments).current_dir(root).output().unwrap()
-}
-
-fn told(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
+use super::{plimsoll, told};
 
 #[test]
 fn check_says_ok_and_what_the_figures_say() {
@@ -39,7 +31,7 @@ fn check_answers_programs_in_json() {
     let read = |output: &Output| -> serde_json::Value { serde_json::from_slice(&output.stdout).unwrap() };
     let good = read(&plimsoll(&["check", "--format", "json", "scenarios/queue_mmc.toml"]));
     assert_eq!((&good["ok"], &good["lints"][0]["code"]), (&true.into(), &"offered_load".into()));
-    let bad = plimsoll(&["check", "--format", "json", "tests/bad_scenarios/negative_rate.toml"]);
+    let bad = plimsoll(&["check", "--format", "json", "tests/commands/bad_scenarios/negative_rate.toml"]);
     let (code, bad) = (bad.status.code(), read(&bad));
     assert_eq!((code, &bad["errors"][0]["line"], &bad["errors"][0]["column"]), (Some(2), &10.into(), &41.into()));
 }
@@ -88,11 +80,17 @@ fn bad_usage_is_code_2_and_help_is_code_0() {
 
 #[test]
 fn a_closed_pipe_is_no_failure() {
-    for arguments in [&["schema"][..], &["--help"]] {
+    let short = ["simulate", "scenarios/queue_mmc.toml", "--replications", "1", "--set", "run.duration=30m", "--quiet"];
+    for arguments in [&["schema"][..], &["--help"], &short] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let child =
-            Command::new(env!("CARGO_BIN_EXE_plimsoll")).args(arguments).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_plimsoll"))
+            .args(arguments)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let output = child.wait_with_output().unwrap();
         assert_eq!((output.status.code(), told(&output.stderr).as_str()), (Some(0), ""), "{arguments:?}");
     }

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 /// The good scenario of the shipped folder, and each bad one of the tests: what mutations start from.
 static SEEDS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut files: Vec<_> = ["scenarios", "tests/bad_scenarios"]
+    let mut files: Vec<_> = ["scenarios", "tests/commands/bad_scenarios"]
         .iter()
         .flat_map(|folder| fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().path()))
         .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))

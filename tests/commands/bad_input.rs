@@ -1,0 +1,133 @@
+//! Bad input: what is wrong, where, what would be right; exit code 2; nothing half-written; nothing on standard output.
+
+use std::fs;
+use std::path::Path;
+
+use super::{plimsoll, short_queue, told};
+
+/// Runs into exit code 2 with an empty standard output; what standard error says.
+fn refused(arguments: &[&str]) -> String {
+    let output = plimsoll(arguments);
+    let said = told(&output.stderr);
+    assert_eq!((output.status.code(), told(&output.stdout).as_str()), (Some(2), ""), "{arguments:?}: {said}");
+    said
+}
+
+/// The same for the plain queue; all of these must be in what is said.
+fn refused_queue(more: &[&str], says: &[&str]) {
+    let output = short_queue(more);
+    let said = told(&output.stderr);
+    assert_eq!((output.status.code(), told(&output.stdout).as_str()), (Some(2), ""), "{more:?}: {said}");
+    assert!(says.iter().all(|part| said.contains(part)), "{more:?}: {said}");
+}
+
+#[test]
+fn scenario_files_that_are_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    assert!(refused(&["simulate", folder.path().to_str().unwrap()]).contains("irectory"));
+    assert!(refused(&["simulate", &file("binary.toml", b"\xff\xfe\0")]).contains("byte 0 is not UTF-8"));
+    assert!(refused(&["simulate", &file("empty.toml", b"")]).contains("the scenario needs `schema`"));
+    assert!(refused(&["simulate", &file("text.toml", b"dear reader")]).contains("text.toml:1:"));
+    assert!(refused(&["simulate", &file("none.toml", b"schema = 1\nclass = []\n")]).contains("class"));
+    if Path::new("/dev/zero").exists() {
+        assert!(refused(&["check", "/dev/zero"]).contains("more than 16777216 bytes"));
+    }
+}
+
+#[test]
+fn settings_are_answered_with_the_place_and_the_remedy() {
+    for (set, says) in [
+        ("foo", "there is no `=` here"),
+        ("foo=1", "the keys known here are"),
+        ("class[5].weight=1", "`class` has one entry: `class[0]`"),
+        ("class[99999999999999999999].weight=1", "is not a path"),
+        ("class[0].arrival.rate=-1", "column 23"),
+        ("class[0].arrival.rate=1e300", "lower the rate or shorten the run"),
+        (
+            "class[0].arrival={process=\"poisson\",rate=1,spikes=[{at=\"1s\",lasting=\"1s\",factor=1e300}]}",
+            "requests in one replication",
+        ),
+        ("class[0].arrival={process=\"closed_loop\",clients=4000000000}", "4000000000 clients are too many"),
+        ("run.duration=5 parsecs", "a duration in quotes with its unit"),
+        ("run.duration=1000000000d", "run.duration"),
+        ("run.duration=101d", "at most \"100d\""),
+        ("run.replications=0", "run.replications"),
+        ("run.replications=4000000000", "write at most 100000"),
+        ("run.seed=-1", "from 0 to 18446744073709551615"),
+        ("upstream.servers=4000000000", "at most 1000000 can be simulated"),
+        ("upstream={kind=\"vllm\",preset=\"llama-3.1-8b-h100\",replicas=4000000000}", "places of all replicas are too many"),
+        ("policy.queue.queue_rejection_threshold=1.5", "queue_rejection_threshold"),
+        ("policy.queue.codel={}", "there is none"),
+        ("class[0].weight=-0.5", "weight"),
+    ] {
+        refused_queue(&["--set", set], &["error: ", &format!("--set '{set}'"), says, "^"]);
+    }
+}
+
+#[test]
+fn options_out_of_range() {
+    refused_queue(&["--jobs", "0"], &["0 is not in 1..=1024"]);
+    refused_queue(&["--jobs", "65535"], &["1..=1024"]);
+    refused_queue(&["--replications", "0"], &["1..=100000"]);
+    refused_queue(&["--seed", "99999999999999999999"], &["--seed"]);
+    refused_queue(&["--seed", "-1"], &["-1"]);
+    refused_queue(&["--out", ""], &["--out"]);
+    refused_queue(&["--assert", "goodput>=1"], &["there is no figure `goodput`", "goodput_fraction"]);
+    refused_queue(&["--assert", "goodput_fraction{variant=x}>=0"], &["there is no such variant; there are: base"]);
+    refused_queue(&["--assert", "goodput_fraction{class=x}>=0"], &["there is no such class; there are: request"]);
+    refused_queue(&["--from-flags", "--request_timeout 0 --max_abandoned_threads 9"], &["seconds above 0, like 60"]);
+}
+
+#[test]
+fn places_that_cannot_be_written_are_told_before_anything_is_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("file"), "mine").unwrap();
+    // So long that a run would not end inside the test.
+    let long = ["--set", "run.duration=30d", "--replications", "1000"];
+    for (option, place, says) in [
+        ("--out", "file", "a file stands where a folder must be"),
+        ("--out", "file/x", "a file stands where a folder must be"),
+        ("--journal", "file/j.jsonl", "a file stands where a folder must be"),
+        ("--journal", "none/j.jsonl", "make its folder first"),
+        ("--journal", ".", "a folder stands there"),
+    ] {
+        let place = path(place);
+        let arguments = ["simulate", "scenarios/queue_mmc.toml", option, &place];
+        let said = refused(&[&arguments[..], &long].concat());
+        assert!(said.starts_with(&format!("error: cannot write `{place}`")) && said.contains(says), "{said}");
+    }
+    assert_eq!(fs::read_to_string(path("file")).unwrap(), "mine");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left behind");
+}
+
+#[test]
+fn recorded_arrivals_are_told_by_file_row_and_column() {
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = folder.path().join("a.toml");
+    let text = "schema = 1\narrival = { process = 'recorded', file = 'rows.csv' }\n[upstream]\nkind = 'station'\nservers = 1\n\
+                service = { dist = 'fixed', value = '1s' }\n[[class]]\nname = 'a'\n";
+    fs::write(&scenario, text).unwrap();
+    let head = "time,input_tokens,output_tokens,class\n";
+    for (rows, says) in [
+        (None, "rows.csv: No such file"),
+        (Some(String::new()), "has no row"),
+        (Some(head.to_owned()), "has no row"),
+        (Some(format!("{head}0.1,5,5,a\n0.2,x,5,a\n")), "rows.csv, line 3: `input_tokens` is `x`: expected a whole number"),
+        (Some(format!("{head}0.1,5\n")), "line 2: 2 fields where the header has 4"),
+        (Some(format!("{head}0.1,5,5,b\n")), "rows of class `b`, which the scenario does not know (it has a)"),
+        (Some("when,tokens\n1,2\n".to_owned()), "there is no column `time`"),
+    ] {
+        let file = folder.path().join("rows.csv");
+        rows.as_ref().map_or_else(|| assert!(!file.exists()), |rows| fs::write(&file, rows).unwrap());
+        for command in ["check", "simulate"] {
+            let said = refused(&[command, scenario.to_str().unwrap()]);
+            assert!(said.contains(says) && said.contains("a.toml:2:"), "{command}, {rows:?}: {said}");
+        }
+    }
+}
