@@ -93,7 +93,8 @@ impl<'a> Auditor<'a> {
     }
 
     fn arrive(&mut self, attempt: Attempt) {
-        let (request, attempts) = self.requests.get_mut(&attempt.request).expect("INV-3: an attempt of a request that has come");
+        let (request, attempts) =
+            self.requests.get_mut(&attempt.request).expect("INV-3: an attempt of a request that has come");
         *attempts += 1;
         assert_eq!(*attempts, attempt.number, "attempts are counted from 1");
         let retry = self.plan.workload.classes[request.class.index()].retry.as_ref();
