@@ -81,12 +81,7 @@ fn comparison(base: &VariantSummary, best: Ranked, next: Ranked, ranked: &[Ranke
         );
     };
     if bounds.lo > 0.0 {
-        return format!(
-            "{} wins: {good}, {}{}.",
-            best.0.name,
-            more_than(next.0, &difference),
-            over_baseline(base, best, next)
-        );
+        return format!("{} wins: {good}, {}{}.", best.0.name, more_than(next.0, &difference), over_baseline(base, best, next));
     }
     let tied = tied_with(best, ranked);
     if bounds.hi <= 0.0 {
