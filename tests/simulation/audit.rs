@@ -68,7 +68,9 @@ impl<'a> Auditor<'a> {
             }
             What::In(input) => self.input(input),
             What::Out(action) => self.action(action),
-            What::Upstream { request, .. } => assert!(self.requests.contains_key(&request), "INV-3: work for nobody"),
+            What::Upstream { request, .. } => {
+                assert!(self.sent.contains_key(&request), "INV-3: work for a request that was not sent")
+            }
             What::Finish { request, outcome, attempts } => self.finish(request, outcome, attempts),
             What::End { digest } => {
                 self.settled();
@@ -93,7 +95,8 @@ impl<'a> Auditor<'a> {
     }
 
     fn arrive(&mut self, attempt: Attempt) {
-        let (request, attempts) = self.requests.get_mut(&attempt.request).expect("INV-3: an attempt of a request that has come");
+        let (request, attempts) =
+            self.requests.get_mut(&attempt.request).expect("INV-3: an attempt of a request that has come");
         *attempts += 1;
         assert_eq!(*attempts, attempt.number, "attempts are counted from 1");
         let retry = self.plan.workload.classes[request.class.index()].retry.as_ref();

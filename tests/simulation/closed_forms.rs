@@ -145,7 +145,12 @@ const CASES: [Case; 8] = [
         servers: 8.0,
         all_served: false,
         requests_m: 8.0,
-        known: &[(Blocked, 0.115_314_731_819), (InSystem, 25.059_026_402_8), (Sojourn, 3.147_261_932_71), (Wait, 2.147_261_932_71)],
+        known: &[
+            (Blocked, 0.115_314_731_819),
+            (InSystem, 25.059_026_402_8),
+            (Sojourn, 3.147_261_932_71),
+            (Wait, 2.147_261_932_71),
+        ],
     },
     Case {
         name: "mm8 abandon",
@@ -245,7 +250,8 @@ impl Runs {
         let published = figure.published(&self.summary);
         assert!((published / ratio - 1.0).abs() < 1e-9, "the summary says {published} of {figure:?}, the runs {ratio}");
         // Each replication stands for its linearised ratio (Cochran 1977, eq. 6.13).
-        let values: Vec<f64> = self.rows.iter().map(|row| ratio + (row.parts[which].0 - ratio * row.parts[which].1) / below).collect();
+        let values: Vec<f64> =
+            self.rows.iter().map(|row| ratio + (row.parts[which].0 - ratio * row.parts[which].1) / below).collect();
         let controls: Vec<&[f64]> = self.rows.iter().map(|row| row.controls.as_slice()).collect();
         intercept(&values, &controls)
     }
@@ -296,7 +302,8 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 /// What is wrong with one figure, if anything; prints it either way.
 fn judge(runs: &Runs, name: &str, figure: Figure, known: f64, precision: f64) -> Option<String> {
     let (estimate, half) = runs.estimate(figure);
-    let said = format!("{name} {figure:?}: {known} known, {estimate:.6} +- {half:.6} ({:.2} %) simulated", 100.0 * half / known);
+    let said =
+        format!("{name} {figure:?}: {known} known, {estimate:.6} +- {half:.6} ({:.2} %) simulated", 100.0 * half / known);
     println!("{said}");
     ((estimate - known).abs() > half || half > precision * known).then_some(said)
 }

@@ -149,7 +149,9 @@ fn a_journal_is_decided_again_alike() {
     assert_eq!((verified.runs, verified.mismatch), (12, None));
     // Every engine has decided something, both ways.
     let text = std::fs::read_to_string(&path).expect("just written");
-    for said in ["graduated", "\"queue\"", "slots", "deadline", "codel", "timeout", "\"pass\"", "\"wait\"", "\"refuse\"", "timed_out"] {
+    for said in
+        ["graduated", "\"queue\"", "slots", "deadline", "codel", "timeout", "\"pass\"", "\"wait\"", "\"refuse\"", "timed_out"]
+    {
         assert!(text.contains(said), "nothing is said of {said}");
     }
 }

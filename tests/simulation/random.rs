@@ -12,7 +12,11 @@ pub fn scenario(seed: u64) -> String {
     let mut text = "schema = 1\n".to_owned();
     run(&mut dice, &mut text, seed);
     let station = dice.one_in(3);
-    if station { self::station(&mut dice, &mut text) } else { vllm(&mut dice, &mut text) }
+    if station {
+        self::station(&mut dice, &mut text)
+    } else {
+        vllm(&mut dice, &mut text)
+    }
     let shared = dice.one_in(2);
     if shared {
         let _ = writeln!(text, "[arrival]\n{}", arrival(&mut dice).replace(", ", "\n").replace('|', ", "));
@@ -26,7 +30,7 @@ pub fn scenario(seed: u64) -> String {
 
 fn run(dice: &mut Dice, text: &mut String, seed: u64) {
     let duration = 10 + dice.below(60);
-    let warmup = dice.pick(&[0, 0, 5, duration]);
+    let warmup = dice.pick(&[0, 0, 5, duration - 1]);
     let streams = dice.pick(&["entity", "entity", "sequential"]);
     let _ = write!(text, "[run]\nseed = {seed}\nreplications = 1\nduration = '{duration}s'\nwarmup = '{warmup}s'\n");
     let _ = writeln!(text, "streams = '{streams}'");
@@ -101,7 +105,11 @@ fn arrival(dice: &mut Dice) -> String {
         2 => format!("process = 'weibull', shape = {}, {}", dice.pick(&["0.5", "2"]), rate(dice)),
         3 => format!("process = 'on_off', on_rate = {}, mean_on = '3s', mean_off = '5s'", 2 + dice.below(20)),
         4 => format!("process = 'closed_loop', clients = {}", 1 + dice.below(20)),
-        5 => format!("process = 'closed_loop', clients = {}, think = {}", 1 + dice.below(20), span(dice, 900).replace(", ", "| ")),
+        5 => format!(
+            "process = 'closed_loop', clients = {}, think = {}",
+            1 + dice.below(20),
+            span(dice, 900).replace(", ", "| ")
+        ),
         _ => format!("process = 'poisson', {}", rate(dice)),
     }
 }
@@ -168,7 +176,12 @@ fn class(dice: &mut Dice, text: &mut String, number: u64, shared: bool, station:
 fn policy(dice: &mut Dice, text: &mut String) {
     let deadline = dice.one_in(2);
     if deadline {
-        let _ = writeln!(text, "[policy.timeout]\nmode = '{}'\nrequest_timeout = '{}ms'", dice.pick(&MODES), 200 + dice.below(6_000));
+        let _ = writeln!(
+            text,
+            "[policy.timeout]\nmode = '{}'\nrequest_timeout = '{}ms'",
+            dice.pick(&MODES),
+            200 + dice.below(6_000)
+        );
         let _ = writeln!(text, "timeout_from = '{}'", dice.pick(&["dispatch", "arrival"]));
         let _ = writeln!(text, "on_timeout = '{}'", dice.pick(&["cancel", "abandon", "abandon"]));
         let _ = writeln!(text, "on_client_gone = '{}'", dice.pick(&["cancel", "run_on"]));
