@@ -2,8 +2,9 @@
 //!
 //! `cargo bench --bench simulate` runs every case in a process of its own, several times, and prints medians. CPU time is
 //! the process's own (user and system), on one thread, preparation included; peak memory is the process's high-water mark.
-//! An event is one turn of the event loop: an arrival, a completion, a timeout or an engine step that changes something.
-//! Steps in which nothing changes are advanced in closed form and are not counted.
+//! An *event* is an external event as the digest folds it (an arrival, an attempt sent or over, a call started, begun or
+//! ended, a first token, a client leaving); a *turn* is one of the event loop (an arrival, a completion, a timeout, an
+//! engine step that changes something; steps in which nothing changes are advanced in closed form and are not counted).
 
 use std::process::Command;
 
@@ -108,21 +109,21 @@ fn main() {
         "median of 5 runs, each a process on one thread", "requests/s", "events/s", "peak MB"
     );
     for (index, case) in cases().iter().enumerate() {
-        let mut runs: Vec<[f64; 3]> = (0..RUNS).map(|_| start(&myself, index)).collect();
-        let median = |runs: &mut Vec<[f64; 3]>, column: usize| {
+        let mut runs: Vec<[f64; 4]> = (0..RUNS).map(|_| start(&myself, index)).collect();
+        let median = |runs: &mut Vec<[f64; 4]>, column: usize| {
             runs.sort_by(|a, b| a[column].total_cmp(&b[column]));
             runs[RUNS / 2][column]
         };
-        let [requests, events, peak] = [0, 1, 2].map(|column| median(&mut runs, column));
-        println!("{:<58} {requests:>12.0} {events:>12.0} {peak:>10.1}", case.name);
+        let [requests, events, turns, peak] = [0, 1, 2, 3].map(|column| median(&mut runs, column));
+        println!("{:<58} {requests:>12.0} {events:>12.0} {turns:>12.0} {peak:>10.1}", case.name);
     }
 }
 
-fn start(myself: &std::path::Path, index: usize) -> [f64; 3] {
+fn start(myself: &std::path::Path, index: usize) -> [f64; 4] {
     let output = Command::new(myself).args(["--case", &index.to_string()]).output().expect("this program runs");
     let text = String::from_utf8(output.stdout).expect("it prints numbers");
     let mut numbers = text.split_whitespace().map(|word| word.parse().expect("it prints numbers"));
-    [(); 3].map(|()| numbers.next().expect("it prints three"))
+    [(); 4].map(|()| numbers.next().expect("it prints four"))
 }
 
 fn measure(case: &Case) {
@@ -134,7 +135,7 @@ fn measure(case: &Case) {
     let spent = cpu_s() - before;
     let class = &tally.classes[0];
     assert_eq!(class.offered, class.completed(), "every request is served to its end");
-    println!("{} {} {}", class.offered as f64 / spent, tally.events as f64 / spent, peak_mb());
+    println!("{} {} {} {}", class.offered as f64 / spent, tally.events as f64 / spent, tally.turns as f64 / spent, peak_mb());
 }
 
 fn cpu_s() -> f64 {

@@ -207,7 +207,8 @@ fn saw_words(saw: &Saw) -> (&'static str, String) {
             ("queue", format!("{waiting} waiting ({tokens} tokens), refuses from {limit} on"))
         }
         Saw::Deadline { predicted, left } => {
-            ("deadline", format!("would wait {:.3} s, {:.3} s left", predicted.as_secs_f64(), left.as_secs_f64()))
+            let left = left.map_or_else(|| "no deadline".to_owned(), |left| format!("{:.3} s left", left.as_secs_f64()));
+            ("deadline", format!("would wait {:.3} s, {left}", predicted.as_secs_f64()))
         }
         Saw::Codel { waited, target, overloaded } => (
             "codel",

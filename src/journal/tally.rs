@@ -16,8 +16,11 @@ pub struct Tally {
     pub series: Series,
     /// Rolling digest over (time, event, id) of every external event.
     pub digest: u64,
-    /// External events: arrivals, sends, call starts, call ends, refusals, wake-ups that did something, engine steps.
+    /// External events, as the digest folds them: arrivals, attempts sent and over, calls started, begun and ended, first
+    /// tokens, clients leaving.
     pub events: u64,
+    /// Turns of the event loop: arrivals, completions, timeouts, and engine steps that change something.
+    pub turns: u64,
     /// Integral of the requests that wait (in the gateway or upstream) inside the window, request-nanoseconds.
     pub queue_area: u128,
     /// Integral of the attempts inside the system (sent and not over) inside the window, attempt-nanoseconds.

@@ -41,7 +41,8 @@ impl Engine for DeadlineAdmission {
     fn give_back(&mut self, (): ()) {}
 
     fn saw(&self, asked: &Asked) -> Saw {
-        Saw::Deadline { predicted: asked.predicted_wait, left: asked.deadline - asked.now }
+        let left = (asked.deadline != Time::FAR).then(|| asked.deadline - asked.now);
+        Saw::Deadline { predicted: asked.predicted_wait, left }
     }
 }
 
@@ -57,6 +58,8 @@ mod tests {
         let predicted = |secs| Asked { deadline: asked_at(30).now, predicted_wait: Span::from_secs(secs), ..asked_at(10) };
         assert_eq!(gate.ask(&predicted(20)), Verdict::Pass);
         assert_eq!(gate.ask(&predicted(21)), Verdict::Refuse(Reason::Deadline));
-        assert_eq!(gate.ask(&Asked { deadline: Time::FAR, ..predicted(10_000) }), Verdict::Pass);
+        let for_ever = Asked { deadline: Time::FAR, ..predicted(10_000) };
+        assert_eq!(gate.ask(&for_ever), Verdict::Pass);
+        assert_eq!(gate.saw(&for_ever), Saw::Deadline { predicted: Span::from_secs(10_000), left: None });
     }
 }

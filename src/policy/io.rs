@@ -242,8 +242,8 @@ pub enum Saw {
     Deadline {
         /// Predicted wait.
         predicted: Span,
-        /// What is left until the deadline.
-        left: Span,
+        /// What is left until the deadline, if there is one.
+        left: Option<Span>,
     },
     /// CoDel.
     Codel {

@@ -120,6 +120,7 @@ impl Record {
             series: self.series,
             digest: 0,
             events: 0,
+            turns: 0,
             queue_area: 0,
             system_area: 0,
             residence: 0,

@@ -21,6 +21,10 @@ use crate::request::{Request, RequestId};
 use crate::rng::{Draws, Entities, Purpose, Streams, open01};
 use crate::time::{Span, Time};
 
+/// Shortest time from a closed-loop request that was over at once to its client's next one: about what a refusal takes
+/// over a local network (our choice).
+const TURNAROUND: Span = Span::from_millis(1);
+
 /// Bits of a request id that number it inside its process.
 pub(super) const NUMBER_BITS: u32 = 40;
 
@@ -138,7 +142,8 @@ impl Source {
         Some(request)
     }
 
-    /// A request is over (a closed loop's client thinks, then sends its next one).
+    /// A request is over (a closed loop's client thinks, then sends its next one). One that was over at the instant of its
+    /// arrival is followed by the next after a millisecond at the earliest: no real client takes no time.
     pub fn finished(&mut self, now: Time, request: &Request) {
         let Ok(index) = u32::try_from(request.id.0 >> NUMBER_BITS) else { return };
         let Some(Process { kind: Kind::Closed { clients, think }, .. }) = self.processes.get_mut(index as usize) else {
@@ -146,6 +151,8 @@ impl Source {
         };
         let number = clients.after(request.id.0 & ((1 << NUMBER_BITS) - 1));
         let pause = think_time(think, &self.entities, index, number);
+        // Else a client who is refused at once would ask for ever at one instant.
+        let pause = if now == request.arrival { pause.max(TURNAROUND) } else { pause };
         clients.think(now, number, pause);
         self.reschedule(index);
     }

@@ -127,6 +127,19 @@ fn a_closed_loop_waits_for_the_end_then_thinks() {
     assert_eq!(source.next_arrival(), None);
 }
 
+/// Whoever is refused at once comes back, but not at the same instant: time goes on.
+#[test]
+fn a_closed_loop_that_is_refused_at_once_takes_its_time() {
+    let text = "name = 'a'\narrival = { process = 'closed_loop', clients = 1 }";
+    let mut source = Source::new(&settings(vec![class(text)], None), Streams::new(0, 0));
+    let first = source.take().unwrap();
+    source.finished(first.arrival, &first);
+    let second = source.take().unwrap();
+    assert_eq!(second.arrival, first.arrival + Span::from_millis(1));
+    source.finished(second.arrival + Span::from_nanos(1), &second);
+    assert_eq!(source.next_arrival(), Some(second.arrival + Span::from_nanos(1)));
+}
+
 #[test]
 fn recorded_rows_keep_their_times_lengths_and_classes() {
     let row =

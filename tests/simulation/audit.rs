@@ -68,7 +68,9 @@ impl<'a> Auditor<'a> {
             }
             What::In(input) => self.input(input),
             What::Out(action) => self.action(action),
-            What::Upstream { request, .. } => assert!(self.requests.contains_key(&request), "INV-3: work for nobody"),
+            What::Upstream { request, .. } => {
+                assert!(self.sent.contains_key(&request), "INV-3: work for a request that was not sent")
+            }
             What::Finish { request, outcome, attempts } => self.finish(request, outcome, attempts),
             What::End { digest } => {
                 self.settled();

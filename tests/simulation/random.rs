@@ -30,7 +30,7 @@ pub fn scenario(seed: u64) -> String {
 
 fn run(dice: &mut Dice, text: &mut String, seed: u64) {
     let duration = 10 + dice.below(60);
-    let warmup = dice.pick(&[0, 0, 5, duration]);
+    let warmup = dice.pick(&[0, 0, 5, duration - 1]);
     let streams = dice.pick(&["entity", "entity", "sequential"]);
     let _ = write!(text, "[run]\nseed = {seed}\nreplications = 1\nduration = '{duration}s'\nwarmup = '{warmup}s'\n");
     let _ = writeln!(text, "streams = '{streams}'");

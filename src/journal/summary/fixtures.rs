@@ -55,6 +55,7 @@ pub(crate) fn tally(classes: Vec<ClassTally>, digest: u64) -> Tally {
         series,
         digest,
         events: 10_000,
+        turns: 4_000,
         queue_area: 250_000_000_000,
         system_area: 900_000_000_000,
         residence: 900_000_000_000,

@@ -231,6 +231,7 @@ impl World<'_> {
     }
 
     pub(super) fn note(&mut self, kind: Kind, request: RequestId) {
+        self.events += 1;
         self.digest.event(self.now, kind as u8, request.0);
     }
 }

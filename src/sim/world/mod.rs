@@ -94,6 +94,7 @@ pub struct World<'a> {
     record: Record,
     digest: Digest,
     events: u64,
+    turns: u64,
     guard: Guard,
     halted: Option<Halt>,
     now: Time,
@@ -145,6 +146,7 @@ impl<'a> World<'a> {
             record: Record::new(plan.window, classes),
             digest: Digest::default(),
             events: 0,
+            turns: 0,
             guard: Guard::new(),
             halted: None,
             now: Time::ZERO,
@@ -162,7 +164,7 @@ impl<'a> World<'a> {
             assert!(at >= self.now, "INV-2: time ran back from {} to {at}", self.now);
             self.now = at;
             self.record.pass(at, &mut self.upstream, &self.gateway);
-            self.events += 1;
+            self.turns += 1;
             self.turn(machine);
             self.settle();
             self.halted = self.guard.watch(at, self.sent.len() + self.wires.len());
@@ -246,6 +248,7 @@ impl<'a> World<'a> {
         let mut tally = self.record.finish_run(&self.client, &mut self.upstream, end);
         tally.digest = self.digest.value();
         tally.events = self.events;
+        tally.turns = self.turns;
         tally.halted = self.halted;
         tally.queue_area = self.waiting.sum(end);
         tally.system_area = system_area;
