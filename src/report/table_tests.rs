@@ -51,7 +51,7 @@ fn abandoned_calls_are_drawn_over_time_to_one_scale() {
     }
     let shown = variant(&summarise(&[("a", &[run])], &context(&["chat"])).variants[0]);
     let (half, low) = ("█".repeat(39), "▄".repeat(39));
-    for part in ["from 0 to 101 s (a column is 1.30 s, full height 8)", &format!("counted |{low}"), &format!("true    |{half}")]
+    for part in ["from 0 to 100 s (a column is 1.30 s, full height 8)", &format!("counted |{low}"), &format!("true    |{half}")]
     {
         assert!(shown.contains(part), "{part}\n{shown}");
     }
