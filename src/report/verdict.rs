@@ -6,18 +6,16 @@
 //! has made is ranked value by value, each with its own baseline: a lower load is no better policy.
 
 use super::format::{NONE, count, duration, hundredths, percent, points, range, says_something, tenths, wrap};
-use crate::journal::summary::{LEVEL, Label, PairedMetric, Recovery, Summary, VariantSummary};
+use crate::journal::summary::{LEVEL, Label, PairedMetric, Recovery, Summary, VariantSummary, groups};
 use crate::stats::{Difference, Replicated};
 
 /// Up to this many variants of one label each is explained, above it they are only named.
 const EXPLAINED_MAX: usize = 3;
-/// Stands in a variant's name before the value that a sweep gave it.
-const SWEPT: &str = " @ ";
 
 /// The verdict on a run, a paragraph a line.
 #[must_use]
 pub fn verdict(summary: &Summary) -> String {
-    let groups = groups(summary);
+    let groups = groups(&summary.variants);
     let mut paragraphs = Vec::new();
     for (at, group) in &groups {
         let at = if groups.len() > 1 { format!("At {at}: ") } else { String::new() };
@@ -28,28 +26,6 @@ pub fn verdict(summary: &Summary) -> String {
     paragraphs.extend(overload(summary));
     paragraphs.extend(recoveries(summary));
     paragraphs.iter().map(|paragraph| wrap(paragraph) + "\n").collect()
-}
-
-/// Variants that are compared with each other, the baseline first.
-type Group<'a> = Vec<&'a VariantSummary>;
-
-/// The variants by the value that a sweep gave them, in the order of their first; one group where there was no sweep.
-fn groups(summary: &Summary) -> Vec<(&str, Group<'_>)> {
-    let all: Group<'_> = summary.variants.iter().collect();
-    let value = |variant: &VariantSummary| variant.name.rsplit_once(SWEPT).map(|(_, value)| value.len());
-    if all.iter().any(|variant| value(variant).is_none()) {
-        return vec![("", all)];
-    }
-    let mut groups: Vec<(&str, Group<'_>)> = Vec::new();
-    for variant in all {
-        let at = &variant.name[variant.name.len() - value(variant).unwrap_or(0)..];
-        match groups.iter_mut().find(|(other, _)| *other == at) {
-            Some((_, group)) => group.push(variant),
-            None => groups.push((at, vec![variant])),
-        }
-    }
-    // One variant at several values: the values are what is compared.
-    if groups.iter().all(|(_, group)| group.len() == 1) { vec![("", summary.variants.iter().collect())] } else { groups }
 }
 
 fn ranking(group: &[&VariantSummary]) -> String {

@@ -6,6 +6,7 @@
 
 mod abandoned;
 mod counts;
+mod groups;
 mod label;
 mod metrics;
 mod paired;
@@ -14,6 +15,7 @@ mod warmup;
 
 pub use abandoned::Abandoned;
 pub use counts::{Counts, RunCounts};
+pub use groups::{Group, groups};
 pub use label::{Evidence, Label, label};
 pub use metrics::{LatencyMetric, Metrics, RunMetrics};
 pub use paired::{ALL_PAIRS_MAX, LEVEL, Paired, PairedMetric, compare};

@@ -1,6 +1,6 @@
 //! Differences between variants that met the same requests, replication by replication.
 
-use super::{Metrics, VariantSummary};
+use super::{Metrics, VariantSummary, groups};
 use crate::stats::{Difference, Replicated};
 
 /// Confidence level of every published interval.
@@ -72,11 +72,15 @@ pub struct Paired {
     pub difference: Option<Difference>,
 }
 
-/// All comparisons, in the variants' order.
+/// All comparisons, in the variants' order, inside each group of variants that met the same requests.
 #[must_use]
 pub fn compare(variants: &[VariantSummary]) -> Vec<Paired> {
-    let bases = if variants.len() <= ALL_PAIRS_MAX { variants.len() } else { 1 };
-    let pairs = (0..bases).flat_map(|a| (a + 1..variants.len()).map(move |b| (&variants[a], &variants[b])));
+    groups(variants).iter().flat_map(|(_, group)| compare_group(group)).collect()
+}
+
+fn compare_group(group: &[&VariantSummary]) -> Vec<Paired> {
+    let bases = if group.len() <= ALL_PAIRS_MAX { group.len() } else { 1 };
+    let pairs = (0..bases).flat_map(|a| (a + 1..group.len()).map(move |b| (group[a], group[b])));
     pairs.flat_map(|(a, b)| PairedMetric::ALL.map(|metric| one(a, b, metric))).collect()
 }
 
