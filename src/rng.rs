@@ -34,7 +34,7 @@ pub enum Purpose {
     Think = 9,
 }
 
-/// How many 64-bit words an entity may use: half of the four blocks that the generator makes at once.
+/// How many 64-bit words an entity has: what fits into half of what the generator makes at once.
 const ENTITY_WORDS: usize = 16;
 
 /// High bit of the stream number: set for named streams, clear for entities.
@@ -65,7 +65,7 @@ impl Streams {
     /// The source of per-entity draws.
     #[must_use]
     pub fn entities(&self) -> Entities {
-        Entities { rng: self.keyed() }
+        Entities { fresh: self.keyed() }
     }
 
     fn keyed(&self) -> ChaCha8Rng {
@@ -80,19 +80,24 @@ impl Streams {
 /// Gives each entity its own draws.
 #[derive(Clone, Debug)]
 pub struct Entities {
-    rng: ChaCha8Rng,
+    /// Never drawn from, only copied: choosing the stream of a generator that has been drawn from costs it a block.
+    fresh: ChaCha8Rng,
 }
 
 impl Entities {
     /// All first draws of entity number `entity` (below 2^63).
-    pub fn draws(&mut self, entity: u64) -> Draws {
-        self.rng.set_stream(entity & !NAMED);
-        self.rng.set_word_pos(0);
-        let mut words = [0; ENTITY_WORDS];
-        for word in &mut words {
-            *word = self.rng.next_u64();
+    #[must_use]
+    pub fn draws(&self, entity: u64) -> Draws {
+        let mut rng = self.fresh.clone();
+        rng.set_stream(entity & !NAMED);
+        let mut bytes = [0; 8 * ENTITY_WORDS];
+        rng.fill_bytes(&mut bytes);
+        let (words, _) = bytes.as_chunks::<8>();
+        let mut draws = [0; ENTITY_WORDS];
+        for (draw, word) in draws.iter_mut().zip(words) {
+            *draw = u64::from_le_bytes(*word);
         }
-        Draws(words)
+        Draws(draws)
     }
 }
 
@@ -148,8 +153,8 @@ mod tests {
     #[test]
     fn an_entity_draws_the_same_whoever_was_asked_before() {
         let streams = Streams::new(7, 3);
-        let mut one = streams.entities();
-        let mut other = streams.entities();
+        let one = streams.entities();
+        let other = streams.entities();
         let first = one.draws(41).bits(Purpose::Output);
         let _ = other.draws(5);
         let _ = other.draws(999);

@@ -99,7 +99,7 @@ pub struct ClassTally {
     pub computed_tokens: u64,
     /// First token minus intended first arrival, over completed requests.
     pub ttft: Latency,
-    /// (e2e - ttft) / (output - 1), over completed requests with more than one output token.
+    /// (e2e - ttft) / (output - 1), over completed and streamed requests with more than one output token.
     pub tpot: Latency,
     /// Every gap between two tokens of one answer, pooled.
     pub itl: Latency,
@@ -160,7 +160,8 @@ impl ClassTally {
         let first = finished.first_token.unwrap_or(finished.at);
         let ttft = first - finished.request.arrival;
         self.ttft.record(ttft);
-        if finished.output_tokens > 1 {
+        // Of an answer that came in one piece nobody saw the tokens' times.
+        if finished.output_tokens > 1 && finished.first_token.is_some() {
             let gaps = u64::from(finished.output_tokens - 1);
             self.tpot.record(Span::from_nanos((e2e.as_nanos() - ttft.as_nanos()) / gaps));
         }
@@ -201,6 +202,10 @@ pub struct Series {
     pub answered: Vec<u32>,
     /// Sum of the end-to-end latency of the complete answers, by intended first arrival, seconds.
     pub e2e_s: Vec<f64>,
+    /// Abandoned calls that the policy counts at the end of the bin.
+    pub abandoned_counted: Vec<f64>,
+    /// Abandoned calls that really run at the end of the bin.
+    pub abandoned_true: Vec<u32>,
 }
 
 impl Series {
@@ -220,6 +225,8 @@ impl Series {
             backlog: vec![0; bins],
             answered: vec![0; bins],
             e2e_s: vec![0.0; bins],
+            abandoned_counted: vec![0.0; bins],
+            abandoned_true: vec![0; bins],
         }
     }
 

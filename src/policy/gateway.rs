@@ -17,7 +17,7 @@ use super::timeout::Terms;
 use super::timers::Timers;
 use super::waiting::Waiting;
 use super::{Action, Attempt, Hint, Input, Settings, WakeReason};
-use crate::request::{AttemptId, CallId, Reason};
+use crate::request::{AttemptId, CallId, Reason, slot_of};
 use crate::time::Time;
 
 /// The stack of policies in front of one upstream, as a machine without input or output of its own.
@@ -178,10 +178,14 @@ impl Gateway {
 
     /// Gives a new attempt its slot in the table; `None` where its id is not new.
     fn take_in(&mut self, now: Time, attempt: Attempt) -> Option<u32> {
-        if let Newness::Replaces(older) = self.attempts.newness(attempt.id) {
-            self.gone(now, older);
-        }
-        let Newness::New(index) = self.attempts.newness(attempt.id) else { return None };
+        let index = match self.attempts.newness(attempt.id) {
+            Newness::New(index) => index,
+            Newness::Replaces(older) => {
+                self.gone(now, older);
+                slot_of(attempt.id)
+            }
+            Newness::Stale => return None,
+        };
         let (arrived, terms) = (now, self.terms);
         let entry = Entry { attempt, arrived, terms, place: None, call: CallId::null(), relayed: false, link: Link::NONE };
         self.attempts.insert(index, entry);

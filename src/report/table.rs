@@ -2,7 +2,7 @@
 
 use super::envelope::digest_text;
 use super::format::{NONE, WIDTH, count, duration, left, number, percent, range, right, says_something, tenths, width};
-use crate::journal::summary::{Counts, LEVEL, LatencyMetric, Metrics, RunCounts, Summary, VariantSummary};
+use crate::journal::summary::{Abandoned, Counts, LEVEL, LatencyMetric, Metrics, RunCounts, Summary, VariantSummary};
 use crate::stats::Replicated;
 
 /// Characters of a name in an overview.
@@ -29,7 +29,37 @@ pub fn variant(variant: &VariantSummary) -> String {
         format!("{}   {}", left(&cell(&counts), HALF), cell(&figures)).trim_end().to_owned()
     });
     let classes = if variant.classes.len() > 1 { classes(variant) } else { Vec::new() };
-    lines(std::iter::once(title(variant)).chain(body).chain(classes))
+    let abandoned = sparklines(&variant.abandoned);
+    lines(std::iter::once(title(variant)).chain(body).chain(abandoned).chain(classes))
+}
+
+/// Abandoned calls over time, counted and true, drawn to one scale.
+fn sparklines(abandoned: &Abandoned) -> Vec<String> {
+    let truly: Vec<f64> = abandoned.truly.iter().map(|n| f64::from(*n)).collect();
+    let top = truly.iter().chain(&abandoned.counted).copied().fold(0.0, f64::max);
+    if top <= 0.0 {
+        return Vec::new();
+    }
+    let (column, columns) = (abandoned.column.as_secs_f64(), truly.len());
+    vec![
+        String::new(),
+        format!(
+            "  abandoned calls, first replication, from 0 to {} (a column is {}, full height {})",
+            duration(column * columns as f64),
+            duration(column),
+            whole(top)
+        ),
+        format!("    counted |{}|", sparkline(&abandoned.counted, top)),
+        format!("    true    |{}|", sparkline(&truly, top)),
+    ]
+}
+
+/// One character a value, eight heights up to `top`; nothing at all is a blank.
+fn sparkline(values: &[f64], top: f64) -> String {
+    const HEIGHTS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a share of 8
+    let height = |value: f64| if value <= 0.0 { 0 } else { ((value / top * 8.0) as usize).clamp(1, 8) };
+    values.iter().map(|value| HEIGHTS[height(*value)]).collect()
 }
 
 fn lines(lines: impl Iterator<Item = String>) -> String {
@@ -134,10 +164,15 @@ fn measured(variant: &VariantSummary) -> Vec<String> {
 }
 
 fn abandoned(run: &RunCounts) -> String {
-    let counted = tenths(run.abandoned_counted_max);
-    let counted = counted.strip_suffix(".0").unwrap_or(&counted);
+    let counted = whole(run.abandoned_counted_max);
     let truly = count(u64::from(run.abandoned_true_max));
     format!("{}{counted} counted, {truly} true", left("abandoned, max", 17))
+}
+
+/// Tenths, unless it is a whole number.
+fn whole(value: f64) -> String {
+    let text = tenths(value);
+    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
 }
 
 fn latency_row(name: &str, metric: &LatencyMetric) -> String {

@@ -44,6 +44,20 @@ seed_queue: saturated                                                        dig
 }
 
 #[test]
+fn abandoned_calls_are_drawn_over_time_to_one_scale() {
+    let mut run = tally(vec![full_class()], 1);
+    for bin in 0..500 {
+        (run.series.abandoned_counted[bin], run.series.abandoned_true[bin]) = (4.0, 8);
+    }
+    let shown = variant(&summarise(&[("a", &[run])], &context(&["chat"])).variants[0]);
+    let (half, low) = ("█".repeat(39), "▄".repeat(39));
+    for part in ["from 0 to 101 s (a column is 1.30 s, full height 8)", &format!("counted |{low}"), &format!("true    |{half}")]
+    {
+        assert!(shown.contains(part), "{part}\n{shown}");
+    }
+}
+
+#[test]
 fn what_is_not_known_is_a_dash() {
     let idle = [tally(vec![class(0, 0, 1)], 1)];
     let shown = variant(&summarise(&[("idle", &idle)], &context(&["chat"])).variants[0]);

@@ -2,7 +2,8 @@
 //!
 //! The variants are ranked by their share of good requests among those offered. A variant *wins* where the interval of its
 //! paired difference from the next one lies above 0; where it holds 0, the two cannot be told apart, and it says so. Each
-//! interval is of its own comparison at 95 %: among many variants, one in twenty may look different by chance.
+//! interval is of its own comparison at 95 %: among many variants, one in twenty may look different by chance. What a sweep
+//! has made is ranked value by value, each with its own baseline: a lower load is no better policy.
 
 use super::format::{NONE, count, duration, hundredths, percent, points, range, says_something, tenths, wrap};
 use crate::journal::summary::{LEVEL, Label, PairedMetric, Recovery, Summary, VariantSummary};
@@ -10,21 +11,50 @@ use crate::stats::{Difference, Replicated};
 
 /// Up to this many variants of one label each is explained, above it they are only named.
 const EXPLAINED_MAX: usize = 3;
+/// Stands in a variant's name before the value that a sweep gave it.
+const SWEPT: &str = " @ ";
 
 /// The verdict on a run, a paragraph a line.
 #[must_use]
 pub fn verdict(summary: &Summary) -> String {
-    let mut paragraphs = vec![ranking(summary)];
-    paragraphs.extend(baseline(summary));
+    let groups = groups(summary);
+    let mut paragraphs = Vec::new();
+    for (at, group) in &groups {
+        let at = if groups.len() > 1 { format!("At {at}: ") } else { String::new() };
+        paragraphs.push(at.clone() + &ranking(group));
+        paragraphs.extend(baseline(group).map(|text| at + &text));
+    }
     paragraphs.extend(Label::ALL.into_iter().rev().filter_map(|label| labelled(summary, label)));
     paragraphs.extend(overload(summary));
     paragraphs.extend(recoveries(summary));
     paragraphs.iter().map(|paragraph| wrap(paragraph) + "\n").collect()
 }
 
-fn ranking(summary: &Summary) -> String {
+/// Variants that are compared with each other, the baseline first.
+type Group<'a> = Vec<&'a VariantSummary>;
+
+/// The variants by the value that a sweep gave them, in the order of their first; one group where there was no sweep.
+fn groups(summary: &Summary) -> Vec<(&str, Group<'_>)> {
+    let all: Group<'_> = summary.variants.iter().collect();
+    let value = |variant: &VariantSummary| variant.name.rsplit_once(SWEPT).map(|(_, value)| value.len());
+    if all.iter().any(|variant| value(variant).is_none()) {
+        return vec![("", all)];
+    }
+    let mut groups: Vec<(&str, Group<'_>)> = Vec::new();
+    for variant in all {
+        let at = &variant.name[variant.name.len() - value(variant).unwrap_or(0)..];
+        match groups.iter_mut().find(|(other, _)| *other == at) {
+            Some((_, group)) => group.push(variant),
+            None => groups.push((at, vec![variant])),
+        }
+    }
+    // One variant at several values: the values are what is compared.
+    if groups.iter().all(|(_, group)| group.len() == 1) { vec![("", summary.variants.iter().collect())] } else { groups }
+}
+
+fn ranking(group: &[&VariantSummary]) -> String {
     let mut ranked: Vec<(&VariantSummary, &Replicated)> =
-        summary.variants.iter().filter_map(|variant| Some((variant, variant.metrics.goodput_fraction.as_ref()?))).collect();
+        group.iter().filter_map(|variant| Some((*variant, variant.metrics.goodput_fraction.as_ref()?))).collect();
     // Stable: of equals, the one that the scenario names first.
     ranked.sort_by(|(_, a), (_, b)| b.mean.total_cmp(&a.mean));
     match ranked[..] {
@@ -32,13 +62,13 @@ fn ranking(summary: &Summary) -> String {
         [(only, share)] => {
             format!("{}: {} of the offered requests are good{}.", only.name, percent(share.mean), interval(share))
         }
-        [best, next, ..] => comparison(summary, best, next, &ranked),
+        [best, next, ..] => comparison(group[0], best, next, &ranked),
     }
 }
 
 type Ranked<'a> = (&'a VariantSummary, &'a Replicated);
 
-fn comparison(summary: &Summary, best: Ranked, next: Ranked, ranked: &[Ranked]) -> String {
+fn comparison(base: &VariantSummary, best: Ranked, next: Ranked, ranked: &[Ranked]) -> String {
     let good = format!("{} of the offered requests are good{}", percent(best.1.mean), interval(best.1));
     let Some(difference) = goodput_difference(next.0, best.0) else { return format!("{}: {good}.", best.0.name) };
     let Some(bounds) = difference.interval else {
@@ -51,23 +81,18 @@ fn comparison(summary: &Summary, best: Ranked, next: Ranked, ranked: &[Ranked]) 
         );
     };
     if bounds.lo > 0.0 {
-        return format!(
-            "{} wins: {good}, {}{}.",
-            best.0.name,
-            more_than(next.0, &difference),
-            over_baseline(summary, best, next)
-        );
+        return format!("{} wins: {good}, {}{}.", best.0.name, more_than(next.0, &difference), over_baseline(base, best, next));
     }
     let tied = tied_with(best, ranked);
     if bounds.hi <= 0.0 {
-        return format!("{} do equally well: {good}{}.", list(&tied), over_baseline(summary, best, next));
+        return format!("{} do equally well: {good}{}.", list(&tied), over_baseline(base, best, next));
     }
     let (names, rest) = (list(&tied), if tied.len() > 2 { "; the next best differs" } else { "; they differ" });
     format!(
         "{names} cannot be told apart: at best {good}{rest} by {} ({}), and that interval holds 0{}.",
         points(difference.mean),
         range(bounds, 100.0, hundredths),
-        over_baseline(summary, best, next)
+        over_baseline(base, best, next)
     )
 }
 
@@ -81,8 +106,7 @@ fn tied_with<'a>(best: Ranked<'a>, ranked: &[Ranked<'a>]) -> Vec<&'a str> {
 }
 
 /// How far the best is above the baseline, where that was not said already.
-fn over_baseline(summary: &Summary, best: Ranked, next: Ranked) -> String {
-    let base = &summary.variants[0];
+fn over_baseline(base: &VariantSummary, best: Ranked, next: Ranked) -> String {
     if base.name == best.0.name || base.name == next.0.name {
         return String::new();
     }
@@ -107,8 +131,8 @@ fn interval(share: &Replicated) -> String {
 }
 
 /// What the first variant does: where its requests end, and how long the answered ones took.
-fn baseline(summary: &Summary) -> Option<String> {
-    let [base, _, ..] = &summary.variants[..] else { return None };
+fn baseline(group: &[&VariantSummary]) -> Option<String> {
+    let [base, _, ..] = group else { return None };
     let counts = &base.counts;
     let ends = [
         (counts.good, "are good"),

@@ -47,6 +47,24 @@ a and b cannot be told apart: at best 97.0 % of the offered requests are good (9
     assert!(text.starts_with(expected), "{text}");
 }
 
+/// At the higher load every policy does worse: that must not count against it.
+#[test]
+fn a_sweep_is_ranked_value_by_value() {
+    let text = verdict(&summary(&[
+        ("base @ 60 %", &[500, 510, 490]),
+        ("base @ 150 %", &[100, 110, 105]),
+        ("a @ 60 %", &[961, 969, 980]),
+        ("a @ 150 %", &[300, 305, 310]),
+    ]));
+    for part in
+        ["At 60 %: a @ 60 % wins: 97.0 %", "At 150 %: a @ 150 % wins: 30.5 %", "At 150 %: base @ 150 %, the baseline: 89.5 %"]
+    {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let one = verdict(&summary(&[("base @ 1", &[500, 510]), ("base @ 2", &[700, 705])]));
+    assert!(one.starts_with("base @ 2 wins"), "{one}");
+}
+
 #[test]
 fn equals_do_equally_well() {
     let text = verdict(&summary(&[("a", &[960, 970]), ("b", &[960, 970])]));

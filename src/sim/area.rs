@@ -8,6 +8,7 @@ use crate::time::Time;
 pub struct Area {
     start: Time,
     end: Time,
+    /// Up to where the sum goes, inside the window.
     last: Time,
     count: u64,
     sum: u128,
@@ -16,7 +17,7 @@ pub struct Area {
 impl Area {
     /// Zero so far.
     pub const fn over(window: Window) -> Self {
-        Self { start: window.start, end: window.end, last: Time::ZERO, count: 0, sum: 0 }
+        Self { start: window.start, end: window.end, last: window.start, count: 0, sum: 0 }
     }
 
     /// The count goes up by one at `now`.
@@ -38,18 +39,16 @@ impl Area {
     }
 
     fn run_to(&mut self, now: Time) {
-        self.sum += u128::from(self.count) * clipped(self.start, self.end, self.last, now);
+        let now = now.clamp(self.start, self.end);
+        self.sum += u128::from(self.count) * u128::from((now - self.last).as_nanos());
         self.last = now;
     }
 }
 
 /// The part of `from..to` inside the window, ns.
 pub fn inside(window: Window, from: Time, to: Time) -> u128 {
-    clipped(window.start, window.end, from, to)
-}
-
-fn clipped(start: Time, end: Time, from: Time, to: Time) -> u128 {
-    u128::from(to.clamp(start, end).since(from.clamp(start, end)).as_nanos())
+    let clamp = |at: Time| at.clamp(window.start, window.end);
+    u128::from((clamp(to) - clamp(from)).as_nanos())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What a replication writes down while it runs, until it is a [`Tally`].
 
 use crate::journal::{ClassTally, Series, Tally, Window};
+use crate::policy::Gateway;
 use crate::request::{ClassId, Outcome, Request};
 use crate::time::{Span, Time};
 use crate::upstream::{CallWork, Upstream};
@@ -33,14 +34,17 @@ impl Record {
     }
 
     /// Time goes on to `at`: samples whatever lies on the way.
-    pub fn pass(&mut self, at: Time, upstream: &mut Upstream) {
+    pub fn pass(&mut self, at: Time, upstream: &mut Upstream, gateway: &Gateway) {
         while self.mark <= at && self.busy_s[1].is_none() {
             let slot = usize::from(self.busy_s[0].is_some());
             self.busy_s[slot] = Some(upstream.totals(self.mark).busy_s);
             self.mark = self.window.end;
         }
-        while self.bin_end <= at && self.bin < self.series.backlog.len() {
+        while self.bin_end <= at && self.bin + 1 < self.series.backlog.len() {
             self.series.backlog[self.bin] = self.open;
+            let snapshot = gateway.stats(self.bin_end).now;
+            self.series.abandoned_counted[self.bin] = snapshot.abandoned_counted;
+            self.series.abandoned_true[self.bin] = snapshot.abandoned_true;
             self.bin += 1;
             self.bin_end += self.series.bin;
         }
@@ -49,8 +53,7 @@ impl Record {
     /// A request arrives for the first time.
     pub fn arrive(&mut self, request: &Request) {
         self.open += 1;
-        let bin = self.series.index(request.arrival);
-        self.series.offered[bin] += 1;
+        self.series.offered[self.bin] += 1; // it arrives now
         if self.window.holds(request.arrival) {
             self.classes[request.class.index()].offered += 1;
         }
@@ -75,8 +78,7 @@ impl Record {
         let complete = matches!(finished.outcome, Outcome::Good | Outcome::Late | Outcome::Degraded);
         if complete {
             let arrived = self.series.index(finished.request.arrival);
-            let done = self.series.index(finished.at);
-            self.series.completed[done] += 1;
+            self.series.completed[self.bin] += 1; // it is over now
             self.series.good[arrived] += u32::from(finished.outcome == Outcome::Good);
             self.series.answered[arrived] += 1;
             self.series.e2e_s[arrived] += (finished.at - finished.request.arrival).as_secs_f64();
@@ -94,6 +96,7 @@ impl Record {
 
     /// The run is over at `end`: what the clients still hold is in flight.
     pub fn finish_run(mut self, client: &Client, upstream: &mut Upstream, end: Time) -> Tally {
+        self.series.backlog[self.bin..].fill(self.open);
         for (request, attempts) in client.unfinished() {
             if self.window.holds(request.arrival) {
                 let class = &mut self.classes[request.class.index()];

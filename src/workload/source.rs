@@ -133,7 +133,7 @@ impl Source {
         let process = &mut self.processes[index as usize];
         let arrival = process.take();
         let id = u64::from(index) << NUMBER_BITS | arrival.number;
-        let request = process.request(arrival, RequestId(id), &self.templates, &mut self.entities);
+        let request = process.request(arrival, RequestId(id), &self.templates, &self.entities);
         self.reschedule(index);
         Some(request)
     }
@@ -145,7 +145,7 @@ impl Source {
             return;
         };
         let number = clients.after(request.id.0 & ((1 << NUMBER_BITS) - 1));
-        let pause = think_time(think, &mut self.entities, index, number);
+        let pause = think_time(think, &self.entities, index, number);
         clients.think(now, number, pause);
         self.reschedule(index);
     }
@@ -158,7 +158,7 @@ impl Source {
                 let think = think.as_ref().map_or(Duration::Fixed(Span::ZERO), Duration::new);
                 let mut closed = ClosedLoop::new(clients.value(), settings.end);
                 for number in 0..u64::from(clients.value()) {
-                    closed.think(Time::ZERO, number, think_time(&think, &mut self.entities, index, number));
+                    closed.think(Time::ZERO, number, think_time(&think, &self.entities, index, number));
                 }
                 (Kind::Closed { clients: closed, think }, None)
             }
@@ -199,7 +199,7 @@ impl Process {
         .expect("a process in the heap has a next arrival")
     }
 
-    fn request(&mut self, arrival: Arrival, id: RequestId, templates: &[Template], entities: &mut Entities) -> Request {
+    fn request(&mut self, arrival: Arrival, id: RequestId, templates: &[Template], entities: &Entities) -> Request {
         let row = match &self.kind {
             Kind::Open { process: OpenProcess::List(list), .. } => Some(*List::row(list, arrival.number)),
             _ => None,
@@ -228,7 +228,7 @@ fn sequential(rng: &mut Option<ChaCha8Rng>, purposes: &[Purpose]) -> Draws {
 }
 
 /// How long the client thinks before request `number`: the request's own draw.
-fn think_time(think: &Duration, entities: &mut Entities, process: u32, number: u64) -> Span {
+fn think_time(think: &Duration, entities: &Entities, process: u32, number: u64) -> Span {
     think.sample_with(|| entities.draws(u64::from(process) << NUMBER_BITS | number).bits(Purpose::Think))
 }
 

@@ -4,6 +4,7 @@
 //! that memory does not grow with the length of the runs. Conservation (INV-1) and the integral of the number in system
 //! (INV-10) are asserted for every replication that comes in.
 
+mod abandoned;
 mod counts;
 mod label;
 mod metrics;
@@ -11,6 +12,7 @@ mod paired;
 mod recovery;
 mod warmup;
 
+pub use abandoned::Abandoned;
 pub use counts::{Counts, RunCounts};
 pub use label::{Evidence, Label, label};
 pub use metrics::{LatencyMetric, Metrics, RunMetrics};
@@ -68,6 +70,8 @@ pub struct VariantSummary {
     pub classes: Vec<ClassSummary>,
     /// From each spike.
     pub recovery: Vec<Recovery>,
+    /// Abandoned calls over time, in the first replication; empty where there never were any.
+    pub abandoned: Abandoned,
     /// Why the first such replication was broken off: nothing here is valid then.
     pub halted: Option<Halt>,
 }
@@ -125,6 +129,7 @@ pub struct VariantBuilder<'a> {
     classes: Vec<(Counts, MetricRows)>,
     label: LabelSummary,
     recovery: Vec<Recovery>,
+    abandoned: Abandoned,
     halted: Option<Halt>,
 }
 
@@ -144,6 +149,7 @@ impl<'a> VariantBuilder<'a> {
             classes: context.classes.iter().map(|_| Default::default()).collect(),
             label: LabelSummary::default(),
             recovery: context.spikes.iter().map(|spike| Recovery { spike: *spike, seconds: Vec::new() }).collect(),
+            abandoned: Abandoned::default(),
             halted: None,
         }
     }
@@ -167,6 +173,9 @@ impl<'a> VariantBuilder<'a> {
         self.run_rows.add(tally);
         self.digest.fold(tally.digest);
         self.window_s += window_s;
+        if self.label.each.is_empty() {
+            self.abandoned = Abandoned::of(&tally.series, window.end);
+        }
         self.halted = self.halted.or(tally.halted);
         self.label.each.push(label(&tally.series, window, self.context.capacity_rps));
         for (which, recovery) in self.recovery.iter_mut().enumerate() {
@@ -195,6 +204,7 @@ impl<'a> VariantBuilder<'a> {
                 .map(|(name, (counts, rows))| ClassSummary { name: name.clone(), counts, metrics: rows.finish() })
                 .collect(),
             recovery: self.recovery,
+            abandoned: self.abandoned,
         }
     }
 }

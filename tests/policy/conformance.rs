@@ -2,13 +2,11 @@
 //!
 //! Each table says where its values come from; a test counts the rows, so that none is lost in silence.
 
-mod support;
-
+use crate::support::{Hand, reason, refused, started};
 use plimsoll::policy::{Codel, Queue, Settings, rejection_probability};
 use plimsoll::request::Reason;
 use plimsoll::time::Span;
 use plimsoll::units::Count;
-use support::{Hand, reason, refused, started};
 
 /// `[graduated]`: used capacity in hundredths, and the probability of refusal from 0.7 on.
 /// Provenance: formula, `(u - start) / (1 - start)` (the seeds' stage 2).

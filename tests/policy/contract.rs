@@ -4,8 +4,7 @@
 //! detached) and checks each action against them; then the same external inputs are played again to gateways that are
 //! woken late, or far too often, or that report every number, and the decisions must be the same.
 
-mod support;
-
+use crate::support::{Dice, attempt};
 use plimsoll::policy::{
     Action, At, CallEnd, Codel, Concurrency, Counted, Counters, Finish, Forget, Gateway, Graduated, Hint, Input, Mode,
     OnClientGone, OnTimeout, Order, Queue, RefusalKind, Settings, Timeout, TimeoutFrom,
@@ -14,7 +13,6 @@ use plimsoll::request::{AttemptId, CallId, Cause, Reason};
 use plimsoll::time::{Span, Time};
 use plimsoll::units::{Count, Fraction};
 use slotmap::{Key, SlotMap};
-use support::{Dice, attempt};
 
 /// What stands in the stack under test.
 #[derive(Copy, Clone, Debug)]

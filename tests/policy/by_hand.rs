@@ -1,7 +1,6 @@
 //! The stack's behaviour by worked example: times and counts are computed by hand.
 
-mod support;
-
+use crate::support::{Hand, at, reason, refused, started};
 use plimsoll::policy::{
     Action, CallEnd, Forget, Input, Mode, OnClientGone, OnTimeout, Order, Queue, RefusalKind, Saw, Settings, TimeoutFrom,
     Verdict, WakeReason,
@@ -9,7 +8,6 @@ use plimsoll::policy::{
 use plimsoll::request::{Cause, Reason};
 use plimsoll::time::Span;
 use plimsoll::units::Count;
-use support::{Hand, at, reason, refused, started};
 
 /// The seeds' system with these flags.
 fn seed(flags: &str) -> Settings {

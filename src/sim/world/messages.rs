@@ -1,0 +1,236 @@
+//! What each message between the machines does to the others, and what the driver notes of it.
+
+use super::{Kind, Sent, Wire, World};
+use crate::journal::What;
+use crate::policy::{Action, Attempt, CallEnd, Finish, Input, Refusal, Usage};
+use crate::request::{AttemptId, CallId, Cause, RequestId};
+use crate::rng::mix;
+use crate::sim::area::inside;
+use crate::time::Time;
+use crate::upstream::{Call, CallWork, Output, OutputKind};
+use crate::workload::{ClientAction, ClientInput};
+
+impl World<'_> {
+    pub(super) fn on_client(&mut self, action: ClientAction) {
+        match action {
+            ClientAction::Send { attempt } => self.send(attempt),
+            ClientAction::Leave { attempt } => {
+                self.note_attempt(Kind::Left, attempt);
+                self.over(attempt);
+                self.tell_gateway(Input::Gone { attempt });
+            }
+            ClientAction::Finish(finished) => {
+                let last = self.sent.get(finished.attempt);
+                let wait = last.and_then(|sent| sent.began.map(|began| began - sent.at));
+                self.record.finish(&finished, wait, last.is_some_and(|sent| sent.waited));
+                if let Some(journal) = self.journal.as_deref_mut() {
+                    let request = finished.request.id;
+                    journal.write(self.now, What::Finish { request, outcome: finished.outcome, attempts: finished.attempts });
+                }
+                self.source.finished(self.now, &finished.request);
+            }
+        }
+    }
+
+    fn send(&mut self, id: AttemptId) {
+        let (request, number) = self.client.request(id).expect("a client sends what it has");
+        let class = &self.plan.workload.classes[request.class.index()];
+        let attempt = Attempt {
+            id,
+            request: request.id,
+            class: request.class,
+            tenant: request.tenant,
+            route: 0,
+            priority: class.priority,
+            number,
+            input_estimate: request.input_estimate,
+            max_tokens: request.max_tokens,
+            deadline: self.client.deadline(id),
+            streaming: class.streaming,
+            draw: mix(request.later, 2 * u64::from(number) + 1),
+        };
+        let request = *request;
+        self.sent.insert(id, Sent { request, at: self.now, began: None, waited: false, open: true, output_tokens: 0 });
+        self.system.up(self.now);
+        self.waiting.up(self.now);
+        self.note(Kind::Sent, request.id);
+        self.tell_gateway(Input::Arrive(attempt));
+    }
+
+    pub(super) fn tell_gateway(&mut self, input: Input) {
+        if let Some(journal) = self.journal.as_deref_mut() {
+            journal.write(self.now, What::In(input.clone()));
+        }
+        self.gateway.handle(self.now, input);
+    }
+
+    pub(super) fn on_action(&mut self, action: Action) {
+        if let Some(journal) = self.journal.as_deref_mut() {
+            journal.write(self.now, What::Out(action));
+        }
+        match action {
+            Action::Start { attempt, call, max_tokens, .. } => self.start(attempt, call, max_tokens),
+            Action::Cancel { call } => {
+                if let Some(wire) = self.wire_of.remove(call) {
+                    let state = self.wires.get_mut(wire).expect("a wire outlives the gateway's id");
+                    state.attached = false;
+                    state.known = false;
+                    self.upstream.cancel(self.now, wire);
+                }
+            }
+            Action::Detach { call } => {
+                if let Some(wire) = self.wire_of.get(call).and_then(|wire| self.wires.get_mut(*wire)) {
+                    wire.attached = false;
+                }
+            }
+            Action::Complete { attempt, degraded } => self.complete(attempt, degraded),
+            Action::Answer { attempt, refusal } | Action::Cut { attempt, refusal } => self.refuse(attempt, refusal),
+            Action::Relay { attempt } => self.client.handle(self.now, ClientInput::FirstToken { attempt }),
+            Action::Note(_) => {}
+        }
+    }
+
+    fn start(&mut self, attempt: AttemptId, call: CallId, max_tokens: u32) {
+        let request = self.sent.get(attempt).expect("INV-3: a call starts for an attempt that was sent").request;
+        let measured = self.plan.window.holds(request.arrival);
+        let output_tokens = request.output_tokens.min(max_tokens);
+        let finish = if request.output_tokens > max_tokens { Finish::Length } else { Finish::Stop };
+        let id = self.wires.insert(Wire {
+            call,
+            attempt,
+            request: request.id,
+            class: request.class,
+            measured,
+            streaming: self.plan.workload.classes[request.class.index()].streaming,
+            input_tokens: request.input_tokens,
+            output_tokens,
+            finish,
+            attached: true,
+            known: true,
+        });
+        let wire = Call {
+            id,
+            class: request.class,
+            input_tokens: request.input_tokens,
+            output_tokens,
+            service: request.service,
+            patience: request.patience,
+            prefix: request.prefix,
+            measured,
+        };
+        self.wire_of.insert(call, id);
+        self.note(Kind::Started, request.id);
+        self.upstream.start(self.now, &wire);
+    }
+
+    pub(super) fn on_output(&mut self, output: Output) {
+        let Some(wire) = self.wires.get(output.call).copied() else { return };
+        if let Some(journal) = self.journal.as_deref_mut() {
+            journal.write(self.now, What::Upstream { request: wire.request, kind: output.kind });
+        }
+        match output.kind {
+            OutputKind::Began => self.began(&wire, output.at),
+            OutputKind::FirstToken => {
+                self.note(Kind::FirstToken, wire.request);
+                // An answer that is not streamed has its first byte at its end.
+                if wire.known && wire.streaming {
+                    self.tell_gateway(Input::FirstByte { call: wire.call });
+                }
+            }
+            OutputKind::Done(work) => {
+                let usage = Some(Usage { input: wire.input_tokens, output: wire.output_tokens });
+                if let Some(sent) = self.sent.get_mut(wire.attempt) {
+                    sent.output_tokens = wire.output_tokens;
+                }
+                self.ended(output.call, &wire, work, Some(CallEnd::Ok { usage, finish: wire.finish }));
+            }
+            OutputKind::Failed(cause, work) => {
+                self.ended(output.call, &wire, work, Some(CallEnd::Failed { cause, retry_after: None }));
+            }
+            OutputKind::Cancelled(work) => self.ended(output.call, &wire, work, None),
+            OutputKind::Reneged => self.reneged(output.call, &wire),
+        }
+    }
+
+    fn reneged(&mut self, id: CallId, wire: &Wire) {
+        self.drop_wire(id, wire);
+        if wire.attached {
+            self.over(wire.attempt);
+            self.client.handle(self.now, ClientInput::Reneged { attempt: wire.attempt });
+            self.tell_gateway(Input::Gone { attempt: wire.attempt });
+        } else if wire.known {
+            let end = CallEnd::Failed { cause: Cause::Connection, retry_after: None };
+            self.tell_gateway(Input::Ended { call: wire.call, end });
+        }
+    }
+
+    fn began(&mut self, wire: &Wire, at: Time) {
+        self.note(Kind::Began, wire.request);
+        if let Some(sent) = self.sent.get_mut(wire.attempt)
+            && sent.open
+            && sent.began.is_none()
+        {
+            sent.began = Some(at);
+            sent.waited = at > sent.at;
+            self.waiting.down(self.now);
+        }
+    }
+
+    /// A call's work is over; `end` is for the gateway, unless it has cancelled the call itself.
+    fn ended(&mut self, id: CallId, wire: &Wire, work: CallWork, end: Option<CallEnd>) {
+        self.note(Kind::CallEnded, wire.request);
+        if wire.measured {
+            let complete = wire.attached && matches!(end, Some(CallEnd::Ok { .. }));
+            self.record.spent(wire.class, wire.input_tokens, work, complete);
+        }
+        self.drop_wire(id, wire);
+        if let Some(end) = end.filter(|_| wire.known) {
+            self.tell_gateway(Input::Ended { call: wire.call, end });
+        }
+    }
+
+    fn drop_wire(&mut self, id: CallId, wire: &Wire) {
+        self.wires.remove(id);
+        if self.wire_of.get(wire.call) == Some(&id) {
+            self.wire_of.remove(wire.call);
+        }
+    }
+
+    fn complete(&mut self, attempt: AttemptId, degraded: bool) {
+        self.over(attempt);
+        if let Some(output_tokens) = self.sent.get(attempt).map(|sent| sent.output_tokens) {
+            self.client.handle(self.now, ClientInput::Complete { attempt, degraded, output_tokens });
+        }
+    }
+
+    fn refuse(&mut self, attempt: AttemptId, refusal: Refusal) {
+        self.over(attempt);
+        self.client.handle(self.now, ClientInput::Refused { attempt, refusal });
+    }
+
+    /// An attempt leaves the system. A second call about the same attempt changes nothing.
+    fn over(&mut self, attempt: AttemptId) {
+        let Some(sent) = self.sent.get_mut(attempt) else { return };
+        if !std::mem::replace(&mut sent.open, false) {
+            return;
+        }
+        if sent.began.is_none() {
+            sent.waited = self.now > sent.at;
+            self.waiting.down(self.now);
+        }
+        let request = sent.request.id;
+        self.residence += inside(self.plan.window, sent.at, self.now);
+        self.system.down(self.now);
+        self.note(Kind::AttemptOver, request);
+    }
+
+    fn note_attempt(&mut self, kind: Kind, attempt: AttemptId) {
+        if let Some(request) = self.sent.get(attempt).map(|sent| sent.request.id) {
+            self.note(kind, request);
+        }
+    }
+
+    pub(super) fn note(&mut self, kind: Kind, request: RequestId) {
+        self.digest.event(self.now, kind as u8, request.0);
+    }
+}

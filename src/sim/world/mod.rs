@@ -1,0 +1,257 @@
+//! One replication: the event loop, and the message passing between its machines.
+//!
+//! ```text
+//!   Source --request--> Client --attempt--> Gateway --call--> Upstream
+//!                         ^                   |  ^               |
+//!                         +---- answer -------+  +---- output ---+
+//! ```
+//!
+//! Each machine keeps its own indexed heap of deadlines and tells the loop only its next one, so that the loop's own queue
+//! is four times: the earliest goes first, and at equal times completions come before timeouts, timeouts before arrivals,
+//! arrivals before steps. Between two events everything that follows from the first is settled.
+
+mod messages;
+
+use rand_chacha::rand_core::Rng;
+use slotmap::{SecondaryMap, SlotMap};
+
+use super::Plan;
+use super::area::{Area, inside};
+use super::guard::Guard;
+use super::record::Record;
+use crate::dist::standard_normal;
+use crate::journal::{Digest, Halt, Journal, Tally, What};
+use crate::policy::{Finish, Gateway, Input};
+use crate::request::{AttemptId, CallId, ClassId, Request, RequestId};
+use crate::rng::Streams;
+use crate::time::Time;
+use crate::upstream::{EventKind, Upstream};
+use crate::workload::{Client, ClientInput, Source};
+
+/// Kinds of external events, as the digest folds them.
+#[derive(Copy, Clone)]
+enum Kind {
+    Arrival,
+    Sent,
+    Started,
+    Began,
+    FirstToken,
+    CallEnded,
+    AttemptOver,
+    Left,
+}
+
+/// An attempt under way, as the driver knows it.
+#[derive(Copy, Clone, Debug)]
+struct Sent {
+    /// The driver's own copy: at one instant the client may have left before the gateway's call is on its way.
+    request: Request,
+    at: Time,
+    /// When service began, once it has.
+    began: Option<Time>,
+    /// Whether it had to wait for service.
+    waited: bool,
+    /// Still inside the system.
+    open: bool,
+    /// Length of the answer of its last call, tokens.
+    output_tokens: u32,
+}
+
+/// A call under way upstream. Its id on the wire is the driver's own: the gateway may forget a call, and use its id again,
+/// while the upstream still works on it.
+#[derive(Copy, Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // four independent facts
+struct Wire {
+    call: CallId,
+    attempt: AttemptId,
+    request: RequestId,
+    class: ClassId,
+    measured: bool,
+    streaming: bool,
+    input_tokens: u32,
+    output_tokens: u32,
+    finish: Finish,
+    /// Somebody still waits for the answer.
+    attached: bool,
+    /// The gateway still wants to know how it ends.
+    known: bool,
+}
+
+/// One replication of one variant.
+pub struct World<'a> {
+    plan: &'a Plan,
+    source: Source,
+    client: Client,
+    gateway: Gateway,
+    upstream: Upstream,
+    journal: Option<&'a mut Journal>,
+    sent: SecondaryMap<AttemptId, Sent>,
+    wires: SlotMap<CallId, Wire>,
+    wire_of: SecondaryMap<CallId, CallId>,
+    waiting: Area,
+    system: Area,
+    residence: u128,
+    record: Record,
+    digest: Digest,
+    events: u64,
+    guard: Guard,
+    halted: Option<Halt>,
+    now: Time,
+}
+
+/// Whose turn it is.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Machine {
+    Upstream(EventKind),
+    Gateway,
+    Client,
+    Source,
+}
+
+/// This run's speed against the model's own: lognormal with median 1, the same for every variant of one spread.
+fn speed(plan: &Plan, streams: Streams) -> f64 {
+    let sigma = plan.upstream.speed_sigma();
+    if sigma > 0.0 { libm::exp(sigma * standard_normal(streams.named("upstream/speed").next_u64())) } else { 1.0 }
+}
+
+fn class_names(plan: &Plan) -> Vec<String> {
+    plan.workload.classes.iter().map(|class| class.name.clone()).collect()
+}
+
+impl<'a> World<'a> {
+    /// A world at time zero. With a journal, every message between the machines is written to it.
+    #[must_use]
+    pub fn new(plan: &'a Plan, replication: u32, mut journal: Option<&'a mut Journal>) -> Self {
+        let streams = Streams::new(plan.seed, replication);
+        let mut gateway = Gateway::new(&plan.policy);
+        if let Some(journal) = journal.as_deref_mut() {
+            gateway.set_notes(true);
+            journal.write(Time::ZERO, What::run(&plan.name, replication, plan.seed, &plan.policy, class_names(plan)));
+        }
+        let classes = plan.workload.classes.len();
+        Self {
+            plan,
+            source: Source::new(&plan.workload, streams),
+            client: Client::new(&plan.workload.classes),
+            gateway,
+            upstream: Upstream::new(&plan.upstream, speed(plan, streams), classes),
+            journal,
+            sent: SecondaryMap::new(),
+            wires: SlotMap::with_key(),
+            wire_of: SecondaryMap::new(),
+            waiting: Area::over(plan.window),
+            system: Area::over(plan.window),
+            residence: 0,
+            record: Record::new(plan.window, classes),
+            digest: Digest::default(),
+            events: 0,
+            guard: Guard::new(),
+            halted: None,
+            now: Time::ZERO,
+        }
+    }
+
+    /// Runs to the end of the drain, until nothing more can happen, or until it would never end ([`Halt`]), and counts.
+    #[must_use]
+    pub fn run(mut self) -> Tally {
+        let end = self.plan.window.drained;
+        while let Some((at, machine)) = self.next() {
+            if at > end {
+                break;
+            }
+            assert!(at >= self.now, "INV-2: time ran back from {} to {at}", self.now);
+            self.now = at;
+            self.record.pass(at, &mut self.upstream, &self.gateway);
+            self.events += 1;
+            self.turn(machine);
+            self.settle();
+            self.halted = self.guard.watch(at, self.sent.len() + self.wires.len());
+            if self.halted.is_some() {
+                break;
+            }
+        }
+        self.finish(end)
+    }
+
+    /// Which machine is next. At equal times the order here decides: completions, timeouts, arrivals, steps.
+    fn next(&self) -> Option<(Time, Machine)> {
+        let mut least = (Time::FAR, Machine::Source);
+        let mut offer = |at: Time, machine| {
+            if at < least.0 {
+                least = (at, machine);
+            }
+        };
+        let upstream = self.upstream.next_event();
+        if let Some((at, kind @ EventKind::Completion)) = upstream {
+            offer(at, Machine::Upstream(kind));
+        }
+        if let Some((at, _)) = self.gateway.next_wakeup() {
+            offer(at, Machine::Gateway);
+        }
+        if let Some(at) = self.client.next_wakeup() {
+            offer(at, Machine::Client);
+        }
+        if let Some(at) = self.source.next_arrival() {
+            offer(at, Machine::Source);
+        }
+        if let Some((at, kind @ EventKind::Step)) = upstream {
+            offer(at, Machine::Upstream(kind));
+        }
+        (least.0 < Time::FAR).then_some(least)
+    }
+
+    fn turn(&mut self, machine: Machine) {
+        match machine {
+            Machine::Upstream(kind) => self.upstream.advance(self.now, kind),
+            Machine::Gateway => self.tell_gateway(Input::Wake),
+            Machine::Client => self.client.handle(self.now, ClientInput::Wake),
+            Machine::Source => {
+                let request = self.source.take().expect("an arrival was announced");
+                self.note(Kind::Arrival, request.id);
+                self.record.arrive(&request);
+                if let Some(journal) = self.journal.as_deref_mut() {
+                    journal.write(self.now, What::Request(Box::new(request)));
+                }
+                self.client.handle(self.now, ClientInput::New(request));
+            }
+        }
+    }
+
+    /// Passes messages until every machine is silent.
+    fn settle(&mut self) {
+        loop {
+            if let Some(output) = self.upstream.poll() {
+                self.on_output(output);
+            } else if let Some(action) = self.gateway.poll() {
+                self.on_action(action);
+            } else if let Some(action) = self.client.poll() {
+                self.on_client(action);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn finish(mut self, end: Time) -> Tally {
+        self.now = end;
+        self.record.pass(Time::FAR, &mut self.upstream, &self.gateway);
+        let open: u128 = self.sent.values().filter(|sent| sent.open).map(|sent| inside(self.plan.window, sent.at, end)).sum();
+        let system_area = self.system.sum(end);
+        let residence = self.residence + open;
+        assert_eq!(system_area, residence, "INV-10: the integral of the number in system is the summed residence");
+        if let Some(journal) = self.journal {
+            journal.write(end, What::End { digest: format!("{:016x}", self.digest.value()) });
+        }
+        let snapshot = self.gateway.snapshot();
+        let mut tally = self.record.finish_run(&self.client, &mut self.upstream, end);
+        tally.digest = self.digest.value();
+        tally.events = self.events;
+        tally.halted = self.halted;
+        tally.queue_area = self.waiting.sum(end);
+        tally.system_area = system_area;
+        tally.residence = residence;
+        tally.abandoned_counted_max = snapshot.abandoned_counted_max;
+        tally.abandoned_true_max = snapshot.abandoned_true_max;
+        tally
+    }
+}

@@ -1,0 +1,6 @@
+//! The policies from outside: the engine contract as a property, the published tables, and behaviour computed by hand.
+
+mod by_hand;
+mod conformance;
+mod contract;
+mod support;

@@ -1,0 +1,9 @@
+//! The simulator as a whole: against closed forms, on random scenarios, bit by bit, and against a measured server.
+
+mod audit;
+mod closed_forms;
+mod common;
+mod conservation;
+mod determinism;
+mod random;
+mod real_run;
