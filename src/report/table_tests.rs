@@ -28,11 +28,11 @@ seed_queue: saturated                                                        dig
   degraded                        120    6.0 %   e2e           4.55 s   4.55 s   4.59 s   4.60 s
   rejected                        300   15.0 %   wait         49.5 ms  49.0 ms  89.1 ms  98.0 ms
     queue_full                    200   10.0 %
-    upstream_full                 100    5.0 %   goodput          4.00 req/s (4.00 to 4.00)
-  timed out                       220   11.0 %   good of offered  40.0 % (40.0 to 40.0)
-  gave up                         240   12.0 %   tokens wasted    6.0 % (6.0 to 6.0)
-  failed                          100    5.0 %   requests waiting 2.50 (2.50 to 2.50)
-    overloaded                     60    3.0 %   utilisation      75.0 % (75.0 to 75.0)
+    upstream_full                 100    5.0 %   goodput          4.00 req/s
+  timed out                       220   11.0 %   good of offered  40.0 %
+  gave up                         240   12.0 %   tokens wasted    6.0 %
+  failed                          100    5.0 %   requests waiting 2.50
+    overloaded                     60    3.0 %   utilisation      75.0 %
     connection                     40    2.0 %   abandoned, max   3.5 counted, 9 true
   in flight at the end             40    2.0 %
   retried                         700   35.0 %

@@ -7,9 +7,9 @@ use crate::time::Time;
 /// the memory does: at a few hundred bytes each, this many take about a gigabyte.
 pub const UNDER_WAY_MAX: usize = 2_000_000;
 
-/// Most events at one instant. A client who is refused at once and asks again at once makes endlessly many; ten arrivals of
+/// Most events at one instant. A client who is refused at once and asks again at once makes endlessly many; four arrivals of
 /// each client of the largest closed loop are fewer.
-pub const AT_ONCE_MAX: u32 = 10_000_000;
+pub const AT_ONCE_MAX: u32 = 4_000_000;
 
 /// Watches one run.
 #[derive(Copy, Clone, Debug)]

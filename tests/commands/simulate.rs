@@ -85,5 +85,7 @@ fn no_figure_of_the_table_is_nonsense() {
     for nonsense in ["NaN", "inf", "-0", "100.0 to 100.0", "1 clients", "1 replications"] {
         assert!(!text.contains(nonsense), "{nonsense} in:\n{text}");
     }
+    let goodput = text.lines().find(|line| line.contains("req/s")).unwrap();
+    assert!(goodput.contains(" to "), "two replications that differ have an interval: {goodput}");
     assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
 }
