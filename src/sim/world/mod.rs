@@ -88,6 +88,8 @@ pub struct World<'a> {
     sent: SecondaryMap<AttemptId, Sent>,
     wires: SlotMap<CallId, Wire>,
     wire_of: SecondaryMap<CallId, CallId>,
+    /// Calls whose clients have left the upstream's queue; the gateway has been told of the clients, not yet of the calls.
+    reneged: Vec<CallId>,
     waiting: Area,
     system: Area,
     residence: u128,
@@ -140,6 +142,7 @@ impl<'a> World<'a> {
             sent: SecondaryMap::new(),
             wires: SlotMap::with_key(),
             wire_of: SecondaryMap::new(),
+            reneged: Vec::new(),
             waiting: Area::over(plan.window),
             system: Area::over(plan.window),
             residence: 0,
@@ -226,6 +229,8 @@ impl<'a> World<'a> {
                 self.on_output(output);
             } else if let Some(action) = self.gateway.poll() {
                 self.on_action(action);
+            } else if let Some(id) = self.reneged.pop() {
+                self.end_reneged(id);
             } else if let Some(action) = self.client.poll() {
                 self.on_client(action);
             } else {
