@@ -104,10 +104,8 @@ fn main() {
         return;
     }
     let myself = std::env::current_exe().expect("a running program has a path");
-    println!(
-        "{:<58} {:>12} {:>12} {:>10}",
-        "median of 5 runs, each a process on one thread", "requests/s", "events/s", "peak MB"
-    );
+    let title = "median of 5 runs, each a process on one thread";
+    println!("{title:<58} {:>12} {:>12} {:>12} {:>10}", "requests/s", "events/s", "turns/s", "peak MB");
     for (index, case) in cases().iter().enumerate() {
         let mut runs: Vec<[f64; 4]> = (0..RUNS).map(|_| start(&myself, index)).collect();
         let median = |runs: &mut Vec<[f64; 4]>, column: usize| {
