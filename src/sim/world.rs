@@ -86,6 +86,8 @@ pub struct World<'a> {
     sent: SecondaryMap<AttemptId, Sent>,
     wires: SlotMap<CallId, Wire>,
     wire_of: SecondaryMap<CallId, CallId>,
+    /// Calls whose clients have left the upstream's queue; the gateway has been told of the clients, not yet of the calls.
+    reneged: Vec<CallId>,
     waiting: Area,
     system: Area,
     residence: u128,
@@ -145,6 +147,7 @@ impl<'a> World<'a> {
             sent: SecondaryMap::new(),
             wires: SlotMap::with_key(),
             wire_of: SecondaryMap::new(),
+            reneged: Vec::new(),
             waiting: Area::over(plan.window),
             system: Area::over(plan.window),
             residence: 0,
@@ -221,6 +224,8 @@ impl<'a> World<'a> {
                 self.on_output(output);
             } else if let Some(action) = self.gateway.poll() {
                 self.on_action(action);
+            } else if let Some(id) = self.reneged.pop() {
+                self.end_reneged(id);
             } else if let Some(action) = self.client.poll() {
                 self.on_client(action);
             } else {
@@ -234,8 +239,10 @@ impl<'a> World<'a> {
             ClientAction::Send { attempt } => self.send(attempt),
             ClientAction::Leave { attempt } => {
                 self.note_attempt(Kind::Left, attempt);
-                self.over(attempt);
-                self.tell_gateway(Input::Gone { attempt });
+                // Who loses patience at the very instant of the answer leaves an attempt that the gateway is done with.
+                if self.over(attempt) {
+                    self.tell_gateway(Input::Gone { attempt });
+                }
             }
             ClientAction::Finish(finished) => {
                 let last = self.sent.get(finished.attempt).copied();
@@ -289,7 +296,7 @@ impl<'a> World<'a> {
         match action {
             Action::Start { attempt, call, max_tokens, .. } => self.start(attempt, call, max_tokens),
             Action::Cancel { call } => {
-                if let Some(wire) = self.wire_of.remove(call) {
+                if let Some(wire) = self.wire_of.remove(call).filter(|wire| !self.drop_reneged(*wire)) {
                     let state = self.wires.get_mut(wire).expect("a wire outlives the gateway's id");
                     state.attached = false;
                     state.known = false;
@@ -370,16 +377,32 @@ impl<'a> World<'a> {
         }
     }
 
+    /// A call has left the upstream's queue. Where its client is still there, it is the client who leaves: the gateway then
+    /// cancels the call, or learns of its end when it has had its say.
     fn reneged(&mut self, id: CallId, wire: &Wire) {
-        self.drop_wire(id, wire);
-        if wire.attached {
-            self.over(wire.attempt);
+        self.reneged.push(id);
+        if wire.attached && self.over(wire.attempt) {
             self.client.handle(self.now, ClientInput::Reneged { attempt: wire.attempt });
             self.tell_gateway(Input::Gone { attempt: wire.attempt });
-        } else if wire.known {
+        }
+    }
+
+    /// The end of a call that left the upstream's queue and that the gateway has let run on.
+    fn end_reneged(&mut self, id: CallId) {
+        let wire = *self.wires.get(id).expect("a reneged call's wire goes with its place in the list");
+        self.drop_wire(id, &wire);
+        if wire.known {
             let end = CallEnd::Failed { cause: Cause::Connection, retry_after: None };
             self.tell_gateway(Input::Ended { call: wire.call, end });
         }
+    }
+
+    /// Forgets a call that has left the upstream's queue, if `id` is one: there is nothing to cancel.
+    fn drop_reneged(&mut self, id: CallId) -> bool {
+        let Some(place) = self.reneged.iter().position(|reneged| *reneged == id) else { return false };
+        self.reneged.remove(place);
+        self.wires.remove(id);
+        true
     }
 
     fn began(&mut self, wire: &Wire, at: Time) {
@@ -426,11 +449,11 @@ impl<'a> World<'a> {
         self.client.handle(self.now, ClientInput::Refused { attempt, refusal });
     }
 
-    /// An attempt leaves the system. A second call about the same attempt changes nothing.
-    fn over(&mut self, attempt: AttemptId) {
-        let Some(sent) = self.sent.get_mut(attempt) else { return };
+    /// An attempt leaves the system, unless it already has: whether it does.
+    fn over(&mut self, attempt: AttemptId) -> bool {
+        let Some(sent) = self.sent.get_mut(attempt) else { return false };
         if !std::mem::replace(&mut sent.open, false) {
-            return;
+            return false;
         }
         if sent.began.is_none() {
             sent.waited = self.now > sent.at;
@@ -440,6 +463,7 @@ impl<'a> World<'a> {
         self.residence += inside(self.plan.window, sent.at, self.now);
         self.system.down(self.now);
         self.note(Kind::AttemptOver, request);
+        true
     }
 
     fn note_attempt(&mut self, kind: Kind, attempt: AttemptId) {
