@@ -66,10 +66,10 @@ impl<'a> Auditor<'a> {
                 let earlier = self.requests.insert(request.id, (*request, 0));
                 assert!(earlier.is_none(), "request {} arrives twice", request.id.0);
             }
-            What::In(input) => self.input(input),
+            What::In(input) => self.input(&input),
             What::Out(action) => self.action(action),
             What::Upstream { request, .. } => {
-                assert!(self.sent.contains_key(&request), "INV-3: work for a request that was not sent")
+                assert!(self.sent.contains_key(&request), "INV-3: work for a request that was not sent");
             }
             What::Finish { request, outcome, attempts } => self.finish(request, outcome, attempts),
             What::End { digest } => {
@@ -79,17 +79,17 @@ impl<'a> Auditor<'a> {
         }
     }
 
-    fn input(&mut self, input: Input) {
+    fn input(&mut self, input: &Input) {
         match input {
-            Input::Arrive(attempt) => self.arrive(attempt),
-            Input::FirstByte { call } => assert!(self.calls.contains_key(&call), "INV-3: a byte of a call that does not run"),
+            Input::Arrive(attempt) => self.arrive(*attempt),
+            Input::FirstByte { call } => assert!(self.calls.contains_key(call), "INV-3: a byte of a call that does not run"),
             Input::Ended { call, end } => {
-                assert!(self.calls.remove(&call).is_some(), "INV-5: call {call:?} ends ({end:?}) but does not run");
+                assert!(self.calls.remove(call).is_some(), "INV-5: call {call:?} ends ({end:?}) but does not run");
                 if let CallEnd::Ok { usage, .. } = end {
                     assert!(usage.is_some_and(|usage| usage.output >= 1), "an answer without a token");
                 }
             }
-            Input::Gone { attempt } => self.over(attempt, "left"),
+            Input::Gone { attempt } => self.over(*attempt, "left"),
             Input::Wake | Input::Hint(_) | Input::Settings(_) | Input::Drain => {}
         }
     }
@@ -132,7 +132,7 @@ impl<'a> Auditor<'a> {
     }
 
     fn over(&mut self, attempt: AttemptId, how: &str) {
-        let open = self.open.remove(&attempt).unwrap_or_else(|| panic!("an attempt is {how} that is over"));
+        let open = self.open.remove(&attempt).unwrap_or_else(|| panic!("{}: {attempt:?} is {how}, but it is over", self.now));
         let Some(timeout) = self.plan.policy.timeout.as_ref().filter(|timeout| timeout.mode == Mode::Enforce) else { return };
         let from = if timeout.timeout_from == TimeoutFrom::Arrival { Some(open.sent) } else { open.started };
         let lasted = from.map_or(Span::ZERO, |from| self.now - from);

@@ -1,6 +1,6 @@
 //! Swarm: random scenarios, each run short, with every invariant asserted inside and an auditor outside.
 //!
-//! The quick run takes a few hundred scenarios, always the same. For ten minutes of others:
+//! The quick run takes two hundred scenarios, always the same. For ten minutes of others:
 //! `cargo test --release --test simulation -- --ignored swarm_for_ten_minutes` (`SWARM_SEED=N` begins elsewhere). A failure names
 //! its seed; `SWARM_SEED=N SWARM_COUNT=1 cargo test --test simulation the_swarm` repeats it alone.
 
@@ -17,7 +17,7 @@ use crate::random::scenario;
 
 /// Load 1.0 where a random scenario states a load: not measured, any number will do.
 const CAPACITY_RPS: f64 = 5.0;
-const QUICK: u64 = 400;
+const QUICK: u64 = 200;
 /// About ten minutes on two cores.
 const LONG: u64 = 40_000;
 

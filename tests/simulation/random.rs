@@ -12,11 +12,8 @@ pub fn scenario(seed: u64) -> String {
     let mut text = "schema = 1\n".to_owned();
     run(&mut dice, &mut text, seed);
     let station = dice.one_in(3);
-    if station {
-        self::station(&mut dice, &mut text)
-    } else {
-        vllm(&mut dice, &mut text)
-    }
+    let upstream = if station { self::station } else { vllm };
+    upstream(&mut dice, &mut text);
     let shared = dice.one_in(2);
     if shared {
         let _ = writeln!(text, "[arrival]\n{}", arrival(&mut dice).replace(", ", "\n").replace('|', ", "));
@@ -104,7 +101,9 @@ fn arrival(dice: &mut Dice) -> String {
         1 => format!("process = 'gamma', burstiness = {}, {}", dice.pick(&["0.2", "3"]), rate(dice)),
         2 => format!("process = 'weibull', shape = {}, {}", dice.pick(&["0.5", "2"]), rate(dice)),
         3 => format!("process = 'on_off', on_rate = {}, mean_on = '3s', mean_off = '5s'", 2 + dice.below(20)),
-        4 => format!("process = 'closed_loop', clients = {}", 1 + dice.below(20)),
+        // Seldom without a pause: whoever is refused then comes back a thousand times a second.
+        4 if dice.one_in(8) => format!("process = 'closed_loop', clients = {}", 1 + dice.below(3)),
+        4 => format!("process = 'closed_loop', clients = {}, think = {{ dist = 'fixed'| value = '100ms' }}", 1 + dice.below(8)),
         5 => format!(
             "process = 'closed_loop', clients = {}, think = {}",
             1 + dice.below(20),
