@@ -154,11 +154,13 @@ impl World<'_> {
 
     fn reneged(&mut self, id: CallId, wire: &Wire) {
         self.drop_wire(id, wire);
-        if wire.attached {
+        if self.is_awaited(wire) {
             self.over(wire.attempt);
             self.client.handle(self.now, ClientInput::Reneged { attempt: wire.attempt });
             self.tell_gateway(Input::Gone { attempt: wire.attempt });
-        } else if wire.known {
+        }
+        // A gateway that lets calls of departed clients run on holds the call's slot until it hears of its end.
+        if wire.known {
             let end = CallEnd::Failed { cause: Cause::Connection, retry_after: None };
             self.tell_gateway(Input::Ended { call: wire.call, end });
         }
@@ -180,13 +182,18 @@ impl World<'_> {
     fn ended(&mut self, id: CallId, wire: &Wire, work: CallWork, end: Option<CallEnd>) {
         self.note(Kind::CallEnded, wire.request);
         if wire.measured {
-            let complete = wire.attached && matches!(end, Some(CallEnd::Ok { .. }));
+            let complete = self.is_awaited(wire) && matches!(end, Some(CallEnd::Ok { .. }));
             self.record.spent(wire.class, wire.input_tokens, work, complete);
         }
         self.drop_wire(id, wire);
         if let Some(end) = end.filter(|_| wire.known) {
             self.tell_gateway(Input::Ended { call: wire.call, end });
         }
+    }
+
+    /// Whether somebody still waits for the call's answer: neither has the gateway let it go, nor has the client left.
+    fn is_awaited(&self, wire: &Wire) -> bool {
+        wire.attached && self.sent.get(wire.attempt).is_some_and(|sent| sent.open)
     }
 
     fn drop_wire(&mut self, id: CallId, wire: &Wire) {

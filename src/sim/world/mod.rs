@@ -71,7 +71,7 @@ struct Wire {
     input_tokens: u32,
     output_tokens: u32,
     finish: Finish,
-    /// Somebody still waits for the answer.
+    /// The gateway has neither cancelled nor detached it.
     attached: bool,
     /// The gateway still wants to know how it ends.
     known: bool,
