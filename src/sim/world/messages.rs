@@ -152,15 +152,20 @@ impl World<'_> {
         }
     }
 
+    /// A call's patience ran out in the upstream's queue: its client leaves with it.
     fn reneged(&mut self, id: CallId, wire: &Wire) {
-        self.drop_wire(id, wire);
         if self.is_awaited(wire) {
             self.over(wire.attempt);
             self.client.handle(self.now, ClientInput::Reneged { attempt: wire.attempt });
             self.tell_gateway(Input::Gone { attempt: wire.attempt });
+            while let Some(action) = self.gateway.poll() {
+                self.on_action(action);
+            }
         }
         // A gateway that lets calls of departed clients run on holds the call's slot until it hears of its end.
-        if wire.known {
+        let known = self.wires.get(id).is_some_and(|wire| wire.known);
+        self.drop_wire(id, wire);
+        if known {
             let end = CallEnd::Failed { cause: Cause::Connection, retry_after: None };
             self.tell_gateway(Input::Ended { call: wire.call, end });
         }
