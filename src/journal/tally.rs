@@ -16,7 +16,7 @@ pub struct Tally {
     pub series: Series,
     /// Rolling digest over (time, event, id) of every external event.
     pub digest: u64,
-    /// External events: arrivals, sends, call starts, call ends, refusals, wake-ups that did something, engine steps.
+    /// Turns of the event loop: arrivals, completions, wake-ups, and engine steps that change something.
     pub events: u64,
     /// Integral of the requests that wait (in the gateway or upstream) inside the window, request-nanoseconds.
     pub queue_area: u128,
@@ -91,7 +91,7 @@ pub struct ClassTally {
     pub attempts: u64,
     /// Requests with more than one attempt.
     pub retried: u64,
-    /// Requests some attempt of which had to wait for service.
+    /// Requests whose last attempt had to wait for service, over by the end of the run.
     pub waited: u64,
     /// Tokens computed upstream for calls that came to nothing: cancelled, abandoned, failed, or recomputed.
     pub wasted_tokens: u64,

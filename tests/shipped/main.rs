@@ -148,7 +148,7 @@ fn the_seeds_server_locks_out_resets_and_leaks() {
     let most_true = |name: &str| of(name).iter().map(|tally| tally.abandoned_true_max).max().unwrap();
     let most_counted = |name: &str| of(name).iter().map(|tally| tally.abandoned_counted_max).fold(0.0, f64::max);
     for tally in of("stage 0 (never)") {
-        assert_eq!(late_goodput(tally), 0.0, "locked out for good");
+        assert!(late_goodput(tally) <= 0.0, "locked out for good");
         let last = tally.series.index(tally.window.end) - 1;
         assert!(tally.series.abandoned_counted[last] >= 10.0 && tally.series.abandoned_true[last] == 0, "by nothing");
     }

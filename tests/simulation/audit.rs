@@ -66,7 +66,7 @@ impl<'a> Auditor<'a> {
                 let earlier = self.requests.insert(request.id, (*request, 0));
                 assert!(earlier.is_none(), "request {} arrives twice", request.id.0);
             }
-            What::In(input) => self.input(input),
+            What::In(input) => self.input(&input),
             What::Out(action) => self.action(action),
             What::Upstream { request, .. } => assert!(self.requests.contains_key(&request), "INV-3: work for nobody"),
             What::Finish { request, outcome, attempts } => self.finish(request, outcome, attempts),
@@ -77,8 +77,8 @@ impl<'a> Auditor<'a> {
         }
     }
 
-    fn input(&mut self, input: Input) {
-        match input {
+    fn input(&mut self, input: &Input) {
+        match *input {
             Input::Arrive(attempt) => self.arrive(attempt),
             Input::FirstByte { call } => assert!(self.calls.contains_key(&call), "INV-3: a byte of a call that does not run"),
             Input::Ended { call, end } => {

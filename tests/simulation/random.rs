@@ -13,9 +13,9 @@ pub fn scenario(seed: u64) -> String {
     run(&mut dice, &mut text, seed);
     let station = dice.one_in(3);
     if station {
-        self::station(&mut dice, &mut text)
+        self::station(&mut dice, &mut text);
     } else {
-        vllm(&mut dice, &mut text)
+        vllm(&mut dice, &mut text);
     }
     let shared = dice.one_in(2);
     if shared {
