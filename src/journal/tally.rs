@@ -94,7 +94,7 @@ pub struct ClassTally {
     pub attempts: u64,
     /// Requests with more than one attempt.
     pub retried: u64,
-    /// Requests some attempt of which had to wait for service.
+    /// Requests whose last attempt had to wait for service, over by the end of the run.
     pub waited: u64,
     /// Tokens computed upstream for calls that came to nothing: cancelled, abandoned, failed, or recomputed.
     pub wasted_tokens: u64,

@@ -1,12 +1,13 @@
 //! What "load 1.0" is: the completions a second of a closed loop with the scenario's own mix of requests.
 //!
-//! The loop has no think time, no timeouts and no policies; its population is the upstream's own parallelism
+//! The loop has no think time, no timeouts, no policies and no bounds on the upstream's own queue (a client that is refused at
+//! once and asks again at once would measure nothing but refusals); its population is the upstream's own parallelism
 //! (`max_num_seqs`, servers) or the gateway's slots. It is measured once, and is the same for all variants.
 
 use std::sync::Arc;
 
 use super::{Plan, World};
-use crate::journal::Window;
+use crate::journal::{ClassTally, Window};
 use crate::policy::Settings;
 use crate::scenario::LoadOf;
 use crate::stats::Replicated;
@@ -41,16 +42,22 @@ pub struct Capacity {
     pub population: u32,
 }
 
-/// Measures load 1.0 of `upstream` for this mix of requests.
+/// Measures load 1.0 of `upstream` for this mix of requests; `None` where it serves none of them (prompts that do not fit).
 #[must_use]
-pub fn measure(upstream: &UpstreamModel, workload: &SourceSettings, of: LoadOf, population: Count, seed: u64) -> Capacity {
+pub fn measure(
+    upstream: &UpstreamModel,
+    workload: &SourceSettings,
+    of: LoadOf,
+    population: Count,
+    seed: u64,
+) -> Option<Capacity> {
     let enough = COMPLETIONS_MIN.max(TURNS_MIN * u64::from(population.value()));
     let short = HORIZONS_SHORT_NS.map(|ns| (ns, PLENTY * enough));
     let long = std::iter::successors(Some(HORIZON_FIRST_S), |secs| (*secs < HORIZON_LAST_S).then_some(2 * secs));
     let horizons = short.into_iter().chain(long.map(|secs| (secs * 1_000_000_000, enough))).map(|(ns, enough)| {
         let plan = closed_loop(upstream, workload, population, seed, Time::from_nanos(ns));
-        let completions = arrivals(&plan, 0);
-        (plan, completions, completions >= enough)
+        let turns = Turns::of(&plan, 0);
+        (plan, turns, turns.arrivals >= enough || turns.halted)
     });
     let mut last = None;
     for (plan, first, is_enough) in horizons {
@@ -60,15 +67,34 @@ pub fn measure(upstream: &UpstreamModel, workload: &SourceSettings, of: LoadOf, 
         }
     }
     let (plan, first) = last.expect("there is at least one horizon");
+    if first.completions == 0 {
+        return None;
+    }
     let measured_s = (plan.window.end - plan.window.start).as_secs_f64();
-    let counts = std::iter::once(first).chain((1..REPLICATIONS).map(|replication| arrivals(&plan, replication)));
-    let rps = Replicated::of_means(counts.map(|count| count as f64 / measured_s).collect());
-    Capacity { rps: rps.expect("there is at least one measurement"), of, population: population.value() }
+    let turns = std::iter::once(first).chain((1..REPLICATIONS).map(|replication| Turns::of(&plan, replication)));
+    let rps = Replicated::of_means(turns.map(|turns| turns.completions as f64 / measured_s).collect());
+    Some(Capacity { rps: rps.expect("there is at least one measurement"), of, population: population.value() })
 }
 
-/// Without think time every arrival after the first round is a completion.
-fn arrivals(plan: &Plan, replication: u32) -> u64 {
-    World::new(plan, replication, None).run().classes.iter().map(|class| class.offered).sum()
+/// What one measurement counts.
+#[derive(Copy, Clone)]
+struct Turns {
+    arrivals: u64,
+    completions: u64,
+    /// Time stood still: all are refused at once, and no longer horizon would change that.
+    halted: bool,
+}
+
+impl Turns {
+    /// Without think time every arrival after the first round stands for the end of the one before: a completion, unless the
+    /// upstream could not serve it.
+    fn of(plan: &Plan, replication: u32) -> Self {
+        let tally = World::new(plan, replication, None).run();
+        let sum = |of: fn(&ClassTally) -> u64| tally.classes.iter().map(of).sum::<u64>();
+        let arrivals = sum(|class| class.offered);
+        let completions = arrivals - sum(|class| class.failed.iter().sum());
+        Self { arrivals, completions, halted: tally.halted.is_some() }
+    }
 }
 
 fn closed_loop(upstream: &UpstreamModel, workload: &SourceSettings, clients: Count, seed: u64, end: Time) -> Plan {
@@ -85,7 +111,7 @@ fn closed_loop(upstream: &UpstreamModel, workload: &SourceSettings, clients: Cou
     workload.end = end - Time::ZERO;
     let window = Window { start, end, drained: end };
     let (name, policy) = ("load 1.0".to_owned(), Settings::default());
-    Plan { name, policy, upstream: upstream.clone(), workload: Arc::new(workload), window, seed }
+    Plan { name, policy, upstream: upstream.unbounded(), workload: Arc::new(workload), window, seed }
 }
 
 /// The class's share of the mix: its own arrivals' rate, or its weight in the shared ones.

@@ -112,7 +112,7 @@ impl Files<'_> {
                 pairs.push((file.clone(), read.into()));
             }
         }
-        Ok(SourceSettings {
+        let settings = SourceSettings {
             arrival: variant.arrival.clone(),
             classes: variant.classes.clone(),
             recorded,
@@ -121,7 +121,11 @@ impl Files<'_> {
             service: variant.upstream.service().cloned(),
             entity_streams: self.scenario.run.streams == StreamsOf::Entity,
             end: self.scenario.run.duration,
-        })
+        };
+        // Loads are looked at once load 1.0 is known; until then any capacity stands for it.
+        let complete = SourceSettings { capacity_rps: Some(1.0), ..settings.clone() };
+        complete.check().map_err(|wrong| self.blame(index, &wrong.path, wrong.problem.to_string()))?;
+        Ok(settings)
     }
 
     /// The rows of a recorded list; `class` is the class whose own arrivals they are.
@@ -175,7 +179,8 @@ impl Files<'_> {
     }
 }
 
-/// Load 1.0 of the baseline; `None` where arrivals are recorded, whose lengths are the recording's own.
+/// Load 1.0 of the baseline; `None` where arrivals are recorded, whose lengths are the recording's own, and where nothing that
+/// arrives can be served.
 fn capacity(scenario: &Scenario, upstream: &UpstreamModel, workload: &SourceSettings) -> Option<Capacity> {
     if !workload.recorded.is_empty() {
         return None;
@@ -184,15 +189,19 @@ fn capacity(scenario: &Scenario, upstream: &UpstreamModel, workload: &SourceSett
         LoadOf::Upstream => upstream.parallelism(),
         LoadOf::Slots => scenario.variants.iter().find_map(Variant::slots).and_then(Count::new)?,
     };
-    Some(load::measure(upstream, workload, scenario.run.load_of, population, scenario.run.seed))
+    load::measure(upstream, workload, scenario.run.load_of, population, scenario.run.seed)
 }
 
 /// What the scenario's own check cannot see: how many requests a share of the measured capacity comes to.
 fn check_loads(scenario: &Scenario, rps: Option<f64>) -> Result<(), Diagnostics> {
-    let Some(rps) = rps else { return Ok(()) };
     for (index, variant) in scenario.variants.iter().enumerate() {
         for (path, arrival) in variant.arrivals() {
             let Some(load) = arrival.rate().and_then(|rate| rate.load) else { continue };
+            let Some(rps) = rps else {
+                let message = "a `load` is a share of load 1.0, which cannot be measured here".to_owned();
+                let why = "the baseline's arrivals are recorded, or the upstream can serve none of its requests: give a `rate`";
+                return Err(scenario.diagnose(index, &format!("{path}.load"), message, Some(why.to_owned())));
+            };
             let requests = load.value() * rps * scenario.run.duration.as_secs_f64();
             if requests > REQUESTS_MAX {
                 let message = format!("variant `{}` would send {requests:.3e} requests in one replication", variant.name);

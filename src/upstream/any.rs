@@ -29,12 +29,28 @@ impl UpstreamModel {
         })
     }
 
-    /// Calls that it serves at once: servers, or `max_num_seqs` of all replicas.
+    /// Calls that it serves at once: servers, or `max_num_seqs` of all replicas (`max_num_queued_reqs` where that is less:
+    /// it counts the running too).
     #[must_use]
     pub fn parallelism(&self) -> Count {
         match self {
             Self::Station(settings) => settings.servers,
-            Self::Vllm(model) => Count::new(model.max_num_seqs.saturating_mul(model.replicas)).expect("both are at least 1"),
+            Self::Vllm(model) => {
+                let seats = model.max_num_queued_reqs.map_or(model.max_num_seqs, |most| most.min(model.max_num_seqs));
+                Count::new(seats.saturating_mul(model.replicas)).expect("all are at least 1")
+            }
+        }
+    }
+
+    /// The same upstream, refusing nobody for load.
+    #[must_use]
+    pub fn unbounded(&self) -> Self {
+        match self {
+            Self::Station(settings) => Self::Station(StationSettings { places: None, ..settings.clone() }),
+            Self::Vllm(model) => {
+                let model = VllmModel { max_num_queued_reqs: None, max_num_queued_tokens: None, ..(**model).clone() };
+                Self::Vllm(Box::new(model))
+            }
         }
     }
 

@@ -75,7 +75,7 @@ pub struct VllmSettings {
     /// Automatic prefix caching. Default true (vLLM V1), without effect where classes declare no prefix.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enable_prefix_caching: Option<bool>,
-    /// vLLM `--max-num-queued-reqs`: requests running and waiting, beyond which 503. Default: unbounded.
+    /// vLLM `--max-num-queued-reqs`: so many requests running and waiting that the next one gets 503. Default: unbounded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_num_queued_reqs: Option<Count>,
     /// vLLM `--max-num-queued-tokens`: prompt tokens waiting, beyond which 503. Default: unbounded.

@@ -131,3 +131,34 @@ fn recorded_arrivals_are_told_by_file_row_and_column() {
         }
     }
 }
+
+/// Every setting is in range, and together they make nothing that can run.
+#[test]
+fn what_cannot_be_run_is_told_before_it_is() {
+    const HEAD: &str = "schema = 1\nrun = { duration = '10s', replications = 1 }\n";
+    const STATION: &str = "upstream = { kind = 'station', servers = 1, service = { dist = 'fixed', value = '1s' } }\n";
+    const VLLM: &str = "upstream = { kind = 'vllm', preset = 'llama-3.1-8b-h100' }\n";
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("rows.csv"), "time,input_tokens,output_tokens\n0.5,10,10\n").unwrap();
+    fs::write(folder.path().join("none.csv"), "time,input_tokens,output_tokens\n").unwrap();
+    let poisson = "arrival = { process = 'poisson', rate = 1 }\n";
+    let recorded = |file: &str| format!("[[class]]\nname = 'a'\narrival = {{ process = 'recorded', file = '{file}' }}\n");
+    let load = "arrival = { process = 'poisson', load = 0.5 }\n";
+    for (text, says) in [
+        (format!("{STATION}{}[[class]]\nname = 'b'\n{load}", recorded("rows.csv")), "load 1.0, which cannot be measured here"),
+        (format!("{VLLM}{load}[[class]]\nname = 'a'\ninput = {{ dist = 'fixed', value = 500000 }}\n"), "can serve none of"),
+        (format!("{STATION}{}", recorded("none.csv")), "none.csv"),
+        (format!("{STATION}{poisson}[[class]]\nname = 'a'\ntenants = 4294967295\n"), "over all classes are too many"),
+        (
+            format!(
+                "{STATION}{poisson}[[class]]\nname = 'a'\n[[variant]]\nname = 'x'\n[[variant]]\nname = 'y'\nclass = [{{ name = 'b' }}]\n"
+            ),
+            "variant `y` has the classes b, and `x` has a",
+        ),
+    ] {
+        let file = folder.path().join("a.toml");
+        fs::write(&file, format!("{HEAD}{text}")).unwrap();
+        let said = refused(&["simulate", file.to_str().unwrap(), "--quiet"]);
+        assert!(said.contains(says) && said.contains("a.toml:"), "{text}: {said}");
+    }
+}

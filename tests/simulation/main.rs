@@ -4,6 +4,7 @@ mod audit;
 mod closed_forms;
 mod common;
 mod conservation;
+mod departed;
 mod determinism;
 mod random;
 mod real_run;

@@ -123,7 +123,7 @@ pub struct RunCounts {
     pub abandoned_true_max: u32,
     /// Preemptions.
     pub preemptions: u64,
-    /// External events.
+    /// Turns of the event loop.
     pub events: u64,
 }
 

@@ -6,6 +6,7 @@ mod erlang;
 mod estimate;
 mod idle_settings;
 mod load;
+mod physics;
 mod queue_bound;
 mod queue_places;
 mod reset_interval;
@@ -54,7 +55,8 @@ struct Finding {
 
 type Rule = fn(&Variant, &Scenario, &mut Vec<Finding>);
 
-const RULES: [Rule; 5] = [load::check, queue_bound::check, queue_places::check, reset_interval::check, idle_settings::check];
+const RULES: [Rule; 6] =
+    [load::check, queue_bound::check, queue_places::check, reset_interval::check, idle_settings::check, physics::check];
 
 /// All lints of a scenario, each said once for all the variants that it holds for.
 #[must_use]

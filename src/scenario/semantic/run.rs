@@ -26,6 +26,7 @@ pub(super) fn check(file: &ScenarioFile, variants: &[(Variant, Node)], report: &
     times(file, report);
     requests(file.run.duration, variants, report);
     names(file, report);
+    classes(file, variants, report);
     baseline(file, report);
     if file.run.load_of == LoadOf::Slots
         && let Some((variant, _)) = variants.iter().find(|(variant, _)| uses_load(variant) && variant.slots().is_none())
@@ -108,6 +109,25 @@ fn names(file: &ScenarioFile, report: &mut Report<'_>) {
             report.error(&format!("sweep.values[{i}]"), format!("the value {value} is there twice"), "take one of them away");
         }
     }
+}
+
+/// Reports set variants beside each other class by class.
+fn classes(file: &ScenarioFile, variants: &[(Variant, Node)], report: &mut Report<'_>) {
+    let names = |variant: &Variant| variant.classes.iter().map(|class| class.name.clone()).collect::<Vec<_>>();
+    let Some((first, _)) = variants.first() else { return };
+    let Some((other, _)) = variants.iter().find(|(variant, _)| names(variant) != names(first)) else { return };
+    let path = match file.variant.iter().position(|variant| variant.name == other.of) {
+        Some(_) if other.of == first.of => "sweep.path".to_owned(),
+        Some(index) => format!("variant[{index}].class"),
+        None => "sweep.path".to_owned(),
+    };
+    let all = |variant: &Variant| names(variant).join(", ");
+    let message = format!("variant `{}` has the classes {}, and `{}` has {}", other.name, all(other), first.name, all(first));
+    report.error(
+        &path,
+        message,
+        "give every variant the same classes in the same order; one that shares `[arrival]` may have the weight 0",
+    );
 }
 
 fn baseline(file: &ScenarioFile, report: &mut Report<'_>) {
