@@ -36,6 +36,12 @@ impl ScenarioArguments {
         }
         Ok(scenario)
     }
+
+    /// The files that it is read from.
+    pub fn inputs(&self, scenario: &Scenario) -> Vec<PathBuf> {
+        let referred = scenario.files().into_iter().map(|file| file.resolved);
+        std::iter::once(self.scenario.clone()).chain(referred).collect()
+    }
 }
 
 /// How results are written.

@@ -58,9 +58,12 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure>
     let replications = arguments.replications.unwrap_or(scenario.run.replications.value());
     check_asserts(&arguments.asserts, &scenario)?;
     let measured = measured::figures(&scenario)?;
+    let inputs = arguments.scenario.inputs(&scenario);
     if let Some(folder) = &arguments.out {
         files::writable_folder(folder)?;
+        files::RESULTS.iter().try_for_each(|name| files::spares(&inputs, &folder.join(name)))?;
     }
+    arguments.journal.iter().try_for_each(|journal| files::spares(&inputs, journal))?;
     let journal = arguments.journal.as_deref().map(open_journal).transpose()?;
     let (prepared, summary) = in_pool(arguments.jobs, || simulate(&scenario, replications, journal, arguments.quiet))??;
 
@@ -87,7 +90,7 @@ fn check_asserts(asserts: &[report::Assertion], scenario: &Scenario) -> Result<(
 }
 
 fn open_journal(path: &Path) -> Result<(Journal, PathBuf), Failure> {
-    files::is_no_folder(path)?;
+    files::is_free(path)?;
     let journal = Journal::create(path).map_err(|why| Failure::Write { path: path.to_owned(), why })?;
     Ok((journal, path.to_owned()))
 }

@@ -43,11 +43,11 @@ pub fn read(path: &Path, mut each: impl FnMut(usize, Event) -> bool) -> Result<(
     let shown = path.display().to_string();
     let io = |source| JournalError::Io { path: shown.clone(), source };
     let file = File::open(path).map_err(io)?;
-    let reader: Box<dyn BufRead> = if path.extension().is_some_and(|extension| extension == "zst") {
-        Box::new(BufReader::new(zstd::Decoder::new(file).map_err(io)?))
-    } else {
-        Box::new(BufReader::new(file))
-    };
+    let mut bytes = BufReader::new(file);
+    // By its content, not its name: a journal that was broken off keeps its temporary one.
+    let compressed = bytes.fill_buf().map_err(io)?.starts_with(&zstd::zstd_safe::MAGICNUMBER.to_le_bytes());
+    let reader: Box<dyn BufRead> =
+        if compressed { Box::new(BufReader::new(zstd::Decoder::with_buffer(bytes).map_err(io)?)) } else { Box::new(bytes) };
     let mut lines = 0;
     for (index, line) in reader.lines().enumerate() {
         let line = line.map_err(io)?;

@@ -106,7 +106,11 @@ fn shown(path: &Path, value: &Node) -> String {
     match (path.last_key(), json.as_f64()) {
         // Rounded to the hundred-millionth, or 0.07 would show as 7.000000000000001 %.
         (Some("load"), Some(load)) => format!("{} %", libm::round(load * 1e8) / 1e6),
-        _ => format!("{path}={}", json.as_str().map_or_else(|| json.to_string(), str::to_owned)),
+        (key, _) => {
+            // A sweep has one path, so its last key is enough to tell the values apart by.
+            let value = json.as_str().map_or_else(|| json.to_string(), str::to_owned);
+            key.map_or_else(|| format!("{path}={value}"), |key| format!("{key}={value}"))
+        }
     }
 }
 

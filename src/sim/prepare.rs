@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Capacity, Plan, load, runner};
+use crate::dist::TokenDist;
 use crate::journal::summary::{Context, Label, Spike, label, warm_up};
 use crate::journal::{Series, Window};
 use crate::policy::Settings;
@@ -55,16 +56,25 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared, Diagnostics> {
         let workload = Arc::new(SourceSettings { capacity_rps: rps, ..workload });
         Plan { name, policy: policy.clone(), upstream, workload, window, seed: scenario.run.seed }
     };
-    let plans = parts.into_iter().map(plan).collect();
+    let plans: Vec<Plan> = parts.into_iter().map(plan).collect();
     let baseline = &scenario.variants[scenario.baseline()];
     let context = Context {
         classes: baseline.classes.iter().map(|class| class.name.clone()).collect(),
         capacity_rps: rps,
         spikes: spikes(baseline, window.end),
     };
-    let mut prepared = Prepared { plans, capacity, context, remarks: Vec::new() };
+    let remarks = floor_remark(&plans);
+    let mut prepared = Prepared { plans, capacity, context, remarks };
     cut_warmup(scenario, &mut prepared);
     Ok(prepared)
+}
+
+/// A word of caution where a preset is the physical floor of its hardware, unslowed.
+fn floor_remark(plans: &[Plan]) -> Vec<String> {
+    let on_the_floor = plans.iter().any(|plan| plan.upstream.is_physical_floor());
+    let remark = "The server is its hardware's physical floor: a real one is slower, and its limits lie lower. Try --set \
+                  upstream.speed=0.5, or state the costs of your own.";
+    on_the_floor.then(|| remark.to_owned()).into_iter().collect()
 }
 
 /// Reads what a scenario names, files and presets, without measuring or running anything.
@@ -88,8 +98,18 @@ struct Files<'a> {
 
 impl Files<'_> {
     fn model(&self, index: usize, variant: &Variant) -> Result<UpstreamModel, Diagnostics> {
-        UpstreamModel::resolve(&variant.upstream)
-            .map_err(|error| self.scenario.diagnose(index, "upstream", error.to_string(), None))
+        let model = UpstreamModel::resolve(&variant.upstream)
+            .map_err(|error| self.scenario.diagnose(index, "upstream", error.to_string(), None))?;
+        let context = model.context();
+        for (class, settings) in variant.classes.iter().enumerate() {
+            let mean = settings.input.as_ref().map_or(1.0, TokenDist::mean);
+            if mean >= f64::from(context) {
+                let message = format!("prompts of {mean} tokens do not fit into the model's context of {context} tokens");
+                let help = "shorten the prompts, or raise `upstream.max_model_len` (and the KV cache, `num_gpu_blocks`)";
+                return Err(self.scenario.diagnose(index, &format!("class[{class}].input"), message, Some(help.to_owned())));
+            }
+        }
+        Ok(model)
     }
 
     fn workload(&mut self, index: usize, variant: &Variant) -> Result<SourceSettings, Diagnostics> {

@@ -1,7 +1,7 @@
 //! Any upstream: a station or a fleet, by one enum.
 
 use super::{
-    Call, EventKind, Fleet, Gauges, ModelError, Output, Station, StationSettings, Totals, UpstreamSettings, VllmModel,
+    Call, EventKind, Fleet, Gauges, ModelError, Output, Station, StationSettings, Totals, UpstreamSettings, VllmModel, roofline,
 };
 use crate::latency::Latency;
 use crate::request::CallId;
@@ -52,6 +52,22 @@ impl UpstreamModel {
                 Self::Vllm(Box::new(model))
             }
         }
+    }
+
+    /// The longest prompt and answer together, tokens; a station has no limit.
+    #[must_use]
+    pub fn context(&self) -> u32 {
+        match self {
+            Self::Station(_) => u32::MAX,
+            Self::Vllm(model) => model.context(),
+        }
+    }
+
+    /// Whether it is a model of known hardware at the very floor of its costs.
+    #[must_use]
+    pub fn is_physical_floor(&self) -> bool {
+        matches!(self, Self::Vllm(model) if model.speed >= 1.0
+            && model.hardware.as_ref().is_some_and(|(llm, gpu)| model.cost == roofline(llm, gpu)))
     }
 
     /// Standard deviation of the logarithm of a run's speed; 0 for a station.

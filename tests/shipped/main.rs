@@ -114,7 +114,7 @@ fn after_the_spike_goodput_comes_back_only_where_something_bounds_the_storm() {
     let summary = summary(&scenario);
     let back_s = |name: &str| variant(&summary, name).recovery[0].mean_s();
     assert_eq!(variant(&summary, "no control").recovery[0].recovered(), 0, "the storm goes on without its cause");
-    for name in ["seed's policies, scaled", "queue sized by the lint", "retry budget alone"] {
+    for name in ["scaled seed policies", "queue sized by the lint", "retry budget alone"] {
         assert!(back_s(name).is_some_and(|secs| secs < 25.0), "{name}: {:?}", back_s(name));
     }
     assert!(back_s("CoDel + adaptive LIFO").is_some_and(|secs| secs < 60.0), "{:?}", back_s("CoDel + adaptive LIFO"));

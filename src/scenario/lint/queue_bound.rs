@@ -64,14 +64,26 @@ pub(super) fn check(variant: &Variant, _: &Scenario, found: &mut Vec<Finding>) {
     } else {
         format!("{slots} x {after} / {mean}")
     };
-    let message = format!(
+    if bound <= 0.0 {
+        let message = format!(
+            "with {slots} served at once an answer takes {about}{mean} s, longer than the {after} s until `{}`: whoever waits at \
+             all is doomed, so use fewer slots (`policy.concurrency.max_concurrent_requests`)",
+            deadline.path,
+        );
+        found.push(finding(message));
+        return;
+    }
+    found.push(finding(format!(
         "with {slots} served at once, {about}{mean} s each, and {after} s until `{}`, whoever finds more than {formula} = {} \
          waiting is doomed, but {places} places can fill: a bound of {} would refuse them at once",
         deadline.path,
         round(bound),
         recommended_queue_bound(variant).unwrap_or(1),
-    );
-    found.push(Finding { code: "queue_bound", level: Level::Warning, path: "policy.queue.max_queue_size".to_owned(), message });
+    )));
+}
+
+fn finding(message: String) -> Finding {
+    Finding { code: "queue_bound", level: Level::Warning, path: "policy.queue.max_queue_size".to_owned(), message }
 }
 
 #[cfg(test)]
