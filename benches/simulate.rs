@@ -1,7 +1,7 @@
 //! How fast the simulator is: requests and events per CPU second, and peak memory.
 //!
 //! `cargo bench --bench simulate` runs every case in a process of its own, several times, and prints medians. CPU time is
-//! the process's own (user and system), on one thread, preparation included; peak memory is the process's high-water mark.
+//! the process's own (user and system), on one thread, of the run itself; peak memory is the process's high-water mark.
 //! An *event* is an external event as the digest folds it (an arrival, an attempt sent or over, a call started, begun or
 //! ended, a first token, a client leaving); a *turn* is one of the event loop (an arrival, a completion, a timeout, an
 //! engine step that changes something; steps in which nothing changes are advanced in closed form and are not counted).
