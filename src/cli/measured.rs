@@ -3,8 +3,9 @@
 use super::Failure;
 use crate::latency::Latency;
 use crate::report::Figures;
-use crate::scenario::Scenario;
-use crate::trace::{self, Ended};
+use crate::scenario::{Scenario, Warmup};
+use crate::time::Time;
+use crate::trace::{self, Ended, Record};
 
 /// The measured run that the scenario names, if it names one.
 ///
@@ -17,7 +18,14 @@ pub fn figures(scenario: &Scenario) -> Result<Option<Figures>, Failure> {
     let trace = trace::read(&file.resolved)
         .map_err(|error| Failure::from(scenario.diagnose(0, "measured.file", error.to_string(), None)))?;
     let (mut ttft, mut e2e) = (Latency::new(), Latency::new());
-    for record in &trace.records {
+    // The same cohort as the simulated one.
+    let start = match scenario.run.warmup {
+        Warmup::Time(lasting) => Time::ZERO + lasting,
+        Warmup::Mser5 => Time::ZERO,
+    };
+    let end = Time::ZERO + scenario.run.duration;
+    let cohort: Vec<&Record> = trace.records.iter().filter(|record| (start..end).contains(&record.arrival)).collect();
+    for record in &cohort {
         let Some(seen) = record.measured.as_ref().filter(|seen| seen.ended == Ended::Complete) else { continue };
         if let (Some(first), Some(last)) = (seen.first_token, seen.last_token) {
             ttft.record(first - record.arrival);
@@ -25,8 +33,8 @@ pub fn figures(scenario: &Scenario) -> Result<Option<Figures>, Failure> {
         }
     }
     let completed = e2e.count() as f64;
-    let offered = trace.records.len() as f64;
-    let span_s = scenario.run.duration.as_secs_f64();
+    let offered = cohort.len() as f64;
+    let span_s = (end - start).as_secs_f64();
     Ok(Some(Figures {
         completed_share: (offered > 0.0).then(|| completed / offered),
         wasted_prefill_share: None,

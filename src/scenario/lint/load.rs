@@ -4,7 +4,7 @@ use super::erlang::erlang_c;
 use super::estimate::{ServiceEstimate, offered_rps, service_estimate};
 use super::{Finding, Level, round};
 use crate::dist::Dist;
-use crate::policy::{Mode, TimeoutFrom};
+use crate::policy::{Mode, Queue, TimeoutFrom};
 use crate::scenario::{Scenario, Variant};
 use crate::upstream::UpstreamSettings;
 
@@ -69,7 +69,8 @@ fn is_bounded(variant: &Variant) -> bool {
         UpstreamSettings::Vllm(vllm) => vllm.max_num_queued_reqs.is_some() || vllm.max_num_queued_tokens.is_some(),
     };
     let clients = variant.classes.iter().all(|class| class.patience.is_some() || class.timeout.is_some());
-    let queue = variant.policy.queue.is_some() && variant.slots().is_some();
+    let enforced = |queue: &Queue| queue.mode == Mode::Enforce;
+    let queue = variant.policy.queue.as_ref().is_some_and(enforced) && variant.slots().is_some();
     let timeout = variant.policy.timeout.as_ref().filter(|timeout| timeout.mode == Mode::Enforce);
     let gateway = timeout.is_some_and(|timeout| timeout.timeout_from == TimeoutFrom::Arrival);
     upstream || clients || queue || gateway || (timeout.is_some() && variant.policy.graduated.is_some())
