@@ -42,8 +42,8 @@ mod tests {
         assert_eq!(said("speed = 0.5"), []);
         let [(path, message)] = &said("cost = { tp = '1ns' }")[..] else { panic!("one cost is too low") };
         assert_eq!(path, "upstream.cost.tp");
-        // 2 x 8.03 G parameters over 989.5 TFLOP/s are 16.2 ns.
-        assert!(message.starts_with("`tp` is 1 ns") && message.contains("less than 16.2 ns"), "{message}");
+        // 2 x 8,030,261,248 parameters over 989.5 TFLOP/s are 16.23 microseconds.
+        assert!(message.starts_with("`tp` is 1 ns") && message.contains("less than 16231 ns"), "{message}");
         let faster = said("speed = 2");
         assert!(faster.len() == 4 && faster.iter().all(|(path, _)| path == "upstream.speed"), "{faster:?}");
     }
