@@ -146,7 +146,10 @@ fn what_cannot_be_run_is_told_before_it_is() {
     let load = "arrival = { process = 'poisson', load = 0.5 }\n";
     for (text, says) in [
         (format!("{STATION}{}[[class]]\nname = 'b'\n{load}", recorded("rows.csv")), "load 1.0, which cannot be measured here"),
-        (format!("{VLLM}{load}[[class]]\nname = 'a'\ninput = {{ dist = 'fixed', value = 500000 }}\n"), "can serve none of"),
+        (
+            format!("{VLLM}{load}[[class]]\nname = 'a'\ninput = {{ dist = 'fixed', value = 500000 }}\n"),
+            "context of 131072 tokens",
+        ),
         (format!("{STATION}{}", recorded("none.csv")), "none.csv"),
         (format!("{STATION}{poisson}[[class]]\nname = 'a'\ntenants = 4294967295\n"), "over all classes are too many"),
         (

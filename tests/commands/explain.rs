@@ -52,6 +52,7 @@ fn what_is_not_there_is_told() {
     fs::write(path("a.toml"), SCENARIO).unwrap();
     fs::write(path("empty.jsonl"), "").unwrap();
     fs::write(path("binary.zst"), [7; 64]).unwrap();
+    fs::write(path("bytes.zst"), [0xFF; 64]).unwrap();
     let journal = path("j.jsonl");
     plimsoll(&["simulate", &path("a.toml"), "--quiet", "--journal", &journal]);
     let of = |file: &str, more: &[&str]| {
@@ -64,7 +65,8 @@ fn what_is_not_there_is_told() {
     assert!(of(&journal, &["1", "--replication", "3"]).contains("in replication 3"));
     assert!(of(&path("a.toml"), &["1"]).contains("a.toml:1: not a journal line"));
     assert!(of(&path("empty.jsonl"), &["1"]).contains("the journal is empty"));
-    assert!(of(&path("binary.zst"), &["1"]).contains("cannot read"));
+    assert!(of(&path("binary.zst"), &["1"]).contains("binary.zst:1: not a journal line"));
+    assert!(of(&path("bytes.zst"), &["1"]).contains("cannot read"));
     assert!(of(&path("none"), &["1"]).contains("cannot read"));
     assert!(of(folder.path().to_str().unwrap(), &["1"]).contains("cannot read"));
     assert!(of(&journal, &["x"]).contains("--request"));
