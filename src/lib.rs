@@ -7,6 +7,7 @@
 
 pub mod cli;
 pub mod dist;
+pub mod fifo;
 pub mod heap;
 pub mod journal;
 pub mod latency;

@@ -100,8 +100,11 @@ pub struct ClassTally {
     pub wasted_tokens: u64,
     /// Tokens computed upstream for this class's cohort in all.
     pub computed_tokens: u64,
-    /// First token minus intended first arrival, over completed requests.
+    /// First token minus intended first arrival, over completed requests; for an answer in one piece its end. Complete from
+    /// [`ClassTally::close`] on.
     pub ttft: Latency,
+    /// Whether any answer had a first token before its end: until then `e2e` holds what `ttft` would.
+    pub apart: bool,
     /// (e2e - ttft) / (output - 1), over completed and streamed requests with more than one output token.
     pub tpot: Latency,
     /// Every gap between two tokens of one answer, pooled.
@@ -130,6 +133,7 @@ impl Default for ClassTally {
             wasted_tokens: 0,
             computed_tokens: 0,
             ttft: Latency::new(),
+            apart: false,
             tpot: Latency::new(),
             itl: Latency::new(),
             e2e: Latency::new(),
@@ -158,15 +162,30 @@ impl ClassTally {
     }
 
     fn latencies(&mut self, finished: &Finished) {
-        let e2e = finished.at - finished.request.arrival;
+        let e2e = finished.at - finished.arrival;
+        if let Some(first) = finished.first_token {
+            self.streamed(first - finished.arrival, e2e, finished.output_tokens);
+        } else if self.apart {
+            self.ttft.record(e2e); // of an answer that came in one piece nobody saw the tokens' times
+        }
         self.e2e.record(e2e);
-        let first = finished.first_token.unwrap_or(finished.at);
-        let ttft = first - finished.request.arrival;
+    }
+
+    fn streamed(&mut self, ttft: Span, e2e: Span, output_tokens: u32) {
+        if !self.apart {
+            self.apart = true;
+            self.ttft.merge(&self.e2e); // all answers so far came in one piece
+        }
         self.ttft.record(ttft);
-        // Of an answer that came in one piece nobody saw the tokens' times.
-        if finished.output_tokens > 1 && finished.first_token.is_some() {
-            let gaps = u64::from(finished.output_tokens - 1);
-            self.tpot.record(Span::from_nanos((e2e.as_nanos() - ttft.as_nanos()) / gaps));
+        if output_tokens > 1 {
+            self.tpot.record(Span::from_nanos((e2e.as_nanos() - ttft.as_nanos()) / u64::from(output_tokens - 1)));
+        }
+    }
+
+    /// The run is over.
+    pub fn close(&mut self) {
+        if !self.apart {
+            self.ttft.merge(&self.e2e);
         }
     }
 

@@ -111,9 +111,11 @@ impl Attempts {
         (entry.attempt.id == id).then_some(index)
     }
 
-    /// The attempt is over.
-    pub fn remove(&mut self, index: u32) -> Entry {
-        self.slots[index as usize].entry.take().expect("only slots of live attempts are handed out")
+    /// The attempt is over: its id.
+    pub fn remove(&mut self, index: u32) -> AttemptId {
+        let slot = &mut self.slots[index as usize];
+        slot.entry = None;
+        slot.last
     }
 }
 

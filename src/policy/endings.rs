@@ -2,6 +2,7 @@
 
 use slotmap::Key;
 
+use super::attempts::Entry;
 use super::calls::{Call, Hold};
 use super::contract::Engine;
 use super::gateway::Gateway;
@@ -35,7 +36,7 @@ impl Gateway {
             return; // or the call runs on without its client
         };
         if !std::mem::replace(&mut self.attempts[index].relayed, true) {
-            self.log.actions.push_back(Action::Relay { attempt });
+            self.log.actions.push(Action::Relay { attempt });
         }
     }
 
@@ -66,11 +67,12 @@ impl Gateway {
             self.attempts.remove(index);
             return;
         }
-        let entry = self.attempts.remove(index);
-        match entry.terms.on_client_gone {
-            OnClientGone::RunOn => self.calls[entry.call].attempt = AttemptId::null(),
+        let Entry { call, terms, .. } = self.attempts[index];
+        self.attempts.remove(index);
+        match terms.on_client_gone {
+            OnClientGone::RunOn => self.calls[call].attempt = AttemptId::null(),
             OnClientGone::Cancel => {
-                self.cancel(entry.call);
+                self.cancel(call);
                 self.dispatch(now);
             }
         }
@@ -119,7 +121,7 @@ impl Gateway {
     fn time_up(&mut self, attempt: AttemptId, saw: Saw, enforced: bool) {
         self.log.counters.verdict(Verdict::TimedOut, enforced);
         if self.log.notes && !attempt.is_null() {
-            self.log.actions.push_back(Action::Note(Note { attempt, saw, verdict: Verdict::TimedOut, enforced }));
+            self.log.actions.push(Action::Note(Note { attempt, saw, verdict: Verdict::TimedOut, enforced }));
         }
     }
 
@@ -133,7 +135,7 @@ impl Gateway {
         let call = self.calls.remove(id).expect("only calls of the table are cancelled");
         self.timers.clear_call(id);
         self.give_back(call.hold);
-        self.log.actions.push_back(Action::Cancel { call: id });
+        self.log.actions.push(Action::Cancel { call: id });
     }
 
     /// Lets a call run on as abandoned work, without its slot.
@@ -146,7 +148,7 @@ impl Gateway {
         self.timers.set_call(id, lease_end.unwrap_or(Time::FAR), WakeReason::AbandonedLease);
         self.give_back(hold);
         self.log.counters.abandoned += 1;
-        self.log.actions.push_back(Action::Detach { call: id });
+        self.log.actions.push(Action::Detach { call: id });
     }
 
     fn give_back(&mut self, hold: Hold) {
@@ -160,9 +162,9 @@ impl Gateway {
     fn conclude(&mut self, index: u32, end: CallEnd) {
         match end {
             CallEnd::Ok { .. } => {
-                let attempt = self.attempts.remove(index).attempt.id;
+                let attempt = self.attempts.remove(index);
                 self.log.counters.completed += 1;
-                self.log.actions.push_back(Action::Complete { attempt, degraded: false });
+                self.log.actions.push(Action::Complete { attempt, degraded: false });
             }
             CallEnd::Failed { cause, retry_after } => {
                 self.log.counters.failed += 1;
@@ -173,10 +175,10 @@ impl Gateway {
 
     /// Refuses an attempt that has no byte of an answer yet, and cuts one that has.
     fn end(&mut self, index: u32, refusal: Refusal) {
-        let entry = self.attempts.remove(index);
-        let attempt = entry.attempt.id;
-        let action = if entry.relayed { Action::Cut { attempt, refusal } } else { Action::Answer { attempt, refusal } };
-        self.log.actions.push_back(action);
+        let relayed = self.attempts[index].relayed;
+        let attempt = self.attempts.remove(index);
+        let action = if relayed { Action::Cut { attempt, refusal } } else { Action::Answer { attempt, refusal } };
+        self.log.actions.push(action);
     }
 }
 

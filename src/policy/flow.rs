@@ -52,9 +52,9 @@ impl Gateway {
     /// Refuses an attempt that holds nothing.
     pub(super) fn refuse(&mut self, now: Time, index: u32, reason: Reason) {
         let retry_after = self.retry_after(now, index, reason);
-        let attempt = self.attempts.remove(index).attempt.id;
+        let attempt = self.attempts.remove(index);
         let refusal = Refusal { status: 503, kind: RefusalKind::Rejected(reason), retry_after };
-        self.log.actions.push_back(Action::Answer { attempt, refusal });
+        self.log.actions.push(Action::Answer { attempt, refusal });
     }
 
     fn entrance(&mut self, id: AttemptId, asked: &Asked) -> Result<(), Reason> {
@@ -94,7 +94,7 @@ impl Gateway {
         self.timers.set_call(call, terms.call_due(arrived, started), WakeReason::CallTimeout);
         self.log.counters.started += 1;
         let (max_tokens, route) = (entry.attempt.max_tokens, entry.attempt.route);
-        self.log.actions.push_back(Action::Start { attempt: id, call, kind: CallKind::First, max_tokens, route });
+        self.log.actions.push(Action::Start { attempt: id, call, kind: CallKind::First, max_tokens, route });
     }
 
     fn asked(&self, now: Time, index: u32) -> Asked {
@@ -151,7 +151,7 @@ fn meet<E: Engine>(engine: &mut E, attempt: AttemptId, asked: &Asked, log: &mut 
     let enforced = mode == Mode::Enforce;
     log.counters.verdict(verdict, enforced);
     if log.notes {
-        log.actions.push_back(Action::Note(Note { attempt, saw: engine.saw(asked), verdict, enforced }));
+        log.actions.push(Action::Note(Note { attempt, saw: engine.saw(asked), verdict, enforced }));
     }
     if enforced { verdict } else { Verdict::Pass }
 }

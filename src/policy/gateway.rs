@@ -1,7 +1,5 @@
 //! The stack of policies in front of one upstream.
 
-use std::collections::VecDeque;
-
 use slotmap::{Key, SlotMap};
 
 use super::attempts::{Attempts, Entry, Link, Newness};
@@ -17,6 +15,7 @@ use super::timeout::Terms;
 use super::timers::Timers;
 use super::waiting::Waiting;
 use super::{Action, Attempt, Hint, Input, Settings, WakeReason};
+use crate::fifo::Fifo;
 use crate::request::{AttemptId, CallId, Reason, slot_of};
 use crate::time::Time;
 
@@ -59,7 +58,7 @@ pub struct Gateway {
 #[derive(Debug, Default)]
 pub(super) struct Log {
     /// What the driver has not polled yet.
-    pub actions: VecDeque<Action>,
+    pub actions: Fifo<Action>,
     /// Whether facts are reported too.
     pub notes: bool,
     /// Sums since the start.
@@ -117,7 +116,7 @@ impl Gateway {
 
     /// The next thing to do, until there is none.
     pub fn poll(&mut self) -> Option<Action> {
-        self.log.actions.pop_front()
+        self.log.actions.pop()
     }
 
     /// When the gateway next wants [`Input::Wake`], and why.

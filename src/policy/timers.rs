@@ -39,6 +39,10 @@ impl Timers {
     /// Sets the timer of a call.
     pub fn set_call(&mut self, call: CallId, due: Time, reason: WakeReason) {
         let slot = slot_of(call);
+        if due == Time::FAR {
+            self.heap.remove(slot * 2 + 1);
+            return;
+        }
         if slot as usize >= self.calls.len() {
             self.calls.resize(slot as usize + 1, CallId::default());
         }

@@ -63,10 +63,10 @@ impl Record {
     pub fn finish(&mut self, finished: &Finished, wait: Option<Span>, waited: bool) {
         self.open -= 1;
         self.trace(finished);
-        if !self.window.holds(finished.request.arrival) {
+        if !self.window.holds(finished.arrival) {
             return;
         }
-        let class = &mut self.classes[finished.request.class.index()];
+        let class = &mut self.classes[finished.class.index()];
         class.finish(finished);
         class.waited += u64::from(waited);
         if let (Some(wait), Outcome::Good | Outcome::Late | Outcome::Degraded) = (wait, finished.outcome) {
@@ -77,11 +77,11 @@ impl Record {
     fn trace(&mut self, finished: &Finished) {
         let complete = matches!(finished.outcome, Outcome::Good | Outcome::Late | Outcome::Degraded);
         if complete {
-            let arrived = self.series.index(finished.request.arrival);
+            let arrived = self.series.index(finished.arrival);
             self.series.completed[self.bin] += 1; // it is over now
             self.series.good[arrived] += u32::from(finished.outcome == Outcome::Good);
             self.series.answered[arrived] += 1;
-            self.series.e2e_s[arrived] += (finished.at - finished.request.arrival).as_secs_f64();
+            self.series.e2e_s[arrived] += (finished.at - finished.arrival).as_secs_f64();
         }
     }
 
@@ -108,6 +108,7 @@ impl Record {
         for (class, gaps) in self.classes.iter_mut().zip(upstream.gaps()) {
             class.itl.merge(gaps);
         }
+        self.classes.iter_mut().for_each(ClassTally::close);
         for (index, class) in self.classes.iter().enumerate() {
             let (offered, accounted) = (class.offered, class.accounted());
             assert_eq!(offered, accounted, "INV-1: class {index} offered {offered} requests but accounts for {accounted}");

@@ -7,9 +7,8 @@
 //! Tokens are only counted here, they cost nothing: a call's whole prompt is spent when its service begins, and its answer
 //! grows evenly over the service time.
 
-use std::collections::VecDeque;
-
 use super::{Call, CallWork, EventKind, Gauges, Output, OutputKind, StationSettings, Totals};
+use crate::fifo::Fifo;
 use crate::heap::IndexedHeap;
 use crate::request::{CallId, Cause, slot_of};
 use crate::time::{Span, Time};
@@ -54,7 +53,7 @@ pub struct Station {
     tail: u32,
     waiting: u32,
     sequence: u64,
-    outputs: VecDeque<Output>,
+    outputs: Fifo<Output>,
     now: Time,
     /// Integral of the busy servers up to `now`, server-nanoseconds.
     busy_area: u128,
@@ -76,7 +75,7 @@ impl Station {
             tail: NONE,
             waiting: 0,
             sequence: 0,
-            outputs: VecDeque::new(),
+            outputs: Fifo::default(),
             now: Time::ZERO,
             busy_area: 0,
             prefill_tokens: 0,
@@ -153,7 +152,7 @@ impl Station {
 
     /// The next output, until there is none.
     pub fn poll(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.outputs.pop()
     }
 
     /// A look at it as of `now`.
@@ -328,7 +327,7 @@ impl Station {
     }
 
     fn emit(&mut self, call: CallId, at: Time, kind: OutputKind) {
-        self.outputs.push_back(Output { call, at, kind });
+        self.outputs.push(Output { call, at, kind });
     }
 }
 

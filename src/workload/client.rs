@@ -6,14 +6,13 @@
 //!
 //! A request without timeouts and retries costs one slab insert and remove, and no timer.
 
-use std::collections::VecDeque;
-
 use slotmap::SlotMap;
 
 use super::terms::{Answer, Terms};
 use super::{ClassSettings, RetryOn};
+use crate::fifo::Fifo;
 use crate::heap::IndexedHeap;
-use crate::request::{AttemptId, Cause, ClassId, Outcome, Reason, Refusal, RefusalKind, Request, slot_of};
+use crate::request::{AttemptId, Cause, ClassId, Outcome, Reason, Refusal, RefusalKind, Request, RequestId, slot_of};
 use crate::time::{Span, Time};
 
 /// What happened to a client.
@@ -72,7 +71,11 @@ pub enum ClientAction {
 #[derive(Copy, Clone, Debug)]
 pub struct Finished {
     /// The request.
-    pub request: Request,
+    pub request: RequestId,
+    /// Its class.
+    pub class: ClassId,
+    /// Its intended first arrival.
+    pub arrival: Time,
     /// Its last attempt.
     pub attempt: AttemptId,
     /// Its column.
@@ -122,7 +125,7 @@ pub struct Client {
     timed: Vec<AttemptId>,
     sequence: u64,
     now: Time,
-    actions: VecDeque<ClientAction>,
+    actions: Fifo<ClientAction>,
 }
 
 impl Client {
@@ -136,7 +139,7 @@ impl Client {
             timed: Vec::new(),
             sequence: 0,
             now: Time::ZERO,
-            actions: VecDeque::new(),
+            actions: Fifo::default(),
         }
     }
 
@@ -162,7 +165,7 @@ impl Client {
 
     /// The next thing that a client does, until there is none.
     pub fn poll(&mut self) -> Option<ClientAction> {
-        self.actions.pop_front()
+        self.actions.pop()
     }
 
     /// When the clients next want [`ClientInput::Wake`].
@@ -208,7 +211,7 @@ impl Client {
             if self.pending[attempt].resting {
                 self.send(at, attempt);
             } else {
-                self.actions.push_back(ClientAction::Leave { attempt });
+                self.actions.push(ClientAction::Leave { attempt });
                 self.lose(at, attempt, Loss::LEFT);
             }
         }
@@ -232,7 +235,7 @@ impl Client {
         if let Some(at) = self.terms[pending.request.class.index()].leaves(now, false) {
             self.set_timer(attempt, at);
         }
-        self.actions.push_back(ClientAction::Send { attempt });
+        self.actions.push(ClientAction::Send { attempt });
     }
 
     fn first_token(&mut self, now: Time, attempt: AttemptId) {
@@ -278,9 +281,10 @@ impl Client {
     }
 
     fn finish(&mut self, now: Time, attempt: AttemptId, pending: &Pending, outcome: Outcome, output_tokens: u32) {
-        let Pending { request, attempts, sent, first_token, .. } = *pending;
-        let finished = Finished { request, attempt, outcome, attempts, at: now, sent, first_token, output_tokens };
-        self.actions.push_back(ClientAction::Finish(finished));
+        let Pending { request: Request { id: request, class, arrival, .. }, attempts, sent, first_token, .. } = *pending;
+        let at = now;
+        let finished = Finished { request, class, arrival, attempt, outcome, attempts, at, sent, first_token, output_tokens };
+        self.actions.push(ClientAction::Finish(finished));
     }
 
     /// Takes an attempt under way out, with its timer.

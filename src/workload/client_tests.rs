@@ -209,7 +209,7 @@ fn run(text: &str, n: u64, seed: u64, spurious: bool) -> (BTreeMap<u64, Story>, 
                 }
                 ClientAction::Leave { attempt } => assert!(client.request(attempt).is_none()),
                 ClientAction::Finish(finished) => {
-                    let story = stories.entry(finished.request.id.0).or_default();
+                    let story = stories.entry(finished.request.0).or_default();
                     assert_eq!(finished.sent, *story.sends.last().unwrap());
                     story.ends.push((finished.at, format!("{:?}", finished.outcome), finished.attempts));
                 }

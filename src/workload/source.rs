@@ -12,6 +12,7 @@
 use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::Rng;
 
 use super::arrivals::{self, Arrival, ClosedLoop, List, OpenProcess};
 use super::template::{Duration, Template};
@@ -144,15 +145,15 @@ impl Source {
 
     /// A request is over (a closed loop's client thinks, then sends its next one). One that was over at the instant of its
     /// arrival is followed by the next after a millisecond at the earliest: no real client takes no time.
-    pub fn finished(&mut self, now: Time, request: &Request) {
-        let Ok(index) = u32::try_from(request.id.0 >> NUMBER_BITS) else { return };
+    pub fn finished(&mut self, now: Time, request: RequestId, arrival: Time) {
+        let Ok(index) = u32::try_from(request.0 >> NUMBER_BITS) else { return };
         let Some(Process { kind: Kind::Closed { clients, think }, .. }) = self.processes.get_mut(index as usize) else {
             return;
         };
-        let number = clients.after(request.id.0 & ((1 << NUMBER_BITS) - 1));
+        let number = clients.after(request.0 & ((1 << NUMBER_BITS) - 1));
         let pause = think_time(think, &self.entities, index, number);
         // Else a client who is refused at once would ask for ever at one instant.
-        let pause = if now == request.arrival { pause.max(TURNAROUND) } else { pause };
+        let pause = if now == arrival { pause.max(TURNAROUND) } else { pause };
         clients.think(now, number, pause);
         self.reschedule(index);
     }
@@ -211,27 +212,24 @@ impl Process {
             Kind::Open { process: OpenProcess::List(list), .. } => Some(*List::row(list, arrival.number)),
             _ => None,
         };
-        let entity = if self.rng.is_none() { Some(entities.draws(id.0)) } else { None };
-        let class = match (&self.mix, &row) {
+        let class = |bits: &mut dyn FnMut() -> u64| match (&self.mix, &row) {
             (Mix::One(class), _) => *class,
-            (Mix::Weighted(sums), _) => {
-                let draws = entity.unwrap_or_else(|| sequential(&mut self.rng, &[Purpose::Class]));
-                pick(sums, draws.bits(Purpose::Class))
-            }
+            (Mix::Weighted(sums), _) => pick(sums, bits()),
             (Mix::Rows, row) => usize::from(row.as_ref().expect("only lists are mixed by rows").class),
         };
-        let template = &templates[class];
-        let draws = entity.unwrap_or_else(|| sequential(&mut self.rng, template.purposes()));
+        let (template, draws) = if let Some(rng) = &mut self.rng {
+            let template = &templates[class(&mut || rng.next_u64())];
+            (template, Draws::sequential(rng, template.purposes()))
+        } else {
+            let draws = entities.draws(id.0);
+            (&templates[class(&mut || draws.bits(Purpose::Class))], draws)
+        };
         let mut request = template.request(id, arrival.at, &draws);
         if let Some(row) = row {
             template.relength(&mut request, row.input_tokens, row.output_tokens, &draws);
         }
         request
     }
-}
-
-fn sequential(rng: &mut Option<ChaCha8Rng>, purposes: &[Purpose]) -> Draws {
-    Draws::sequential(rng.as_mut().expect("no entity stream, so a sequential one"), purposes)
 }
 
 /// How long the client thinks before request `number`: the request's own draw.

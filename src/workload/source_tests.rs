@@ -45,7 +45,7 @@ proptest! {
             prop_assert!(ids.insert(request.id));
             prop_assert!(request.input_tokens >= 1 && request.output_tokens >= 1 && request.input_estimate >= 1);
             last = at;
-            source.finished(at + Span::from_millis(seed % 700), &request);
+            source.finished(at + Span::from_millis(seed % 700), request.id, request.arrival);
         }
         prop_assert!(source.take().is_none());
     }
@@ -59,7 +59,7 @@ proptest! {
             let mut source = Source::new(&settings, Streams::new(seed, 0));
             let mut requests = Vec::new();
             while let Some(request) = source.take() {
-                source.finished(request.arrival + residence, &request);
+                source.finished(request.arrival + residence, request.id, request.arrival);
                 requests.push(request);
             }
             requests.sort_by_key(|request| request.id);
@@ -120,10 +120,10 @@ fn a_closed_loop_waits_for_the_end_then_thinks() {
     let second = source.take().unwrap();
     assert_eq!((first.id.0, second.id.0, first.arrival), (0, 1, Time::ZERO + Span::from_secs(1)));
     assert_eq!(source.next_arrival(), None);
-    source.finished(Time::ZERO + Span::from_secs(5), &second);
+    source.finished(Time::ZERO + Span::from_secs(5), second.id, second.arrival);
     let third = source.take().unwrap();
     assert_eq!((third.id.0, third.arrival), (3, Time::ZERO + Span::from_secs(6)));
-    source.finished(Time::ZERO + Span::from_secs(599), &third); // it would send at the very end
+    source.finished(Time::ZERO + Span::from_secs(599), third.id, third.arrival); // it would send at the very end
     assert_eq!(source.next_arrival(), None);
 }
 
@@ -133,10 +133,10 @@ fn a_closed_loop_that_is_refused_at_once_takes_its_time() {
     let text = "name = 'a'\narrival = { process = 'closed_loop', clients = 1 }";
     let mut source = Source::new(&settings(vec![class(text)], None), Streams::new(0, 0));
     let first = source.take().unwrap();
-    source.finished(first.arrival, &first);
+    source.finished(first.arrival, first.id, first.arrival);
     let second = source.take().unwrap();
     assert_eq!(second.arrival, first.arrival + Span::from_millis(1));
-    source.finished(second.arrival + Span::from_nanos(1), &second);
+    source.finished(second.arrival + Span::from_nanos(1), second.id, second.arrival);
     assert_eq!(source.next_arrival(), Some(second.arrival + Span::from_nanos(1)));
 }
 

@@ -3,7 +3,7 @@
 use super::{Kind, Sent, Wire, World};
 use crate::journal::What;
 use crate::policy::{Action, Attempt, CallEnd, Finish, Input, Refusal, Usage};
-use crate::request::{AttemptId, CallId, Cause, RequestId};
+use crate::request::{AttemptId, CallId, Cause, RequestId, slot_of};
 use crate::rng::mix;
 use crate::sim::area::inside;
 use crate::time::Time;
@@ -26,10 +26,10 @@ impl World<'_> {
                 let wait = last.and_then(|sent| sent.began.map(|began| began - sent.at));
                 self.record.finish(&finished, wait, last.is_some_and(|sent| sent.waited));
                 if let Some(journal) = self.journal.as_deref_mut() {
-                    let request = finished.request.id;
+                    let request = finished.request;
                     journal.write(self.now, What::Finish { request, outcome: finished.outcome, attempts: finished.attempts });
                 }
-                self.source.finished(self.now, &finished.request);
+                self.source.finished(self.now, finished.request, finished.arrival);
             }
         }
     }
@@ -73,16 +73,16 @@ impl World<'_> {
         match action {
             Action::Start { attempt, call, max_tokens, .. } => self.start(attempt, call, max_tokens),
             Action::Cancel { call } => {
-                if let Some(wire) = self.wire_of.remove(call).filter(|wire| !self.drop_reneged(*wire)) {
-                    let state = self.wires.get_mut(wire).expect("a wire outlives the gateway's id");
-                    state.attached = false;
-                    state.known = false;
-                    self.upstream.cancel(self.now, wire);
+                if let Some(id) = self.wire(call).filter(|id| !self.drop_reneged(*id)) {
+                    let wire = &mut self.wires[id];
+                    wire.attached = false;
+                    wire.known = false;
+                    self.upstream.cancel(self.now, id);
                 }
             }
             Action::Detach { call } => {
-                if let Some(wire) = self.wire_of.get(call).and_then(|wire| self.wires.get_mut(*wire)) {
-                    wire.attached = false;
+                if let Some(id) = self.wire(call) {
+                    self.wires[id].attached = false;
                 }
             }
             Action::Complete { attempt, degraded } => self.complete(attempt, degraded),
@@ -93,7 +93,7 @@ impl World<'_> {
     }
 
     fn start(&mut self, attempt: AttemptId, call: CallId, max_tokens: u32) {
-        let request = self.sent.get(attempt).expect("INV-3: a call starts for an attempt that was sent").request;
+        let request = &self.sent.get(attempt).expect("INV-3: a call starts for an attempt that was sent").request;
         let measured = self.plan.window.holds(request.arrival);
         let output_tokens = request.output_tokens.min(max_tokens);
         let finish = if request.output_tokens > max_tokens { Finish::Length } else { Finish::Stop };
@@ -120,8 +120,13 @@ impl World<'_> {
             prefix: request.prefix,
             measured,
         };
-        self.wire_of.insert(call, id);
-        self.note(Kind::Started, request.id);
+        let slot = slot_of(call) as usize;
+        if slot >= self.wire_of.len() {
+            self.wire_of.resize(slot + 1, id);
+        }
+        self.wire_of[slot] = id;
+        let request = request.id;
+        self.note(Kind::Started, request);
         self.upstream.start(self.now, &wire);
     }
 
@@ -167,7 +172,7 @@ impl World<'_> {
     /// The end of a call that left the upstream's queue and that the gateway has let run on.
     pub(super) fn end_reneged(&mut self, id: CallId) {
         let wire = *self.wires.get(id).expect("a reneged call's wire goes with its place in the list");
-        self.drop_wire(id, &wire);
+        self.wires.remove(id);
         if wire.known {
             let end = CallEnd::Failed { cause: Cause::Connection, retry_after: None };
             self.tell_gateway(Input::Ended { call: wire.call, end });
@@ -201,7 +206,7 @@ impl World<'_> {
             let complete = self.is_awaited(wire) && matches!(end, Some(CallEnd::Ok { .. }));
             self.record.spent(wire.class, wire.input_tokens, work, complete);
         }
-        self.drop_wire(id, wire);
+        self.wires.remove(id);
         if let Some(end) = end.filter(|_| wire.known) {
             self.tell_gateway(Input::Ended { call: wire.call, end });
         }
@@ -212,11 +217,10 @@ impl World<'_> {
         wire.attached && self.sent.get(wire.attempt).is_some_and(|sent| sent.open)
     }
 
-    fn drop_wire(&mut self, id: CallId, wire: &Wire) {
-        self.wires.remove(id);
-        if self.wire_of.get(wire.call) == Some(&id) {
-            self.wire_of.remove(wire.call);
-        }
+    /// The wire of a call that the gateway still knows.
+    fn wire(&self, call: CallId) -> Option<CallId> {
+        let id = *self.wire_of.get(slot_of(call) as usize)?;
+        self.wires.get(id).filter(|wire| wire.call == call && wire.known).map(|_| id)
     }
 
     fn complete(&mut self, attempt: AttemptId, degraded: bool) {

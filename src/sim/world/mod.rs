@@ -87,7 +87,8 @@ pub struct World<'a> {
     journal: Option<&'a mut Journal>,
     sent: SecondaryMap<AttemptId, Sent>,
     wires: SlotMap<CallId, Wire>,
-    wire_of: SecondaryMap<CallId, CallId>,
+    /// By the slot of the gateway's id: the wire of its latest call there.
+    wire_of: Vec<CallId>,
     /// Calls whose clients have left the upstream's queue; the gateway has been told of the clients, not yet of the calls.
     reneged: Vec<CallId>,
     waiting: Area,
@@ -141,7 +142,7 @@ impl<'a> World<'a> {
             journal,
             sent: SecondaryMap::new(),
             wires: SlotMap::with_key(),
-            wire_of: SecondaryMap::new(),
+            wire_of: Vec::new(),
             reneged: Vec::new(),
             waiting: Area::over(plan.window),
             system: Area::over(plan.window),
