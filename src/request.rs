@@ -3,7 +3,8 @@
 //! A *request* is what a user wants; each try at it is an *attempt*; each upstream call made for an attempt is a *call*. A
 //! call may outlive its attempt (abandoned work), so the two have separate generational ids.
 
-use serde::{Deserialize, Serialize};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::time::{Span, Time};
 
@@ -48,6 +49,130 @@ pub struct Prefix {
     pub tokens: u32,
 }
 
+/// Through which network a call to a metered API looks at the world (seed 002): its own (ALS, the API's location signal),
+/// a proxy's, or both.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Vantage {
+    /// The API's own signal only.
+    AlsOnly,
+    /// Both.
+    AlsPlusProxy,
+    /// A proxy only.
+    ProxyOnly,
+    /// Neither.
+    #[default]
+    None,
+}
+
+impl Vantage {
+    /// Every policy, in order of its discriminant.
+    pub const ALL: [Self; 4] = [Self::AlsOnly, Self::AlsPlusProxy, Self::ProxyOnly, Self::None];
+
+    /// The name in scenarios, reports and headers.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AlsOnly => "ALS_ONLY",
+            Self::AlsPlusProxy => "ALS_PLUS_PROXY",
+            Self::ProxyOnly => "PROXY_ONLY",
+            Self::None => "NONE",
+        }
+    }
+
+    /// Whether the call goes through a proxy.
+    #[must_use]
+    pub const fn uses_proxy(self) -> bool {
+        matches!(self, Self::AlsPlusProxy | Self::ProxyOnly)
+    }
+}
+
+/// How a proxy is chosen, by its provider's name for it (seed 002).
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProxyMode {
+    /// Another one for each call (the seed's default).
+    #[default]
+    Rotating,
+    /// One of a household.
+    Residential,
+    /// One in a data centre.
+    Backbone,
+}
+
+impl ProxyMode {
+    /// Every mode, in order of its discriminant.
+    pub const ALL: [Self; 3] = [Self::Rotating, Self::Residential, Self::Backbone];
+
+    /// The name in scenarios, reports and headers.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rotating => "rotating",
+            Self::Residential => "residential",
+            Self::Backbone => "backbone",
+        }
+    }
+}
+
+/// A country, by its two capital letters (ISO 3166-1 alpha-2). US by default (seed 002).
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Country([u8; 2]);
+
+impl Default for Country {
+    fn default() -> Self {
+        Self(*b"US")
+    }
+}
+
+/// Why a text is not a country.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a country: write two capital letters, like \"US\" or \"DE\"")]
+pub struct NotACountry(pub String);
+
+impl std::str::FromStr for Country {
+    type Err = NotACountry;
+
+    fn from_str(text: &str) -> Result<Self, NotACountry> {
+        match *text.as_bytes() {
+            [a, b] if a.is_ascii_uppercase() && b.is_ascii_uppercase() => Ok(Self([a, b])),
+            _ => Err(NotACountry(text.to_owned())),
+        }
+    }
+}
+
+impl std::fmt::Display for Country {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|letter| std::fmt::Write::write_char(f, char::from(*letter)))
+    }
+}
+
+impl Serialize for Country {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Country {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// What a call to a metered API asks for besides its text (seed 002). Known to policies.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Profile {
+    /// Whether the API searches before it answers, which it bills as tokens.
+    pub grounded: bool,
+    /// Its vantage policy.
+    pub vantage: Vantage,
+    /// Where its proxy stands.
+    pub country: Country,
+    /// How its proxy is chosen.
+    pub proxy_mode: ProxyMode,
+}
+
 /// A request with everything the *world* knows about it. Policies see a [`crate::policy::Attempt`] instead (INV-7).
 #[derive(Copy, Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Request {
@@ -73,6 +198,10 @@ pub struct Request {
     pub patience: Option<Span>,
     /// Shared beginning of the prompt.
     pub prefix: Option<Prefix>,
+    /// What it asks of a metered API.
+    pub profile: Profile,
+    /// Tokens that a metered API bills for it if nothing cuts its answer: prompt, search results and answer together.
+    pub usage_tokens: u32,
     /// Seed of later draws: admission and backoff of each attempt ([`crate::rng::mix`]).
     pub later: u64,
 }
@@ -97,11 +226,23 @@ pub enum Reason {
     Draining,
     /// The upstream's own bound refused it (503, or no place left at a station).
     UpstreamFull,
+    /// The upstream refused it for its rate (429).
+    UpstreamRate,
+    /// Its reservation is larger than a whole window's budget.
+    OverBudget,
+    /// The breaker of its proxy is open and no other way is allowed.
+    ProxyCircuitOpen,
+    /// Adaptive throttling by the upstream's success rate.
+    Throttled,
+    /// The gateway's own request rate limit.
+    RateLimited,
+    /// The server's own signals say that it is full.
+    Saturated,
 }
 
 impl Reason {
     /// Every reason, in order of its discriminant.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 14] = [
         Self::FullCapacity,
         Self::HighCapacity,
         Self::QueueFull,
@@ -110,6 +251,12 @@ impl Reason {
         Self::Deadline,
         Self::Draining,
         Self::UpstreamFull,
+        Self::UpstreamRate,
+        Self::OverBudget,
+        Self::ProxyCircuitOpen,
+        Self::Throttled,
+        Self::RateLimited,
+        Self::Saturated,
     ];
 
     /// The name in reports, journals and metrics.
@@ -124,6 +271,12 @@ impl Reason {
             Self::Deadline => "deadline",
             Self::Draining => "draining",
             Self::UpstreamFull => "upstream_full",
+            Self::UpstreamRate => "upstream_rate",
+            Self::OverBudget => "over_budget",
+            Self::ProxyCircuitOpen => "proxy_circuit_open",
+            Self::Throttled => "throttled",
+            Self::RateLimited => "rate_limited",
+            Self::Saturated => "saturated",
         }
     }
 }
@@ -142,11 +295,16 @@ pub enum Cause {
     Connection,
     /// Nothing came for longer than the idle timeout.
     Idle,
+    /// The upstream refused for its rate: 429, before any token.
+    RateLimited,
+    /// The proxy in front of it could not be reached, or gave no connection.
+    Proxy,
 }
 
 impl Cause {
     /// Every cause, in order of its discriminant.
-    pub const ALL: [Self; 5] = [Self::Overloaded, Self::BadRequest, Self::Server, Self::Connection, Self::Idle];
+    pub const ALL: [Self; 7] =
+        [Self::Overloaded, Self::BadRequest, Self::Server, Self::Connection, Self::Idle, Self::RateLimited, Self::Proxy];
 
     /// The name in reports, journals and metrics.
     #[must_use]
@@ -157,6 +315,8 @@ impl Cause {
             Self::Server => "server",
             Self::Connection => "connection",
             Self::Idle => "idle",
+            Self::RateLimited => "rate_limited",
+            Self::Proxy => "proxy",
         }
     }
 }
@@ -164,8 +324,8 @@ impl Cause {
 /// A refusal, as the client sees it.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// HTTP status: 503 or 429 not admitted, 504 timed out; for the upstream's failures 503 overloaded, 400 bad request, 500
-    /// server, 502 connection, 504 idle.
+    /// HTTP status: 503, 429 or (never admissible) 413 not admitted, 504 timed out; for the upstream's failures 503
+    /// overloaded, 400 bad request, 500 server, 502 connection and proxy, 504 idle, 429 rate limited.
     pub status: u16,
     /// What it stands for.
     pub kind: RefusalKind,

@@ -93,7 +93,12 @@ pub const fn engine_of(reason: Reason) -> &'static str {
         Reason::Codel => "codel",
         Reason::Deadline => "deadline",
         Reason::Draining => "gateway",
-        Reason::UpstreamFull => "upstream",
+        Reason::UpstreamFull | Reason::UpstreamRate => "upstream",
+        Reason::OverBudget => "limiter",
+        Reason::ProxyCircuitOpen => "breaker",
+        Reason::Throttled => "throttle",
+        Reason::RateLimited => "rate_limit",
+        Reason::Saturated => "signals",
     }
 }
 

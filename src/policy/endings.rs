@@ -188,7 +188,8 @@ const fn status(cause: Cause) -> u16 {
         Cause::Overloaded => 503,
         Cause::BadRequest => 400,
         Cause::Server => 500,
-        Cause::Connection => 502,
+        Cause::Connection | Cause::Proxy => 502,
+        Cause::RateLimited => 429,
         Cause::Idle => 504,
     }
 }

@@ -93,8 +93,8 @@ impl Gateway {
         entry.call = call;
         self.timers.set_call(call, terms.call_due(arrived, started), WakeReason::CallTimeout);
         self.log.counters.started += 1;
-        let (max_tokens, route) = (entry.attempt.max_tokens, entry.attempt.route);
-        self.log.actions.push(Action::Start { attempt: id, call, kind: CallKind::First, max_tokens, route });
+        let (max_tokens, route, vantage) = (entry.attempt.max_tokens, entry.attempt.route, entry.attempt.profile.vantage);
+        self.log.actions.push(Action::Start { attempt: id, call, kind: CallKind::First, max_tokens, route, vantage });
     }
 
     fn asked(&self, now: Time, index: u32) -> Asked {
@@ -136,7 +136,7 @@ impl Gateway {
                 let left = asked.deadline - asked.now;
                 Some(Span::from_nanos(asked.predicted_wait.as_nanos().saturating_sub(left.as_nanos())))
             }
-            Reason::Draining | Reason::UpstreamFull => None,
+            _ => None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Settings;
-use crate::request::{AttemptId, CallId, Cause, ClassId, Reason, Refusal, RequestId};
+use crate::request::{AttemptId, CallId, Cause, ClassId, Profile, Reason, Refusal, RequestId, Vantage};
 use crate::time::{Span, Time};
 
 /// An attempt as policies see it: estimates and the class, never the true lengths (INV-7).
@@ -31,6 +31,8 @@ pub struct Attempt {
     pub deadline: Option<Time>,
     /// Whether the answer is streamed.
     pub streaming: bool,
+    /// What it asks of a metered API.
+    pub profile: Profile,
     /// 64 random bits for probabilistic decisions.
     pub draw: u64,
 }
@@ -126,6 +128,10 @@ pub struct Hint {
 pub enum CallKind {
     /// The attempt's first call.
     First,
+    /// Another try, after a failure that the client has not seen.
+    Redispatch,
+    /// A last, short call before the SLA is missed.
+    Finalise,
 }
 
 /// What to do.
@@ -144,6 +150,8 @@ pub enum Action {
         max_tokens: u32,
         /// Where to.
         route: u16,
+        /// The vantage policy to use, which may be less than the attempt asked for.
+        vantage: Vantage,
     },
     /// Stop a call; the gateway has forgotten it, and no input about it is needed.
     Cancel {

@@ -30,5 +30,7 @@ pub use gateway::Gateway;
 pub use graduated::rejection_probability;
 pub use io::{Action, Attempt, CallEnd, CallKind, Finish, Hint, Input, Note, Saw, Usage, Verdict, WakeReason};
 pub use settings::{
-    At, Codel, Concurrency, Forget, Graduated, Mode, OnClientGone, OnTimeout, Order, Queue, Settings, Timeout, TimeoutFrom,
+    At, Boundary, Breaker, CallTimeout, Codel, Concurrency, Exclusive, Finalise, FinaliseRule, Forget, Graduated, HeavyLane,
+    HoldRule, Limiter, Mode, OnClientGone, OnError, OnTimeout, Order, P90, Prior, Queue, Ratio, Recovery, Redispatch, Refresh,
+    Settings, StaggerScope, Timeout, TimeoutFrom, Timeouts, Trip, UpstreamErrors, Window,
 };

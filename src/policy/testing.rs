@@ -2,7 +2,7 @@
 
 use super::Attempt;
 use super::contract::Asked;
-use crate::request::{AttemptId, ClassId, RequestId};
+use crate::request::{AttemptId, ClassId, Profile, RequestId};
 use crate::time::{Span, Time};
 
 /// A question `secs` seconds after the start, about an attempt that arrived at the start and that nothing bounds.
@@ -34,6 +34,7 @@ pub(super) fn attempt(id: AttemptId) -> Attempt {
         max_tokens: 50,
         deadline: None,
         streaming: true,
+        profile: Profile::default(),
         draw: 1 << 63,
     }
 }

@@ -313,16 +313,18 @@ impl Loss {
     /// The client left.
     const LEFT: Self = Self { outcome: Outcome::GaveUp, on: RetryOn::GaveUp, retry_after: None, hopeless: false };
 
-    /// What a refusal means to the client. An upstream that refuses for load sheds it like a gateway does; a bad request
-    /// stays bad however often it is sent.
+    /// What a refusal means to the client. An upstream that refuses for load or rate sheds it like a gateway does; a bad
+    /// request stays bad however often it is sent, and one too large for any window stays too large.
     fn refused(refusal: Refusal) -> Self {
         let (outcome, on) = match refusal.kind {
             RefusalKind::Rejected(reason) => (Outcome::Rejected(reason), RetryOn::Rejected),
             RefusalKind::TimedOut => (Outcome::TimedOut, RetryOn::TimedOut),
             RefusalKind::Upstream(Cause::Overloaded) => (Outcome::Rejected(Reason::UpstreamFull), RetryOn::Rejected),
+            RefusalKind::Upstream(Cause::RateLimited) => (Outcome::Rejected(Reason::UpstreamRate), RetryOn::Rejected),
             RefusalKind::Upstream(cause) => (Outcome::Failed(cause), RetryOn::Failed),
         };
-        let hopeless = refusal.kind == RefusalKind::Upstream(Cause::BadRequest);
+        let hopeless =
+            matches!(refusal.kind, RefusalKind::Upstream(Cause::BadRequest) | RefusalKind::Rejected(Reason::OverBudget));
         Self { outcome, on, retry_after: refusal.retry_after, hopeless }
     }
 }

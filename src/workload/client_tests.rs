@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::request::RequestId;
+use crate::request::{Profile, RequestId};
 use crate::rng::mix;
 use crate::workload::testing::class;
 
@@ -23,6 +23,8 @@ pub(crate) fn request(id: u64, later: u64) -> Request {
         service: Span::ZERO,
         patience: None,
         prefix: None,
+        profile: Profile::default(),
+        usage_tokens: 2,
         later,
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{ClassSettings, SourceSettings};
 use crate::dist::{SpanDist, TokenDist, standard_exponential, standard_normal};
-use crate::request::{ClassId, Prefix, Request, RequestId};
+use crate::request::{ClassId, Prefix, Profile, Request, RequestId};
 use crate::rng::{Draws, Purpose};
 use crate::time::{Span, Time};
 use crate::units::NonNegative;
@@ -163,6 +163,8 @@ impl Template {
             service: self.service.sample_with(|| draws.bits(Purpose::Service)),
             patience: self.patience.as_ref().map(|patience| patience.sample_with(|| draws.bits(Purpose::Patience))),
             prefix: None,
+            profile: Profile::default(),
+            usage_tokens: input.saturating_add(output),
             later: draws.bits(Purpose::Later),
         };
         self.follow_input(&mut request, draws);
@@ -173,6 +175,7 @@ impl Template {
     pub(super) fn relength(&self, request: &mut Request, input: u32, output: u32, draws: &Draws) {
         request.input_tokens = input.max(1);
         request.output_tokens = output.max(1);
+        request.usage_tokens = request.input_tokens.saturating_add(request.output_tokens);
         self.follow_input(request, draws);
     }
 

@@ -106,6 +106,7 @@ fn settings(stack: Stack, dice: &mut Dice) -> Settings {
             queue: (dice.below(4) > 0).then(|| queue(dice)),
             concurrency: (dice.below(8) > 0).then(|| slots(dice)),
             timeout: (dice.below(4) > 0).then(|| timeout(dice)),
+            ..none
         },
         Stack::Seed => {
             let mut seed = Settings::seed(count(dice, 6));

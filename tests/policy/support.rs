@@ -3,7 +3,7 @@
 #![allow(dead_code)] // each test file uses its part
 
 use plimsoll::policy::{Action, Attempt, CallEnd, Finish, Gateway, Input, Refusal, RefusalKind, Settings};
-use plimsoll::request::{AttemptId, CallId, ClassId, Reason, RequestId};
+use plimsoll::request::{AttemptId, CallId, ClassId, Profile, Reason, RequestId};
 use plimsoll::rng::mix;
 use plimsoll::time::{Span, Time};
 use slotmap::SlotMap;
@@ -48,6 +48,7 @@ pub fn attempt(id: AttemptId) -> Attempt {
         max_tokens: 50,
         deadline: None,
         streaming: true,
+        profile: Profile::default(),
         draw: 1 << 63,
     }
 }

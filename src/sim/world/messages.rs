@@ -49,6 +49,7 @@ impl World<'_> {
             max_tokens: request.max_tokens,
             deadline: self.client.deadline(id),
             streaming: class.streaming,
+            profile: request.profile,
             draw: mix(request.later, 2 * u64::from(number) + 1),
         };
         let request = *request;

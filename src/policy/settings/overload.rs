@@ -1,43 +1,12 @@
-//! The settings of every policy, as a scenario's `[policy]` section writes them. A section that is absent is off.
-//!
-//! Names and defaults are those of the systems they come from: seed 001's six command-line flags keep their names.
+//! Settings of the policies in front of a server of one's own (seeds 000 and 001). The six command-line flags of seed 001
+//! keep their names.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{Mode, count, fraction};
 use crate::time::Span;
 use crate::units::{Count, Fraction};
-
-/// All policies of one gateway.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// Graduated rejection by abandoned work.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub graduated: Option<Graduated>,
-    /// Bounded request queue.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub queue: Option<Queue>,
-    /// Fixed concurrency.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub concurrency: Option<Concurrency>,
-    /// Request timeout.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<Timeout>,
-}
-
-/// What an engine does with its decisions.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// Nothing: as if its section were absent.
-    Off,
-    /// Decide and count, but let through.
-    Observe,
-    /// Decide and carry out.
-    #[default]
-    Enforce,
-}
 
 /// Graduated rejection (seed 000, stage 2): refuse at random as abandoned work fills its capacity.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -218,34 +187,6 @@ pub enum OnClientGone {
     RunOn,
 }
 
-impl Settings {
-    /// The system of seeds 000 and 001 with its defaults, given the one setting that they do not default.
-    #[must_use]
-    pub fn seed(max_abandoned: Count) -> Self {
-        Self {
-            graduated: Some(Graduated {
-                mode: Mode::Enforce,
-                max_abandoned,
-                vllm_rejection_threshold: vllm_rejection_threshold(),
-                at: At::Dispatch,
-                forget: Forget::Reset,
-                reset_interval: reset_interval(),
-                half_life: half_life(),
-                lease: lease(),
-            }),
-            queue: Some(Queue::default()),
-            concurrency: Some(Concurrency { mode: Mode::Enforce, max_concurrent_requests: max_concurrent_requests() }),
-            timeout: Some(Timeout {
-                mode: Mode::Enforce,
-                request_timeout: request_timeout(),
-                timeout_from: TimeoutFrom::Dispatch,
-                on_timeout: OnTimeout::Abandon,
-                on_client_gone: OnClientGone::RunOn,
-            }),
-        }
-    }
-}
-
 impl Default for Queue {
     fn default() -> Self {
         Self {
@@ -262,27 +203,19 @@ impl Default for Queue {
     }
 }
 
-fn fraction(value: f64) -> Fraction {
-    Fraction::new(value).expect("a constant of this file inside 0 to 1")
-}
-
-fn count(value: u32) -> Count {
-    Count::new(value).expect("a constant of this file above 0")
-}
-
-fn vllm_rejection_threshold() -> Fraction {
+pub(super) fn vllm_rejection_threshold() -> Fraction {
     fraction(0.7)
 }
 
-fn reset_interval() -> Span {
+pub(super) fn reset_interval() -> Span {
     Span::from_secs(300)
 }
 
-fn half_life() -> Span {
+pub(super) fn half_life() -> Span {
     Span::from_secs(60)
 }
 
-fn lease() -> Span {
+pub(super) fn lease() -> Span {
     Span::from_secs(900)
 }
 
@@ -298,10 +231,10 @@ fn half() -> Fraction {
     fraction(0.5)
 }
 
-fn max_concurrent_requests() -> Count {
+pub(super) fn max_concurrent_requests() -> Count {
     count(3)
 }
 
-fn request_timeout() -> Span {
+pub(super) fn request_timeout() -> Span {
     Span::from_secs(60)
 }
