@@ -18,7 +18,8 @@
 //! *Growing*: piling up at least [`PILING_UP`], steadily (Kendall's tau at least [`STEADY`]), by more than a random walk would
 //! (the square root of arrivals and departures together), to a backlog beyond what the base latency explains (as above), and
 //! not with a level latency: where nearly all requests of the late half were answered, the latency slope is at least half of
-//! [`PILING_UP`]. So a short run that only fills up is not growing.
+//! [`PILING_UP`]. So a short run that only fills up is not growing. (A bounded queue that is still filling through the whole
+//! late half cannot be told from one without a bound: such a run is too short to say.)
 //!
 //! | label | rule |
 //! |---|---|
