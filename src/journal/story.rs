@@ -221,5 +221,18 @@ fn saw_words(saw: &Saw) -> (&'static str, String) {
         ),
         Saw::Slots { in_use, limit } => ("slots", format!("{in_use} of {limit} in use")),
         Saw::Timeout { waited, limit } => ("timeout", format!("{:.3} s of {:.3} s", waited.as_secs_f64(), limit.as_secs_f64())),
+        Saw::Throttle { requests, accepts, probability, draw } => {
+            ("throttle", format!("{accepts} of {requests} requests accepted: refuses below {probability:.3}, drew {draw:.3}"))
+        }
+        Saw::RateLimit { left, wait } => {
+            ("rate limit", format!("{left} may come now, the next in {:.3} s", wait.as_secs_f64()))
+        }
+        Saw::Signals { saturation, age } => {
+            let age = age.map_or_else(|| "no word yet".to_owned(), |age| format!("{:.3} s ago", age.as_secs_f64()));
+            ("signals", format!("server {saturation:.3} full, {age}"))
+        }
+        Saw::QueueDepth { waiting, probability, draw } => {
+            ("queue depth", format!("{waiting} waiting: refuses below {probability:.3}, drew {draw:.3}"))
+        }
     }
 }

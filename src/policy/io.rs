@@ -276,6 +276,40 @@ pub enum Saw {
         /// The limit.
         limit: Span,
     },
+    /// Throttling by the upstream's success rate.
+    Throttle {
+        /// Requests in the window.
+        requests: u64,
+        /// Those of them that the upstream accepted.
+        accepts: u64,
+        /// Probability of refusal.
+        probability: f64,
+        /// The attempt's draw for this gate, 0 to 1: refused where it is below the probability.
+        draw: f64,
+    },
+    /// The gateway's own request rate limit.
+    RateLimit {
+        /// Requests that may come at once as of now.
+        left: u32,
+        /// How long until the next one may.
+        wait: Span,
+    },
+    /// The server's own signals.
+    Signals {
+        /// How full the server is by its latest word; 1 is full.
+        saturation: f64,
+        /// How old that word is, if there is one.
+        age: Option<Span>,
+    },
+    /// Graduated rejection by queue depth.
+    QueueDepth {
+        /// Requests waiting.
+        waiting: u32,
+        /// Probability of refusal.
+        probability: f64,
+        /// The attempt's draw for this gate, 0 to 1: refused where it is below the probability.
+        draw: f64,
+    },
 }
 
 /// Why a gateway wants to be woken.

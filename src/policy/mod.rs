@@ -1,7 +1,12 @@
 //! The overload policies: one engine a file, stacked by [`Gateway`].
 
 mod abandoned;
+mod adaptive;
 mod attempts;
+mod breaker;
+mod breaker_circuit;
+mod breaker_window;
+mod buckets;
 mod calls;
 mod codel;
 mod contract;
@@ -14,11 +19,15 @@ mod gateway;
 mod graduated;
 mod io;
 mod queue;
+mod queue_depth;
+mod rate_limit;
 mod service;
 mod settings;
+mod signals;
 mod slots;
 #[cfg(test)]
 mod testing;
+mod throttle;
 mod timeout;
 mod timers;
 mod waiting;
@@ -30,7 +39,8 @@ pub use gateway::Gateway;
 pub use graduated::rejection_probability;
 pub use io::{Action, Attempt, CallEnd, CallKind, Finish, Hint, Input, Note, Saw, Usage, Verdict, WakeReason};
 pub use settings::{
-    At, Boundary, Breaker, CallTimeout, Codel, Concurrency, Exclusive, Finalise, FinaliseRule, Forget, Graduated, HeavyLane,
-    HoldRule, Limiter, Mode, OnClientGone, OnError, OnTimeout, Order, P90, Prior, Queue, Ratio, Recovery, Redispatch, Refresh,
-    Settings, StaggerScope, Timeout, TimeoutFrom, Timeouts, Trip, UpstreamErrors, Window,
+    AdaptiveLimit, At, Boundary, Breaker, CallTimeout, Codel, Concurrency, Exclusive, Finalise, FinaliseRule, Forget,
+    Graduated, HeavyLane, HoldRule, Limiter, Mode, OnClientGone, OnError, OnTimeout, Order, P90, Prior, Queue, QueueGraduated,
+    RateLimit, Ratio, Recovery, Redispatch, Refresh, Settings, Signals, StaggerScope, Throttle, Timeout, TimeoutFrom, Timeouts,
+    Trip, UpstreamErrors, Window,
 };

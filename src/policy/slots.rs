@@ -87,7 +87,7 @@ mod tests {
     use crate::units::Count;
 
     fn concurrency(mode: Mode, limit: u32) -> Concurrency {
-        Concurrency { mode, max_concurrent_requests: Count::new(limit).expect("not 0") }
+        Concurrency { mode, max_concurrent_requests: Count::new(limit).expect("not 0"), adaptive: None }
     }
 
     #[test]

@@ -348,6 +348,7 @@ fn notes_tell_an_attempts_story() {
             Saw::Codel { .. } => "codel",
             Saw::Slots { .. } => "slots",
             Saw::Timeout { .. } => "timeout",
+            _ => "another",
         };
         actions.iter().filter_map(|a| if let Action::Note(n) = a { Some((name(&n.saw), n.verdict)) } else { None }).collect()
     };

@@ -73,11 +73,12 @@ fn queue(dice: &mut Dice) -> Queue {
             interval: (dice.below(2) == 0).then(|| millis(dice, 30)),
         }),
         deadline_aware: dice.below(2) == 0,
+        ..Queue::default()
     }
 }
 
 fn slots(dice: &mut Dice) -> Concurrency {
-    Concurrency { mode: mode(dice), max_concurrent_requests: count(dice, 4) }
+    Concurrency { mode: mode(dice), max_concurrent_requests: count(dice, 4), adaptive: None }
 }
 
 fn timeout(dice: &mut Dice) -> Timeout {

@@ -2,12 +2,14 @@
 //!
 //! Names and defaults are those of the systems they come from.
 
+mod field;
 mod metered;
 mod overload;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::field::{AdaptiveLimit, QueueGraduated, RateLimit, Signals, Throttle};
 pub use self::metered::{
     Boundary, Breaker, CallTimeout, Exclusive, Finalise, FinaliseRule, HeavyLane, HoldRule, Limiter, OnError, P90, Prior,
     Ratio, Recovery, Redispatch, Refresh, StaggerScope, Timeouts, Trip, UpstreamErrors, Window,
@@ -15,7 +17,7 @@ pub use self::metered::{
 pub use self::overload::{
     At, Codel, Concurrency, Forget, Graduated, OnClientGone, OnTimeout, Order, Queue, Timeout, TimeoutFrom,
 };
-use self::overload::{half_life, lease, max_concurrent_requests, request_timeout, reset_interval, vllm_rejection_threshold};
+use self::overload::{half_life, lease, request_timeout, reset_interval, vllm_rejection_threshold};
 use crate::units::{Count, Fraction};
 
 /// All policies of one gateway.
@@ -52,6 +54,15 @@ pub struct Settings {
     /// What is done with the upstream's own refusals and failures. Default: they are passed on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_errors: Option<UpstreamErrors>,
+    /// Throttling by the share of requests that the upstream accepts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttle: Option<Throttle>,
+    /// The gateway's own limit on requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
+    /// A gate on the server's own signals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signals: Option<Signals>,
 }
 
 /// What an engine does with its decisions.
@@ -83,7 +94,7 @@ impl Settings {
                 lease: lease(),
             }),
             queue: Some(Queue::default()),
-            concurrency: Some(Concurrency { mode: Mode::Enforce, max_concurrent_requests: max_concurrent_requests() }),
+            concurrency: Some(Concurrency::default()),
             timeout: Some(Timeout {
                 mode: Mode::Enforce,
                 request_timeout: request_timeout(),
@@ -100,7 +111,7 @@ impl Settings {
     #[must_use]
     pub fn seed_adapter() -> Self {
         Self {
-            concurrency: Some(Concurrency { mode: Mode::Enforce, max_concurrent_requests: max_concurrent_requests() }),
+            concurrency: Some(Concurrency::default()),
             limiter: Some(Limiter {
                 boundary: Boundary::Seed,
                 settle: false,

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Mode, count, fraction};
+use super::{AdaptiveLimit, Mode, QueueGraduated, count, fraction};
 use crate::time::Span;
 use crate::units::{Count, Fraction};
 
@@ -94,6 +94,9 @@ pub struct Queue {
     /// Refuse on arrival what could not be served before its deadline. Default false.
     #[serde(default)]
     pub deadline_aware: bool,
+    /// Refuse at random as the queue fills.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graduated: Option<QueueGraduated>,
 }
 
 /// Order of the queue.
@@ -121,7 +124,7 @@ pub struct Codel {
     pub interval: Option<Span>,
 }
 
-/// Fixed concurrency (seed 001).
+/// Concurrency limit (seed 001): fixed, or adapted to what calls' times say.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Concurrency {
@@ -131,6 +134,15 @@ pub struct Concurrency {
     /// Calls in flight at once. Default 3 (seed 001).
     #[serde(default = "max_concurrent_requests")]
     pub max_concurrent_requests: Count,
+    /// How the limit adapts. Default: it is fixed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adaptive: Option<AdaptiveLimit>,
+}
+
+impl Default for Concurrency {
+    fn default() -> Self {
+        Self { mode: Mode::Enforce, max_concurrent_requests: max_concurrent_requests(), adaptive: None }
+    }
 }
 
 /// Request timeout (seed 001), and what becomes of calls whose client is gone.
@@ -199,6 +211,7 @@ impl Default for Queue {
             by_priority: false,
             codel: None,
             deadline_aware: false,
+            graduated: None,
         }
     }
 }
@@ -231,7 +244,7 @@ fn half() -> Fraction {
     fraction(0.5)
 }
 
-pub(super) fn max_concurrent_requests() -> Count {
+fn max_concurrent_requests() -> Count {
     count(3)
 }
 

@@ -1,0 +1,227 @@
+//! Circuit breaker for each country and proxy mode (seed 002, section 3; resilience4j for rates, half-open and slow calls).
+//!
+//! A circuit opens by the errors so far (`cumulative`, the seed: no success lowers the count), by errors in a row, or by
+//! the rate of failed or slow calls in a window. While it is open, after *more* than its cooldown, it closes by itself
+//! (the seed) or lets a fixed number of probes through, all of whose results decide by the same rates, whatever opened it.
+//!
+//! - Nothing moves by itself: time is looked at when a call asks. With `restart_on_late_error` (the seed) an error that
+//!   comes in while a circuit is still open, cooldown over or not, starts the cooldown again and counts as an opening, and
+//!   one that comes in after it has closed by itself counts like any other. Without, a result from before the latest
+//!   move counts as nothing.
+//! - A probe's place is free again when its result says nothing, or when its lease is over.
+//! - Known keys are bounded. Beyond that the key that was heard of least recently is forgotten, closed ones first.
+//! - A mere observer lets calls through while it is open; what becomes of those counts as nothing.
+#![allow(dead_code)] // called by the gateway from its next change on
+
+use super::Mode;
+use super::breaker_circuit::{Circuit, Phase, Shared, Ticket};
+use super::settings::{self, Redispatch};
+use crate::request::{Country, ProxyMode, Vantage};
+use crate::time::{Span, Time};
+
+/// Keys known at once. They are searched one after the other.
+const KEYS_MAX: usize = 256;
+
+/// What has a circuit of its own.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) struct ProxyKey {
+    /// Where the proxy stands.
+    pub country: Country,
+    /// How it is chosen.
+    pub mode: ProxyMode,
+}
+
+/// Whether a call may go through its proxy.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// Yes.
+    Closed,
+    /// No.
+    Open {
+        /// The first time at which asking again can help.
+        until: Time,
+    },
+    /// Yes: half open, and a probe's place is free.
+    Probe,
+}
+
+/// A call that goes through. Given back exactly once.
+#[derive(Debug)]
+pub(super) struct Permit {
+    key: ProxyKey,
+    /// `None` where its result says nothing whatever it is.
+    ticket: Option<Ticket>,
+}
+
+impl Permit {
+    /// Whether the call is a probe.
+    pub fn is_probe(&self) -> bool {
+        self.ticket.is_some_and(|ticket| ticket.probe.is_some())
+    }
+}
+
+/// What a call says of its proxy.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum CallResult {
+    /// It worked.
+    Ok,
+    /// It did not.
+    Failed,
+    /// Nothing: no proxy was used, a 429 or another 4xx, or it was cancelled before an answer.
+    Ignored,
+}
+
+/// What a result has done to its circuit.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Moved {
+    /// Nothing.
+    Nothing,
+    /// It is open, or open again.
+    Opened,
+    /// Its cooldown is over: half open.
+    HalfOpened,
+    /// It is closed.
+    Closed,
+}
+
+/// The circuits.
+#[derive(Clone, Debug)]
+pub(super) struct Breaker {
+    /// `None` when off.
+    settings: Option<settings::Breaker>,
+    keys: Vec<ProxyKey>,
+    /// In the order of `keys`.
+    circuits: Vec<Circuit>,
+    /// The last number given out to a generation or a probe.
+    numbers: u64,
+    opens: u64,
+}
+
+impl Breaker {
+    /// No key is known; without settings it is off.
+    pub fn new(now: Time, settings: Option<&settings::Breaker>) -> Self {
+        let mut breaker = Self { settings: None, keys: Vec::new(), circuits: Vec::new(), numbers: 0, opens: 0 };
+        breaker.reconfigure(now, settings);
+        breaker
+    }
+
+    /// New settings. Circuits stay as they are where the same kind of error opens them, else they are forgotten.
+    pub fn reconfigure(&mut self, _now: Time, settings: Option<&settings::Breaker>) {
+        let new = settings.filter(|s| s.mode != Mode::Off);
+        let old = std::mem::replace(&mut self.settings, new.cloned());
+        match (&old, new) {
+            (Some(old), Some(new)) if old.trip == new.trip => {
+                let mut shared = Shared { settings: new, numbers: &mut self.numbers };
+                self.circuits.iter_mut().for_each(|circuit| circuit.reconfigure(old, &mut shared));
+            }
+            _ => {
+                self.keys.clear();
+                self.circuits.clear();
+            }
+        }
+    }
+
+    /// What the gateway does with the answers.
+    pub fn mode(&self) -> Mode {
+        self.settings.as_ref().map_or(Mode::Off, |s| s.mode)
+    }
+
+    /// What becomes of the attempt whose error has opened it.
+    pub fn redispatch(&self) -> Redispatch {
+        self.settings.as_ref().map_or(Redispatch::Off, |s| s.redispatch)
+    }
+
+    /// Whether a call may go through. Takes nothing, but moves a circuit whose cooldown is over.
+    pub fn ask(&mut self, now: Time, key: ProxyKey) -> Gate {
+        let Some(settings) = &self.settings else { return Gate::Closed };
+        let Some(index) = position(&self.keys, key) else { return Gate::Closed };
+        let circuit = &mut self.circuits[index];
+        let mut shared = Shared { settings, numbers: &mut self.numbers };
+        if circuit.is_forgotten(now, settings) {
+            circuit.forget(now, &mut shared);
+        }
+        circuit.roll(now, &mut shared);
+        circuit.gate(now, settings)
+    }
+
+    /// The call goes through: closed, or as a probe if one is free. Ask right before.
+    pub fn take(&mut self, now: Time, key: ProxyKey) -> Permit {
+        let Some(settings) = self.settings.take() else { return Permit { key, ticket: None } };
+        let index = position(&self.keys, key).unwrap_or_else(|| self.learn(now, key, &settings));
+        let circuit = &mut self.circuits[index];
+        let only_observed = settings.mode == Mode::Observe && matches!(circuit.phase, Phase::Open { .. });
+        let mut shared = Shared { settings: &settings, numbers: &mut self.numbers };
+        let ticket = (!only_observed).then(|| circuit.take(now, &mut shared));
+        self.settings = Some(settings);
+        Permit { key, ticket }
+    }
+
+    /// The call's result. `took`: how long it took; `draw`: 64 random bits for the cooldown's jitter.
+    pub fn give_back(&mut self, now: Time, permit: Permit, result: CallResult, took: Span, draw: u64) -> Moved {
+        let (Some(settings), Some(ticket)) = (&self.settings, permit.ticket) else { return Moved::Nothing };
+        let Some(index) = position(&self.keys, permit.key) else { return Moved::Nothing };
+        let circuit = &mut self.circuits[index];
+        let mut shared = Shared { settings, numbers: &mut self.numbers };
+        if !settings.restart_on_late_error {
+            let moved = circuit.roll(now, &mut shared);
+            if moved != Moved::Nothing {
+                return moved; // so the result comes from before the move
+            }
+        }
+        let moved = circuit.give_back(now, ticket, result, took, draw, &mut shared);
+        self.opens += u64::from(moved == Moved::Opened);
+        moved
+    }
+
+    /// What a call may do while its circuit is open: without its proxy where that is allowed, `None` where it is refused.
+    pub fn degrade(&self, vantage: Vantage) -> Option<Vantage> {
+        let falls_back = self.settings.as_ref().is_some_and(|s| s.fallback);
+        match vantage {
+            Vantage::AlsPlusProxy => Some(Vantage::AlsOnly),
+            Vantage::ProxyOnly => falls_back.then_some(Vantage::AlsOnly),
+            Vantage::AlsOnly | Vantage::None => Some(vantage),
+        }
+    }
+
+    /// Openings so far, those by late errors included.
+    pub const fn opens(&self) -> u64 {
+        self.opens
+    }
+
+    /// Whether a circuit is open and its cooldown not over. Moves nothing.
+    pub fn is_open(&self, now: Time, key: ProxyKey) -> bool {
+        position(&self.keys, key).is_some_and(|index| self.circuits[index].is_open(now))
+    }
+
+    /// Where each known circuit stands, as it was last left.
+    pub fn states(&self) -> impl Iterator<Item = (ProxyKey, Phase)> + '_ {
+        self.keys.iter().zip(&self.circuits).map(|(key, circuit)| (*key, circuit.phase))
+    }
+
+    /// A place for a key that is not known yet.
+    fn learn(&mut self, now: Time, key: ProxyKey, settings: &settings::Breaker) -> usize {
+        let mut shared = Shared { settings, numbers: &mut self.numbers };
+        let forgotten = self.circuits.iter().position(|circuit| circuit.is_forgotten(now, settings));
+        if forgotten.is_none() && self.keys.len() < KEYS_MAX {
+            self.keys.push(key);
+            self.circuits.push(Circuit::new(now, &mut shared));
+            return self.keys.len() - 1;
+        }
+        let oldest = || {
+            let order = |circuit: &Circuit| (circuit.phase != Phase::Closed, circuit.heard, circuit.generation);
+            (0..self.circuits.len()).min_by_key(|index| order(&self.circuits[*index])).expect("KEYS_MAX is above 0")
+        };
+        let index = forgotten.unwrap_or_else(oldest);
+        self.keys[index] = key;
+        self.circuits[index].forget(now, &mut shared);
+        index
+    }
+}
+
+fn position(keys: &[ProxyKey], key: ProxyKey) -> Option<usize> {
+    keys.iter().position(|known| *known == key)
+}
+
+#[cfg(test)]
+#[path = "breaker_tests.rs"]
+mod tests;
