@@ -160,6 +160,22 @@ impl<'de> Deserialize<'de> for Country {
     }
 }
 
+impl JsonSchema for Country {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Country".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "format": "plimsoll-country",
+            "description": "Two capital letters (ISO 3166-1 alpha-2).",
+            "pattern": "^[A-Z]{2}$",
+            "examples": ["US", "DE"]
+        })
+    }
+}
+
 /// What a call to a metered API asks for besides its text (seed 002). Known to policies.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Profile {

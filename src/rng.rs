@@ -32,6 +32,16 @@ pub enum Purpose {
     Later = 8,
     /// Think time before the request (closed loop).
     Think = 9,
+    /// Whether the request is grounded.
+    Grounded = 10,
+    /// Its vantage policy.
+    Vantage = 11,
+    /// Where its proxy stands.
+    Country = 12,
+    /// How its proxy is chosen.
+    ProxyMode = 13,
+    /// What a metered API bills for it, over the estimate.
+    Usage = 14,
 }
 
 /// How many 64-bit words an entity has: what fits into half of what the generator makes at once.

@@ -139,7 +139,8 @@ impl Teller<'_> {
             OutputKind::Done(work) => {
                 format!("last token ({} prompt tokens computed, {} produced)", work.prefill_tokens, work.decode_tokens)
             }
-            OutputKind::Failed(cause, _) => format!("fails: {}", cause.name()),
+            OutputKind::Failed { cause, retry_after: Some(wait), .. } => format!("fails: {}, retry after {wait}", cause.name()),
+            OutputKind::Failed { cause, .. } => format!("fails: {}", cause.name()),
             OutputKind::Reneged => "patience ran out before service".to_owned(),
             OutputKind::Cancelled(work) => format!(
                 "the cancellation takes effect ({} prompt tokens computed and {} produced for nobody)",

@@ -206,7 +206,7 @@ fn capacity(scenario: &Scenario, upstream: &UpstreamModel, workload: &SourceSett
         return None;
     }
     let population = match scenario.run.load_of {
-        LoadOf::Upstream => upstream.parallelism(),
+        LoadOf::Upstream => upstream.parallelism()?,
         LoadOf::Slots => scenario.variants.iter().find_map(Variant::slots).and_then(Count::new)?,
     };
     load::measure(upstream, workload, scenario.run.load_of, population, scenario.run.seed)

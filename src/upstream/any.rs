@@ -1,7 +1,8 @@
-//! Any upstream: a station or a fleet, by one enum.
+//! Any upstream: a station, a fleet or a metered API, by one enum.
 
 use super::{
-    Call, EventKind, Fleet, Gauges, ModelError, Output, Station, StationSettings, Totals, UpstreamSettings, VllmModel, roofline,
+    Call, EventKind, Fleet, Gauges, ModelError, Output, Setup, Station, StationSettings, TokenApi, TokenApiSettings, Totals,
+    UpstreamSettings, VllmModel, roofline,
 };
 use crate::latency::Latency;
 use crate::request::CallId;
@@ -15,6 +16,8 @@ pub enum UpstreamModel {
     Station(StationSettings),
     /// vLLM servers.
     Vllm(Box<VllmModel>),
+    /// A metered API.
+    TokenApi(Box<TokenApiSettings>),
 }
 
 impl UpstreamModel {
@@ -26,18 +29,20 @@ impl UpstreamModel {
         Ok(match settings {
             UpstreamSettings::Station(settings) => Self::Station(settings.clone()),
             UpstreamSettings::Vllm(settings) => Self::Vllm(Box::new(VllmModel::resolve(settings)?)),
+            UpstreamSettings::TokenApi(settings) => Self::TokenApi(settings.clone()),
         })
     }
 
     /// Calls that it serves at once: servers, or `max_num_seqs` of all replicas (`max_num_queued_reqs` where that is less:
-    /// it counts the running too).
+    /// it counts the running too). `None` at a metered API, which serves any number: no closed loop measures its load 1.0.
     #[must_use]
-    pub fn parallelism(&self) -> Count {
+    pub fn parallelism(&self) -> Option<Count> {
         match self {
-            Self::Station(settings) => settings.servers,
+            Self::Station(settings) => Some(settings.servers),
+            Self::TokenApi(_) => None,
             Self::Vllm(model) => {
                 let seats = model.max_num_queued_reqs.map_or(model.max_num_seqs, |most| most.min(model.max_num_seqs));
-                Count::new(seats.saturating_mul(model.replicas)).expect("all are at least 1")
+                Some(Count::new(seats.saturating_mul(model.replicas)).expect("all are at least 1"))
             }
         }
     }
@@ -51,14 +56,18 @@ impl UpstreamModel {
                 let model = VllmModel { max_num_queued_reqs: None, max_num_queued_tokens: None, ..(**model).clone() };
                 Self::Vllm(Box::new(model))
             }
+            Self::TokenApi(settings) => {
+                let (tokens_per_minute, requests_per_minute) = (None, None);
+                Self::TokenApi(Box::new(TokenApiSettings { tokens_per_minute, requests_per_minute, ..(**settings).clone() }))
+            }
         }
     }
 
-    /// The longest prompt and answer together, tokens; a station has no limit.
+    /// The longest prompt and answer together, tokens; the others have no limit.
     #[must_use]
     pub fn context(&self) -> u32 {
         match self {
-            Self::Station(_) => u32::MAX,
+            Self::Station(_) | Self::TokenApi(_) => u32::MAX,
             Self::Vllm(model) => model.context(),
         }
     }
@@ -70,11 +79,11 @@ impl UpstreamModel {
             && model.hardware.as_ref().is_some_and(|(llm, gpu)| model.cost == roofline(llm, gpu)))
     }
 
-    /// Standard deviation of the logarithm of a run's speed; 0 for a station.
+    /// Standard deviation of the logarithm of a run's speed; 0 for all but vLLM servers.
     #[must_use]
     pub fn speed_sigma(&self) -> f64 {
         match self {
-            Self::Station(_) => 0.0,
+            Self::Station(_) | Self::TokenApi(_) => 0.0,
             Self::Vllm(model) => model.speed_sigma,
         }
     }
@@ -88,6 +97,8 @@ pub enum Upstream {
     Station(Station),
     /// vLLM servers.
     Fleet(Fleet),
+    /// A metered API.
+    TokenApi(TokenApi),
 }
 
 macro_rules! each {
@@ -95,18 +106,19 @@ macro_rules! each {
         match $self {
             Upstream::Station($upstream) => $call,
             Upstream::Fleet($upstream) => $call,
+            Upstream::TokenApi($upstream) => $call,
         }
     };
 }
 
 impl Upstream {
-    /// An empty upstream. `speed` is this run's speed against the model's own (1: as the model says; drawn from its
-    /// `speed_sigma`); a station has none.
+    /// An empty upstream.
     #[must_use]
-    pub fn new(model: &UpstreamModel, speed: f64, classes: usize) -> Self {
+    pub fn new(model: &UpstreamModel, setup: &Setup<'_>) -> Self {
         match model {
             UpstreamModel::Station(settings) => Self::Station(Station::new(settings)),
-            UpstreamModel::Vllm(model) => Self::Fleet(Fleet::new(model, speed, classes)),
+            UpstreamModel::Vllm(model) => Self::Fleet(Fleet::new(model, setup.speed, setup.classes.len())),
+            UpstreamModel::TokenApi(settings) => Self::TokenApi(TokenApi::new(settings, setup)),
         }
     }
 
@@ -144,13 +156,32 @@ impl Upstream {
 
     /// Sums up to `now`.
     pub fn totals(&mut self, now: Time) -> Totals {
-        each!(self, upstream => upstream.totals(now))
+        match self {
+            Self::Station(station) => station.totals(now),
+            Self::Fleet(fleet) => fleet.totals(now),
+            Self::TokenApi(api) => api.totals(),
+        }
     }
 
-    /// Inter-token gaps of the measured calls, by class; none at a station.
+    /// Whether it bills tokens: then a call's [`CallWork`](super::CallWork) is its usage, which only the upstream knows.
+    #[must_use]
+    pub const fn bills(&self) -> bool {
+        matches!(self, Self::TokenApi(_))
+    }
+
+    /// Tokens left in a metered API's limit at `now`, which is not before anything it was told.
+    #[must_use]
+    pub fn remaining_tokens(&self, now: Time) -> Option<u64> {
+        match self {
+            Self::TokenApi(api) => api.headers(now).tokens.map(|tokens| tokens.remaining),
+            Self::Station(_) | Self::Fleet(_) => None,
+        }
+    }
+
+    /// Inter-token gaps of the measured calls, by class; none at a station or a metered API.
     pub fn gaps(&mut self) -> &[Latency] {
         match self {
-            Self::Station(_) => &[],
+            Self::Station(_) | Self::TokenApi(_) => &[],
             Self::Fleet(fleet) => fleet.gaps(),
         }
     }

@@ -84,7 +84,7 @@ impl Fleet {
     /// The next output, until there is none: each replica's in order of time.
     pub fn poll(&mut self) -> Option<Output> {
         let output = self.replicas.iter_mut().find_map(Vllm::poll)?;
-        if matches!(output.kind, OutputKind::Done(_) | OutputKind::Failed(..)) {
+        if matches!(output.kind, OutputKind::Done(_) | OutputKind::Failed { .. }) {
             self.forget(output.call);
         }
         Some(output)
@@ -139,7 +139,6 @@ mod tests {
 
     use super::*;
     use crate::request::ClassId;
-    use crate::time::Span;
     use crate::upstream::VllmSettings;
 
     fn fleet(routing: Routing) -> Fleet {
@@ -149,8 +148,7 @@ mod tests {
     }
 
     fn call(id: CallId, output_tokens: u32) -> Call {
-        let (class, service) = (ClassId(0), Span::ZERO);
-        Call { id, class, input_tokens: 100, output_tokens, service, patience: None, prefix: None, measured: true }
+        Call::plain(id, ClassId(0), 100, output_tokens)
     }
 
     fn drain(fleet: &mut Fleet) -> (Time, usize) {

@@ -1,13 +1,14 @@
 //! What an upstream is told and what it answers, the same for every model of one.
 //!
-//! The contract, for [`Station`](super::Station) and [`Vllm`](super::Vllm) alike: `start` and `cancel` are told with a `now` that never runs
+//! The contract, for [`Station`](super::Station), [`Vllm`](super::Vllm) and [`TokenApi`](super::TokenApi) alike: `start` and `cancel` are told with a `now` that never runs
 //! back; `next_event` says when the machine wants `advance`, and for what; `advance(now, kind)` does all that is due before
 //! `now`, and what is due at `now` up to and including that kind; after any of the three, `poll` is called until it returns
 //! `None`. An output's time is never later than `now`.
 
 use serde::{Deserialize, Serialize};
 
-use crate::request::{CallId, Cause, ClassId, Prefix};
+use crate::request::{CallId, Cause, ClassId, Prefix, Profile};
+use crate::rng::Streams;
 use crate::time::{Span, Time};
 
 /// A call as the upstream meets it, true lengths included.
@@ -29,6 +30,62 @@ pub struct Call {
     pub prefix: Option<Prefix>,
     /// Whether its inter-token gaps count (`false` outside the measured cohort).
     pub measured: bool,
+    /// What it asks of a metered API, with the vantage as the gateway sends it.
+    pub profile: Profile,
+    /// The limit on the answer as sent, tokens.
+    pub max_tokens: u32,
+    /// The prompt's length as it is estimated from outside, tokens.
+    pub input_estimate: u32,
+    /// What a metered API bills for it if nothing cuts its answer, tokens: prompt, search results and answer.
+    pub usage_tokens: u32,
+    /// The answer's length if nothing cuts it, tokens.
+    pub uncut_tokens: u32,
+    /// Seed of its draws inside the upstream ([`crate::rng::mix`]): the same under every policy, another for each try.
+    pub draw: u64,
+}
+
+impl Call {
+    /// A call with these lengths and nothing else to it, as a plain station or a vLLM server meets it.
+    #[must_use]
+    pub fn plain(id: CallId, class: ClassId, input_tokens: u32, output_tokens: u32) -> Self {
+        Self {
+            id,
+            class,
+            input_tokens,
+            output_tokens,
+            service: Span::ZERO,
+            patience: None,
+            prefix: None,
+            measured: true,
+            profile: Profile::default(),
+            max_tokens: output_tokens,
+            input_estimate: input_tokens,
+            usage_tokens: input_tokens.saturating_add(output_tokens),
+            uncut_tokens: output_tokens,
+            draw: 0,
+        }
+    }
+
+    /// What a metered API bills for its answer as sent: what the whole one would be billed, less what is cut from it. The
+    /// answer's part is its length, everything else the prompt's side: prompt and search results.
+    #[must_use]
+    pub fn billed(&self) -> CallWork {
+        let cut = self.uncut_tokens.saturating_sub(self.output_tokens);
+        let billed = self.usage_tokens.saturating_sub(cut).max(1);
+        let decode_tokens = self.output_tokens.min(billed);
+        CallWork { prefill_tokens: billed - decode_tokens, decode_tokens }
+    }
+}
+
+/// What a model needs to know of the run that it stands in.
+#[derive(Copy, Clone, Debug)]
+pub struct Setup<'a> {
+    /// This run's speed against the model's own (1: as the model says; drawn from its `speed_sigma`).
+    pub speed: f64,
+    /// Where the replication's randomness comes from.
+    pub streams: Streams,
+    /// The classes' names, by position.
+    pub classes: &'a [String],
 }
 
 /// Something that happened to a call upstream.
@@ -53,7 +110,14 @@ pub enum OutputKind {
     /// The answer is complete.
     Done(CallWork),
     /// It was refused or failed.
-    Failed(Cause, CallWork),
+    Failed {
+        /// How.
+        cause: Cause,
+        /// What had been spent by then.
+        work: CallWork,
+        /// How long the upstream asks to wait before the next try.
+        retry_after: Option<Span>,
+    },
     /// Its waiting patience ran out before service began (plain station).
     Reneged,
     /// A cancellation took effect; by now everyone else has forgotten the call.
@@ -63,9 +127,10 @@ pub enum OutputKind {
 /// What the upstream spent on one call.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallWork {
-    /// Prompt tokens computed for it (recomputation after preemption included, prefix cache hits not).
+    /// Prompt tokens computed for it (recomputation after preemption included, prefix cache hits not); at a metered API
+    /// those billed for the prompt's side, search results included.
     pub prefill_tokens: u32,
-    /// Answer tokens produced for it.
+    /// Answer tokens produced for it; at a metered API those billed.
     pub decode_tokens: u32,
 }
 
@@ -77,6 +142,14 @@ pub enum EventKind {
     Completion,
     /// A step is formed.
     Step,
+}
+
+impl OutputKind {
+    /// A failure before any work, without advice.
+    #[must_use]
+    pub fn failed(cause: Cause) -> Self {
+        Self::Failed { cause, work: CallWork::default(), retry_after: None }
+    }
 }
 
 /// A look at an upstream.
@@ -93,7 +166,8 @@ pub struct Gauges {
 /// Sums since the start.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
-    /// Time integral of the busy share, in seconds of one whole upstream (busy servers over servers; step in flight or not).
+    /// Time integral of the busy share, in seconds of one whole upstream (busy servers over servers; step in flight or not;
+    /// at a metered API the time that its token limit takes to allow what it billed).
     pub busy_s: f64,
     /// Engine steps done.
     pub steps: u64,

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::TokenApiSettings;
 use crate::dist::SpanDist;
 use crate::time::{QUANTITY_PATTERN, QuotedQuantity, split_quantity};
 use crate::units::{Count, Fraction, NonNegative, Positive};
@@ -18,15 +19,18 @@ pub enum UpstreamSettings {
     Station(StationSettings),
     /// A vLLM server at step level.
     Vllm(Box<VllmSettings>),
+    /// A provider that meters tokens and requests a minute, with or without proxies before or behind it. Without limits it
+    /// is a pool of proxies alone.
+    TokenApi(Box<TokenApiSettings>),
 }
 
 impl UpstreamSettings {
-    /// The service time of a plain station; a vLLM server has none of its own.
+    /// The service time of a plain station; the others have none of their own.
     #[must_use]
     pub const fn service(&self) -> Option<&SpanDist> {
         match self {
             Self::Station(station) => Some(&station.service),
-            Self::Vllm(_) => None,
+            Self::Vllm(_) | Self::TokenApi(_) => None,
         }
     }
 }

@@ -90,7 +90,7 @@ impl Station {
     pub fn start(&mut self, now: Time, call: &Call) {
         self.catch_up(now);
         if self.busy() + self.waiting >= self.places {
-            self.emit(call.id, now, OutputKind::Failed(Cause::Overloaded, CallWork::default()));
+            self.emit(call.id, now, OutputKind::failed(Cause::Overloaded));
             return;
         }
         let slot = self.take_slot(call);

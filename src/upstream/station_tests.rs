@@ -16,16 +16,8 @@ fn settings(servers: u32, places: Option<u32>) -> StationSettings {
 }
 
 fn call(id: CallId, service: u64, patience: Option<u64>) -> Call {
-    Call {
-        id,
-        class: ClassId(0),
-        input_tokens: 10,
-        output_tokens: 20,
-        service: Span::from_nanos(service),
-        patience: patience.map(Span::from_nanos),
-        prefix: None,
-        measured: true,
-    }
+    let patience = patience.map(Span::from_nanos);
+    Call { service: Span::from_nanos(service), patience, ..Call::plain(id, ClassId(0), 10, 20) }
 }
 
 const fn at(nanos: u64) -> Time {
@@ -112,7 +104,7 @@ impl Naive {
 
     fn start(&mut self, now: Time, call: Call) {
         if self.served.len() + self.waiting.len() >= self.places {
-            self.out(&call, now, OutputKind::Failed(Cause::Overloaded, CallWork::default()));
+            self.out(&call, now, OutputKind::failed(Cause::Overloaded));
         } else {
             self.waiting.push((call, call.patience.map_or(Time::FAR, |patience| now + patience)));
             self.fill(now);
@@ -258,7 +250,7 @@ fn a_small_run_by_hand() {
     let expected = [
         (calls[0].id, at(0), OutputKind::Began),
         (calls[1].id, at(1), OutputKind::Began),
-        (calls[3].id, at(3), OutputKind::Failed(Cause::Overloaded, CallWork::default())),
+        (calls[3].id, at(3), OutputKind::failed(Cause::Overloaded)),
         (calls[0].id, at(5), OutputKind::Cancelled(CallWork { prefill_tokens: 10, decode_tokens: 10 })),
         (calls[2].id, at(5), OutputKind::Began),
         (calls[1].id, at(11), OutputKind::Done(full)),

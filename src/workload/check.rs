@@ -192,6 +192,11 @@ impl Findings<'_> {
         if let Some(patience) = &class.patience {
             self.dist(&at("patience"), patience);
         }
+        for (field, ratio) in [("usage_ratio", &class.usage_ratio), ("grounded_usage_ratio", &class.grounded_usage_ratio)] {
+            if let Some(ratio) = ratio {
+                self.dist(&at(field), ratio);
+            }
+        }
         for (field, limit) in [
             ("timeout.first_token", class.timeout.and_then(|timeout| timeout.first_token)),
             ("timeout.total", class.timeout.and_then(|timeout| timeout.total)),

@@ -3,6 +3,7 @@
 mod arrivals;
 mod check;
 mod client;
+mod profile;
 mod recorded;
 mod retry;
 mod settings;
@@ -14,6 +15,7 @@ mod testing;
 
 pub use check::{WorkloadError, WorkloadProblem};
 pub use client::{Client, ClientAction, ClientInput, Finished};
+pub use profile::{CountrySettings, ProxyModeWeights, VantageWeights};
 pub use recorded::{UnknownClass, pairs, recorded};
 pub use settings::{
     ArrivalSettings, ClassSettings, ClientTimeoutSettings, PrefixSettings, RateSettings, RetryBudgetSettings, RetryOn,

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::profile::{CountrySettings, ProxyModeWeights, VantageWeights};
 use crate::dist::{SpanDist, TokenDist};
 use crate::time::Span;
 use crate::units::{Count, Fraction, NonNegative, Positive};
@@ -175,6 +176,26 @@ pub struct ClassSettings {
     /// Whether answers are streamed. Default true.
     #[serde(default = "yes")]
     pub streaming: bool,
+    /// Share of requests that a metered API grounds in a search before it answers. Default 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grounded: Option<Fraction>,
+    /// Weights of the vantage policies. Default: all `NONE`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vantage_policy: Option<VantageWeights>,
+    /// Where its proxies stand. Default: all US.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub country: Vec<CountrySettings>,
+    /// Weights of the proxy modes. Default: all `rotating`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy_mode: Option<ProxyModeWeights>,
+    /// Tokens that a metered API really bills for an uncut call, over its estimate (estimated prompt and `max_tokens`): the
+    /// estimator's error. Default: prompt and answer, whatever the estimate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage_ratio: Option<TokenDist>,
+    /// The same for grounded calls, whose search results are billed too: twenty times the estimate and more has been seen.
+    /// Default: `usage_ratio`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grounded_usage_ratio: Option<TokenDist>,
 }
 
 /// A service level objective: all that is given must hold.

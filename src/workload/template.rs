@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::profile::Asks;
 use super::{ClassSettings, SourceSettings};
 use crate::dist::{SpanDist, TokenDist, standard_exponential, standard_normal};
-use crate::request::{ClassId, Prefix, Profile, Request, RequestId};
+use crate::request::{ClassId, Prefix, Request, RequestId};
 use crate::rng::{Draws, Purpose};
 use crate::time::{Span, Time};
 use crate::units::NonNegative;
@@ -112,6 +113,7 @@ pub(super) struct Template {
     patience: Option<Duration>,
     prefix: Option<(Numbers, u32)>,
     tenants: Option<Numbers>,
+    asks: Asks,
     purposes: Vec<Purpose>,
 }
 
@@ -134,6 +136,7 @@ impl Template {
                         .prefix
                         .map(|prefix| (Numbers::take(&mut groups, prefix.groups.value()), prefix.tokens.value())),
                     tenants: class.tenants.map(|count| Numbers::take(&mut tenants, count.value())),
+                    asks: Asks::new(class),
                     purposes: Vec::new(),
                 };
                 template.purposes = template.needed();
@@ -163,11 +166,11 @@ impl Template {
             service: self.service.sample_with(|| draws.bits(Purpose::Service)),
             patience: self.patience.as_ref().map(|patience| patience.sample_with(|| draws.bits(Purpose::Patience))),
             prefix: None,
-            profile: Profile::default(),
-            usage_tokens: input.saturating_add(output),
+            profile: self.asks.profile(draws),
+            usage_tokens: 0,
             later: draws.bits(Purpose::Later),
         };
-        self.follow_input(&mut request, draws);
+        self.follow_lengths(&mut request, draws);
         request
     }
 
@@ -175,14 +178,13 @@ impl Template {
     pub(super) fn relength(&self, request: &mut Request, input: u32, output: u32, draws: &Draws) {
         request.input_tokens = input.max(1);
         request.output_tokens = output.max(1);
-        request.usage_tokens = request.input_tokens.saturating_add(request.output_tokens);
-        self.follow_input(request, draws);
+        self.follow_lengths(request, draws);
     }
 
-    /// What depends on the prompt's length: the estimate of it, and how much of it is shared.
+    /// What depends on the lengths: the estimate of the prompt's, how much of it is shared, and what an API bills.
     #[inline]
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // `as` saturates
-    fn follow_input(&self, request: &mut Request, draws: &Draws) {
+    fn follow_lengths(&self, request: &mut Request, draws: &Draws) {
         request.input_estimate = request.input_tokens;
         if self.estimate_sigma > 0.0 {
             let error = libm::exp(self.estimate_sigma * standard_normal(draws.bits(Purpose::Estimate)));
@@ -192,6 +194,7 @@ impl Template {
             let group = groups.draw(draws.bits(Purpose::Prefix));
             request.prefix = Some(Prefix { group, tokens: tokens.min(request.input_tokens) });
         }
+        request.usage_tokens = self.asks.usage(request, draws);
     }
 
     #[inline]
@@ -224,7 +227,8 @@ impl Template {
             (Purpose::Tenant, several(self.tenants)),
             (Purpose::Later, true),
         ];
-        all.into_iter().filter_map(|(purpose, needed)| needed.then_some(purpose)).collect()
+        // After all others: sequential draws of a class without a profile stay where they are.
+        all.into_iter().chain(self.asks.needed()).filter_map(|(purpose, needed)| needed.then_some(purpose)).collect()
     }
 }
 

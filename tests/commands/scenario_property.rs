@@ -53,6 +53,7 @@ fn fitting(rule: &Rule, bytes: &mut impl FnMut() -> u8) -> String {
                 .replace("18446744073709551615", "1844674407370955161")
         }
         Rule::Text { format: Format::Cost, .. } => pick(&["'0s'", "'39.1ns'", "'1h'", "'60m'", "'1e-3us'", "'0.01d'"], bytes()),
+        Rule::Text { format: Format::Country, .. } => pick(&["'US'", "'DE'", "'ZZ'"], bytes()),
         Rule::Text { format: Format::Warmup, .. } => pick(&["'0s'", "'mser5'", "'2m'"], bytes()),
         Rule::Number(bounds) => {
             let candidates = [0.0, 1e-300, 0.5, 1.0, 3.0, 1e300];

@@ -6,5 +6,6 @@ mod common;
 mod conservation;
 mod departed;
 mod determinism;
+mod metered;
 mod random;
 mod real_run;

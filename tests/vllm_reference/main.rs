@@ -92,16 +92,7 @@ fn drive(mut vllm: Vllm, jobs: &[Job], script: &[(u64, Act)], looks: bool) -> Se
 }
 
 fn call(id: CallId, job: &Job) -> Call {
-    Call {
-        id,
-        class: ClassId(job.class),
-        input_tokens: job.prompt,
-        output_tokens: job.output,
-        service: Span::ZERO,
-        patience: None,
-        prefix: job.prefix,
-        measured: job.measured,
-    }
+    Call { prefix: job.prefix, measured: job.measured, ..Call::plain(id, ClassId(job.class), job.prompt, job.output) }
 }
 
 fn costs() -> impl Strategy<Value = Cost> {
@@ -204,7 +195,7 @@ fn the_workloads_preempt_evict_cancel_and_refuse() {
         preemptions += usize::from(naive.totals.preemptions > 0);
         cached += usize::from(naive.totals.cached_tokens > 0);
         cancelled += naive.outputs.iter().filter(|output| matches!(output.2, OutputKind::Cancelled(_))).count();
-        refused += naive.outputs.iter().filter(|output| matches!(output.2, OutputKind::Failed(..))).count();
+        refused += naive.outputs.iter().filter(|output| matches!(output.2, OutputKind::Failed { .. })).count();
     }
     assert!(
         preemptions >= 30 && cached >= 20 && cancelled >= 200 && refused >= 200,

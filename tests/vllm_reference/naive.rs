@@ -152,7 +152,7 @@ impl Naive {
             let unsaid = self.seqs[call].cancelled.is_some_and(|(cancelled, outputs)| at > cancelled || number >= outputs);
             match kind {
                 OutputKind::Began | OutputKind::FirstToken if unsaid => {}
-                OutputKind::Done(work) | OutputKind::Failed(_, work) if unsaid => {
+                OutputKind::Done(work) | OutputKind::Failed { work, .. } if unsaid => {
                     kept.push((at, call, OutputKind::Cancelled(work)));
                 }
                 _ => kept.push((at, call, kind)),
@@ -177,7 +177,7 @@ impl Naive {
         if let Some(cause) = cause {
             let at = up(done + self.model.host.delay_out);
             self.seqs[call].over_at = Some(at);
-            self.outputs.push((at, call, OutputKind::Failed(cause, CallWork::default())));
+            self.outputs.push((at, call, OutputKind::failed(cause)));
             return;
         }
         let seq = &mut self.seqs[call];

@@ -31,6 +31,7 @@ pub fn service_estimate(variant: &Variant, limit: Option<u32>) -> Option<Service
             (mean_s > 0.0).then(|| ServiceEstimate { parallel, mean_s, capacity_rps: parallel / mean_s, exact: true })
         }
         UpstreamSettings::Vllm(vllm) => vllm_estimate(vllm, &variant.classes, limit),
+        UpstreamSettings::TokenApi(_) => None,
     }
 }
 

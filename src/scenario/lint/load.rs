@@ -67,6 +67,7 @@ fn is_bounded(variant: &Variant) -> bool {
     let upstream = match &variant.upstream {
         UpstreamSettings::Station(station) => station.places.is_some(),
         UpstreamSettings::Vllm(vllm) => vllm.max_num_queued_reqs.is_some() || vllm.max_num_queued_tokens.is_some(),
+        UpstreamSettings::TokenApi(_) => true, // nobody waits there
     };
     let clients = variant.classes.iter().all(|class| class.patience.is_some() || class.timeout.is_some());
     let enforced = |queue: &Queue| queue.mode == Mode::Enforce;

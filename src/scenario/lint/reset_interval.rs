@@ -44,6 +44,7 @@ pub(super) fn check(variant: &Variant, _: &Scenario, found: &mut Vec<Finding>) {
 fn longest_call(variant: &Variant) -> Option<(f64, String)> {
     match &variant.upstream {
         UpstreamSettings::Station(station) => Some(longest_service(&station.service)),
+        UpstreamSettings::TokenApi(_) => None,
         UpstreamSettings::Vllm(_) => {
             let service = service_estimate(variant, None)?;
             let outputs = variant.classes.iter().map(|class| class.output.as_ref().map_or(1.0, Dist::mean));

@@ -2,6 +2,7 @@
 
 use super::rule::{Format, Keys, Rule, Union};
 use super::words::{advice, found, list, nearest, wanted};
+use crate::request::Country;
 use crate::scenario::Warmup;
 use crate::scenario::diagnostic::Diagnostic;
 use crate::scenario::source::Place;
@@ -175,6 +176,7 @@ fn reads(format: Format, text: &str) -> bool {
         Format::Duration => text.parse::<Span>().is_ok(),
         Format::Cost => text.parse::<Picos>().is_ok(),
         Format::Warmup => text.parse::<Warmup>().is_ok(),
+        Format::Country => text.parse::<Country>().is_ok(),
     }
 }
 
@@ -191,6 +193,11 @@ fn correction(rule: &Rule, node: &Node) -> Option<String> {
         (Rule::Names(names), Value::Text(text)) => {
             nearest(text, names.iter().map(String::as_str)).map(|name| format!("did you mean \"{name}\"?"))
         }
+        (Rule::Text { format: Format::Country, .. }, Value::Text(text)) => {
+            let meant = text.trim().to_uppercase();
+            meant.parse::<Country>().ok().map(|country| format!("write \"{country}\""))
+        }
+        (Rule::Text { format: Format::Country, .. }, _) => None,
         (Rule::Text { format, .. }, Value::Integer(number)) if *format != Format::Plain && *number >= 0 => {
             Some(format!("if seconds are meant, write \"{number}s\""))
         }

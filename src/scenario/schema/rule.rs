@@ -56,6 +56,8 @@ pub enum Format {
     Cost,
     /// A [`crate::scenario::Warmup`].
     Warmup,
+    /// A [`crate::request::Country`].
+    Country,
 }
 
 /// Bounds of a number.
@@ -233,6 +235,7 @@ fn text(object: &Map<String, Value>) -> Result<Rule, UnknownKeyword> {
         Some("plimsoll-duration") => Format::Duration,
         Some("plimsoll-cost") => Format::Cost,
         Some("plimsoll-warmup") => Format::Warmup,
+        Some("plimsoll-country") => Format::Country,
         Some(other) => return Err(UnknownKeyword(other.to_owned())),
     };
     Ok(Rule::Text { format, min: size(object, "minLength", 0) })

@@ -9,7 +9,7 @@ const LIKENESS_MIN: f64 = 0.82;
 /// The one of `known` that `word` was most likely meant to be.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase().replace('-', "_");
-    let scored = known.into_iter().map(|candidate| (strsim::jaro_winkler(&lower, candidate), candidate));
+    let scored = known.into_iter().map(|candidate| (strsim::jaro_winkler(&lower, &candidate.to_lowercase()), candidate));
     let best = scored.filter(|(score, _)| *score >= LIKENESS_MIN).max_by(|a, b| a.0.total_cmp(&b.0));
     best.map(|(_, candidate)| candidate)
 }
@@ -49,6 +49,7 @@ pub fn wanted(rule: &Rule) -> String {
         Rule::Text { format: Format::Cost, .. } => {
             "a duration of at most an hour in quotes with its unit, like \"13.9ms\" or \"39.1ns\"".to_owned()
         }
+        Rule::Text { format: Format::Country, .. } => "a country in two capital letters, like \"US\" or \"DE\"".to_owned(),
         Rule::Text { format: Format::Warmup, .. } => "a duration in quotes, like \"60s\", or \"mser5\"".to_owned(),
         Rule::Number(bounds) => number(bounds),
         Rule::Integer { min, max } if min == max => format!("{min}"),

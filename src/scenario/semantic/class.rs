@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Report;
+use super::{Report, profile};
 use crate::dist::{Dist, Quantity};
 use crate::scenario::variant::Variant;
 use crate::time::Span;
@@ -20,11 +20,17 @@ pub(super) fn check(variant: &Variant, report: &mut Report<'_>) {
         distributions(&path, class, report);
         lengths(&path, class, report);
         clients(&path, class, report);
+        profile::check(&path, class, report);
         if let Some(prefix) = &class.prefix {
             report.limit(&format!("{path}.prefix.groups"), "groups", prefix.groups.value().into());
         }
-        if class.patience.is_some() && matches!(variant.upstream, UpstreamSettings::Vllm(_)) {
-            let help = "clients of a vLLM server leave by `timeout.first_token` or `timeout.total`";
+        let whose = match variant.upstream {
+            UpstreamSettings::Station(_) => None,
+            UpstreamSettings::Vllm(_) => Some("a vLLM server"),
+            UpstreamSettings::TokenApi(_) => Some("a metered API"),
+        };
+        if let Some(whose) = whose.filter(|_| class.patience.is_some()) {
+            let help = format!("clients of {whose} leave by `timeout.first_token` or `timeout.total`");
             report.error(&format!("{path}.patience"), "`patience` is for `upstream.kind = \"station\"`", help);
         }
     }

@@ -3,7 +3,9 @@
 mod arrival;
 mod class;
 mod policy;
+mod profile;
 mod run;
+mod token_api;
 mod upstream;
 
 pub use run::{REPLICATIONS_MAX, REQUESTS_MAX};

@@ -1,7 +1,7 @@
 //! The upstream.
 
-use super::Report;
 use super::class::dist;
+use super::{Report, token_api};
 use crate::scenario::variant::Variant;
 use crate::upstream::{ModelError, StationSettings, UpstreamSettings, VllmModel, VllmSettings};
 
@@ -9,6 +9,7 @@ pub(super) fn check(variant: &Variant, report: &mut Report<'_>) {
     match &variant.upstream {
         UpstreamSettings::Station(station) => check_station(station, report),
         UpstreamSettings::Vllm(vllm) => check_vllm(vllm, report),
+        UpstreamSettings::TokenApi(api) => token_api::check(api, variant, report),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Kind, Sent, Wire, World};
 use crate::journal::What;
 use crate::policy::{Action, Attempt, CallEnd, Finish, Input, Refusal, Usage};
-use crate::request::{AttemptId, CallId, Cause, RequestId, slot_of};
+use crate::request::{AttemptId, CallId, Cause, Profile, RequestId, Vantage, slot_of};
 use crate::rng::mix;
 use crate::sim::area::inside;
 use crate::time::Time;
@@ -53,7 +53,8 @@ impl World<'_> {
             draw: mix(request.later, 2 * u64::from(number) + 1),
         };
         let request = *request;
-        self.sent.insert(id, Sent { request, at: self.now, began: None, waited: false, open: true, output_tokens: 0 });
+        let (at, began) = (self.now, None);
+        self.sent.insert(id, Sent { request, number, calls: 0, at, began, waited: false, open: true, output_tokens: 0 });
         self.system.up(self.now);
         self.waiting.up(self.now);
         self.note(Kind::Sent, request.id);
@@ -72,7 +73,7 @@ impl World<'_> {
             journal.write(self.now, What::Out(action));
         }
         match action {
-            Action::Start { attempt, call, max_tokens, .. } => self.start(attempt, call, max_tokens),
+            Action::Start { attempt, call, max_tokens, vantage, .. } => self.start(attempt, call, max_tokens, vantage),
             Action::Cancel { call } => {
                 if let Some(id) = self.wire(call).filter(|id| !self.drop_reneged(*id)) {
                     let wire = &mut self.wires[id];
@@ -93,8 +94,10 @@ impl World<'_> {
         }
     }
 
-    fn start(&mut self, attempt: AttemptId, call: CallId, max_tokens: u32) {
-        let request = &self.sent.get(attempt).expect("INV-3: a call starts for an attempt that was sent").request;
+    fn start(&mut self, attempt: AttemptId, call: CallId, max_tokens: u32, vantage: Vantage) {
+        let sent = self.sent.get_mut(attempt).expect("INV-3: a call starts for an attempt that was sent");
+        let draw = sent.draw();
+        let request = &sent.request;
         let measured = self.plan.window.holds(request.arrival);
         let output_tokens = request.output_tokens.min(max_tokens);
         let finish = if request.output_tokens > max_tokens { Finish::Length } else { Finish::Stop };
@@ -120,6 +123,12 @@ impl World<'_> {
             patience: request.patience,
             prefix: request.prefix,
             measured,
+            profile: Profile { vantage, ..request.profile },
+            max_tokens,
+            input_estimate: request.input_estimate,
+            usage_tokens: request.usage_tokens,
+            uncut_tokens: request.output_tokens,
+            draw,
         };
         let slot = slot_of(call) as usize;
         if slot >= self.wire_of.len() {
@@ -146,14 +155,18 @@ impl World<'_> {
                 }
             }
             OutputKind::Done(work) => {
-                let usage = Some(Usage { input: wire.input_tokens, output: wire.output_tokens });
+                let usage = if self.upstream.bills() {
+                    Usage { input: work.prefill_tokens, output: work.decode_tokens }
+                } else {
+                    Usage { input: wire.input_tokens, output: wire.output_tokens }
+                };
                 if let Some(sent) = self.sent.get_mut(wire.attempt) {
                     sent.output_tokens = wire.output_tokens;
                 }
-                self.ended(output.call, &wire, work, Some(CallEnd::Ok { usage, finish: wire.finish }));
+                self.ended(output.call, &wire, work, Some(CallEnd::Ok { usage: Some(usage), finish: wire.finish }));
             }
-            OutputKind::Failed(cause, work) => {
-                self.ended(output.call, &wire, work, Some(CallEnd::Failed { cause, retry_after: None }));
+            OutputKind::Failed { cause, work, retry_after } => {
+                self.ended(output.call, &wire, work, Some(CallEnd::Failed { cause, retry_after }));
             }
             OutputKind::Cancelled(work) => self.ended(output.call, &wire, work, None),
             OutputKind::Reneged => self.reneged(output.call, &wire),
@@ -205,7 +218,9 @@ impl World<'_> {
         self.note(Kind::CallEnded, wire.request);
         if wire.measured {
             let complete = self.is_awaited(wire) && matches!(end, Some(CallEnd::Ok { .. }));
-            self.record.spent(wire.class, wire.input_tokens, work, complete);
+            // What a metered API bills for search results is not work done twice.
+            let needed = if self.upstream.bills() { work.prefill_tokens } else { wire.input_tokens };
+            self.record.spent(wire.class, needed, work, complete);
         }
         self.wires.remove(id);
         if let Some(end) = end.filter(|_| wire.known) {

@@ -23,9 +23,9 @@ use crate::dist::standard_normal;
 use crate::journal::{Digest, Halt, Journal, Tally, What};
 use crate::policy::{Finish, Gateway, Input};
 use crate::request::{AttemptId, CallId, ClassId, Request, RequestId};
-use crate::rng::Streams;
+use crate::rng::{Streams, mix};
 use crate::time::Time;
-use crate::upstream::{EventKind, Upstream};
+use crate::upstream::{EventKind, Setup, Upstream};
 use crate::workload::{Client, ClientInput, Source};
 
 /// Kinds of external events, as the digest folds them.
@@ -46,6 +46,10 @@ enum Kind {
 struct Sent {
     /// The driver's own copy: at one instant the client may have left before the gateway's call is on its way.
     request: Request,
+    /// Which try it is, from 1.
+    number: u16,
+    /// Calls made for it.
+    calls: u16,
     at: Time,
     /// When service began, once it has.
     began: Option<Time>,
@@ -55,6 +59,15 @@ struct Sent {
     open: bool,
     /// Length of the answer of its last call, tokens.
     output_tokens: u32,
+}
+
+impl Sent {
+    /// Seed of the next call's draws upstream. A request's first draws are 2 n and 2 n + 1 of its attempt n (backoff and
+    /// admission): below 2^18.
+    fn draw(&mut self) -> u64 {
+        self.calls = self.calls.saturating_add(1);
+        mix(self.request.later, 1 << 40 | u64::from(self.number) << 16 | u64::from(self.calls))
+    }
 }
 
 /// A call under way upstream. Its id on the wire is the driver's own: the gateway may forget a call, and use its id again,
@@ -132,13 +145,15 @@ impl<'a> World<'a> {
             gateway.set_notes(true);
             journal.write(Time::ZERO, What::run(&plan.name, replication, plan.seed, &plan.policy, class_names(plan)));
         }
-        let classes = plan.workload.classes.len();
+        let names = class_names(plan);
+        let classes = names.len();
+        let setup = Setup { speed: speed(plan, streams), streams, classes: &names };
         Self {
             plan,
             source: Source::new(&plan.workload, streams),
             client: Client::new(&plan.workload.classes),
             gateway,
-            upstream: Upstream::new(&plan.upstream, speed(plan, streams), classes),
+            upstream: Upstream::new(&plan.upstream, &setup),
             journal,
             sent: SecondaryMap::new(),
             wires: SlotMap::with_key(),

@@ -364,7 +364,7 @@ fn told(news: News, cancelled: bool, work: CallWork) -> Option<OutputKind> {
         News::FirstToken => Some(OutputKind::FirstToken),
         News::Done | News::Failed(_) if cancelled => Some(OutputKind::Cancelled(work)),
         News::Done => Some(OutputKind::Done(work)),
-        News::Failed(cause) => Some(OutputKind::Failed(cause, work)),
+        News::Failed(cause) => Some(OutputKind::Failed { cause, work, retry_after: None }),
         News::Cancelled => Some(OutputKind::Cancelled(work)),
     }
 }

@@ -4,7 +4,6 @@ use slotmap::SlotMap;
 
 use super::*;
 use crate::request::{ClassId, Prefix};
-use crate::time::Span;
 use crate::upstream::Routing;
 
 fn model() -> VllmModel {
@@ -50,16 +49,7 @@ impl Bench {
     fn start(&mut self, at: u64, prompt: u32, output: u32, prefix: Option<Prefix>) -> CallId {
         self.until(at);
         let id = self.ids.insert(());
-        let call = Call {
-            id,
-            class: ClassId(0),
-            input_tokens: prompt,
-            output_tokens: output,
-            service: Span::ZERO,
-            patience: None,
-            prefix,
-            measured: true,
-        };
+        let call = Call { prefix, ..Call::plain(id, ClassId(0), prompt, output) };
         self.vllm.start(Time::from_nanos(at), &call);
         id
     }
@@ -155,15 +145,15 @@ fn what_cannot_be_served_is_refused_on_the_way_out() {
     let long = bench.start(0, 8, 1, None);
     let cut = bench.start(100, 6, 10, None);
     let full = bench.start(200, 1, 1, None);
-    assert_eq!(bench.of(long), [(15, OutputKind::Failed(Cause::BadRequest, CallWork::default()))]);
-    assert_eq!(bench.of(full), [(215, OutputKind::Failed(Cause::Overloaded, CallWork::default()))]);
+    assert_eq!(bench.of(long), [(15, OutputKind::failed(Cause::BadRequest))]);
+    assert_eq!(bench.of(full), [(215, OutputKind::failed(Cause::Overloaded))]);
     assert_eq!(bench.of(cut).last().map(|last| last.1), Some(done(6, 2)));
 
     let mut bench = Bench::new(&VllmModel { max_num_queued_reqs: None, max_num_queued_tokens: Some(6), ..bounded });
     let _ = bench.start(0, 6, 2, None);
     let refused = bench.start(100, 1, 1, None);
     let taken = bench.start(1200, 1, 1, None); // the first has its first token by now
-    assert!(matches!(bench.of(refused)[0].1, OutputKind::Failed(Cause::Overloaded, _)));
+    assert!(matches!(bench.of(refused)[0].1, OutputKind::Failed { cause: Cause::Overloaded, .. }));
     assert_eq!(bench.of(taken).last().map(|last| last.1), Some(done(1, 1)));
 }
 
