@@ -49,7 +49,7 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure>
     if arguments.strict && warnings > 0 { Err(Failure::Strict(warnings)) } else { Ok(Exit::Done) }
 }
 
-/// Errors with their places where they have one: all but those of `--from-flags`.
+/// Errors with their places where they have one: all but those of `--from-flags` and `--from-env`.
 fn refusal(wrong: &Failure) -> serde_json::Value {
     let errors = match wrong {
         Failure::Scenario(found) => json!(found.located().collect::<Vec<_>>()),

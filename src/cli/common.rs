@@ -1,12 +1,15 @@
 //! Arguments that several commands share.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
 use super::Failure;
 use crate::policy::Settings;
 use crate::scenario::Scenario;
+use crate::units::Count;
 
 /// Which scenario, with which changes. Commands that run one flatten this into their own arguments.
 #[derive(Clone, Debug, Args)]
@@ -19,6 +22,9 @@ pub struct ScenarioArguments {
     /// Put the policies of a running system into every variant: its flags, as in `--request_timeout 90 --max_queue_size 200`
     #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
     pub from_flags: Option<String>,
+    /// The same from its environment file, as in `OPENAI_TPM_LIMIT=30000`
+    #[arg(long, value_name = "FILE", conflicts_with = "from_flags")]
+    pub from_env: Option<PathBuf>,
 }
 
 impl ScenarioArguments {
@@ -30,8 +36,14 @@ impl ScenarioArguments {
         let mut scenario = Scenario::load(&self.scenario, &self.sets)?;
         if let Some(flags) = &self.from_flags {
             let stated = scenario.variants.iter().find_map(|variant| variant.policy.graduated.as_ref());
-            let policies = Settings::from_flags(flags, stated.map(|graduated| graduated.max_abandoned));
-            let policies = policies.map_err(|wrong| Failure::Input(format!("--from-flags '{flags}': {wrong}")))?;
+            let policies = flag_settings(flags, stated.map(|graduated| graduated.max_abandoned))?;
+            scenario.replace_policies(&policies)?;
+        }
+        if let Some(path) = &self.from_env {
+            let (policies, remarks) = env_settings(path)?;
+            for remark in remarks {
+                let _ = writeln!(std::io::stderr(), "note: {remark}"); // worth no failure where standard error is closed
+            }
             scenario.replace_policies(&policies)?;
         }
         Ok(scenario)
@@ -40,8 +52,34 @@ impl ScenarioArguments {
     /// The files that it is read from.
     pub fn inputs(&self, scenario: &Scenario) -> Vec<PathBuf> {
         let referred = scenario.files().into_iter().map(|file| file.resolved);
-        std::iter::once(self.scenario.clone()).chain(referred).collect()
+        std::iter::once(self.scenario.clone()).chain(self.from_env.clone()).chain(referred).collect()
     }
+}
+
+/// The settings behind a running system's flags.
+///
+/// # Errors
+/// The first flag that is wrong.
+pub fn flag_settings(flags: &str, max_abandoned: Option<Count>) -> Result<Settings, Failure> {
+    Settings::from_flags(flags, max_abandoned).map_err(|wrong| Failure::Input(format!("--from-flags '{flags}': {wrong}")))
+}
+
+/// Longest environment file, bytes: far beyond any that a person writes.
+const ENV_BYTES_MAX: u64 = 1 << 20;
+
+/// The settings behind a running system's environment file, and what of it is not in force.
+///
+/// # Errors
+/// If it cannot be read, or the first line that is wrong.
+pub fn env_settings(path: &Path) -> Result<(Settings, Vec<String>), Failure> {
+    let shown = path.display();
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(ENV_BYTES_MAX + 1).read_to_string(&mut text));
+    let read = read.map_err(|why| Failure::Input(format!("cannot read the environment file `{shown}`: {why}")))?;
+    if read as u64 > ENV_BYTES_MAX {
+        return Err(Failure::Input(format!("the environment file `{shown}` has more than {ENV_BYTES_MAX} bytes")));
+    }
+    Settings::from_env(&text).map_err(|wrong| Failure::Input(format!("--from-env {shown}, {wrong}")))
 }
 
 /// How results are written.

@@ -7,6 +7,7 @@
 mod check;
 mod common;
 mod explain;
+mod export;
 mod files;
 mod measured;
 mod outcome;
@@ -42,6 +43,7 @@ enum Command {
     Simulate(simulate::Arguments),
     Check(check::Arguments),
     Explain(explain::Arguments),
+    Export(export::Arguments),
     Schema(schema::Arguments),
 }
 
@@ -66,6 +68,7 @@ fn execute(command: Command, out: &mut impl Write) -> Result<Exit, Failure> {
         Command::Simulate(arguments) => simulate::run(&arguments, out),
         Command::Check(arguments) => check::run(&arguments, out),
         Command::Explain(arguments) => explain::run(&arguments, out),
+        Command::Export(arguments) => export::run(&arguments, out),
         Command::Schema(arguments) => schema::run(&arguments, out),
     }
 }

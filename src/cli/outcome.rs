@@ -42,6 +42,9 @@ pub enum Failure {
     /// Warnings where there must be none.
     #[error("error: {0} of the lints above are warnings, which `--strict` does not let pass\n")]
     Strict(usize),
+    /// Settings that cannot be written as asked for where nothing may be lost.
+    #[error("error: {0} of these settings would be lost, which `--strict` does not let pass\n")]
+    Lost(usize),
     /// A run whose figures would mislead.
     #[error("error: this run is not valid: {0}\n")]
     Invalid(String),
@@ -80,7 +83,7 @@ impl Failure {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) | Self::Scenario(_) | Self::Input(_) | Self::Strict(_) => Exit::BadInput,
+            Self::Usage(_) | Self::Scenario(_) | Self::Input(_) | Self::Strict(_) | Self::Lost(_) => Exit::BadInput,
             Self::Write { why, .. } if !remedy(why).is_empty() => Exit::BadInput,
             Self::Write { .. } | Self::Output(_) => Exit::Failed,
             Self::Invalid(_) => Exit::Invalid,

@@ -118,6 +118,7 @@ impl Settings {
             None => lost.push("concurrency is absent: flags always set it".to_owned()),
         }
         self.graduated_flags(&mut words, &mut lost);
+        self.other_sections(&mut lost);
         (words.join(" "), lost)
     }
 
@@ -183,7 +184,19 @@ impl Settings {
         lose(lost, g.half_life != seed.half_life, "graduated.half_life: flags do not decay");
         lose(lost, g.lease != seed.lease, "graduated.lease: flags have no gauge");
     }
+
+    /// Whatever else is set, from a list of sections that grows by itself.
+    fn other_sections(&self, lost: &mut Vec<String>) {
+        let all = serde_json::to_value(self).expect("settings have string keys and nothing in them fails to serialise");
+        let sections = all.as_object().into_iter().flat_map(|sections| sections.keys());
+        lost.extend(
+            sections.filter(|name| !SECTIONS.contains(&name.as_str())).map(|name| format!("{name}: flags cannot say it")),
+        );
+    }
 }
+
+/// The sections that the flags speak of.
+const SECTIONS: [&str; 4] = ["graduated", "queue", "concurrency", "timeout"];
 
 fn known(name: &str) -> Result<&'static str, FlagError> {
     if !name.starts_with("--") {
@@ -315,6 +328,18 @@ mod tests {
         settings.timeout.as_mut().expect("set").request_timeout = Span::FOREVER;
         let lost = settings.to_flags().1;
         assert!(lost.len() == 3 && lost[0].starts_with("request_timeout"), "{lost:?}");
+    }
+
+    #[test]
+    fn sections_that_flags_do_not_know_are_listed() {
+        let lost = Settings::seed_adapter().to_flags().1;
+        for section in ["limiter", "lane", "breaker", "call_timeout", "finalise"] {
+            assert!(lost.contains(&format!("{section}: flags cannot say it")), "{section} in {lost:?}");
+        }
+        assert!(lost.iter().any(|sentence| sentence.starts_with("graduated is absent")), "{lost:?}");
+        let both =
+            Settings { limiter: Some(crate::policy::Limiter::default()), ..Settings::seed(Count::new(10).expect("not 0")) };
+        assert_eq!(both.to_flags().1, ["limiter: flags cannot say it"]);
     }
 
     proptest! {

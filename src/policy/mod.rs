@@ -13,6 +13,7 @@ mod contract;
 mod counters;
 mod deadline;
 mod endings;
+mod env;
 mod flags;
 mod flow;
 mod gateway;
@@ -34,6 +35,7 @@ mod waiting;
 
 pub use crate::request::{Refusal, RefusalKind};
 pub use counters::{Counted, Counters, Snapshot, Stats, engine_of};
+pub use env::{EnvError, EnvMistake};
 pub use flags::FlagError;
 pub use gateway::Gateway;
 pub use graduated::rejection_probability;

@@ -43,10 +43,7 @@ impl Scenario {
     /// All that is wrong with it.
     pub fn load(path: &FilePath, sets: &[String]) -> Result<Self, Diagnostics> {
         let shown = path.display().to_string();
-        let text = read_whole(path).and_then(|bytes| {
-            String::from_utf8(bytes).map_err(|error| format!("byte {} is not UTF-8", error.utf8_error().valid_up_to()))
-        });
-        match text {
+        match read_text(path) {
             Ok(text) => {
                 let mut scenario = Self::parse(&shown, &text, sets)?;
                 path.parent().unwrap_or(FilePath::new("")).clone_into(&mut scenario.folder);
@@ -156,6 +153,12 @@ impl Scenario {
 
 /// Longest scenario file, bytes: far beyond any that a person writes, and short of what `/dev/zero` has to say.
 const BYTES_MAX: u64 = 16 << 20;
+
+/// The text of a file, or why there is none.
+pub(super) fn read_text(path: &FilePath) -> Result<String, String> {
+    let bytes = read_whole(path)?;
+    String::from_utf8(bytes).map_err(|error| format!("byte {} is not UTF-8", error.utf8_error().valid_up_to()))
+}
 
 fn read_whole(path: &FilePath) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();

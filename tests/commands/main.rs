@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod explain;
+mod export;
 mod json;
 mod random;
 mod scenario;

@@ -2,14 +2,21 @@
 //!
 //! One idea a file. A lint is data; nothing here stops a scenario from being run.
 
+mod breaker_errors;
+mod calls;
 mod erlang;
 mod estimate;
+mod finalise_sla;
+mod heavy_share;
 mod idle_settings;
+mod late_errors;
 mod load;
 mod physics;
 mod queue_bound;
 mod queue_places;
+mod reservation;
 mod reset_interval;
+mod window_limit;
 
 pub use erlang::{erlang_b, erlang_c};
 pub use estimate::{ServiceEstimate, offered_rps, service_estimate};
@@ -19,6 +26,7 @@ pub use queue_places::reachable_places;
 use serde::Serialize;
 
 use super::{Scenario, Variant};
+use crate::time::Span;
 
 /// How much a lint matters.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -55,8 +63,20 @@ struct Finding {
 
 type Rule = fn(&Variant, &Scenario, &mut Vec<Finding>);
 
-const RULES: [Rule; 6] =
-    [load::check, queue_bound::check, queue_places::check, reset_interval::check, idle_settings::check, physics::check];
+const RULES: [Rule; 12] = [
+    load::check,
+    queue_bound::check,
+    queue_places::check,
+    reset_interval::check,
+    idle_settings::check,
+    physics::check,
+    reservation::check,
+    window_limit::check,
+    heavy_share::check,
+    breaker_errors::check,
+    late_errors::check,
+    finalise_sla::check,
+];
 
 /// All lints of a scenario, each said once for all the variants that it holds for.
 #[must_use]
@@ -85,6 +105,11 @@ fn add(lints: &mut Vec<Lint>, finding: Finding, variant: &str) {
         Some(lint) => lint.variants.push(variant.to_owned()),
         None => lints.push(Lint { code, level, path, variants: vec![variant.to_owned()], message }),
     }
+}
+
+/// How much longer `span` is than `other`, nothing where it is not.
+fn less(span: Span, other: Span) -> Span {
+    Span::from_nanos(span.as_nanos().saturating_sub(other.as_nanos()))
 }
 
 /// A number for a sentence: three significant digits, whole from 100 on.

@@ -2,6 +2,7 @@
 
 mod arrival;
 mod class;
+mod metered;
 mod policy;
 mod profile;
 mod run;
@@ -15,6 +16,7 @@ use super::expand::{Laid, attribute};
 use super::file::ScenarioFile;
 use super::tree::Node;
 use super::variant::Variant;
+use crate::policy::Settings;
 
 /// Adds to `found` all that is wrong with a scenario whose every setting is in range.
 pub fn check(file: &ScenarioFile, tree: &Node, variants: &[(Variant, Node)], found: &mut Vec<Diagnostic>) {
@@ -42,6 +44,13 @@ pub(super) fn check_variant(variant: &Variant, tree: &Node) -> Vec<Diagnostic> {
         arrival::check(&path, arrival, &mut report);
     }
     policy::check(variant, &mut report);
+    report.found
+}
+
+/// All that is wrong with settings on their own, whose every setting is in range; `tree` holds them in `policy`.
+pub(super) fn check_settings(settings: &Settings, tree: &Node) -> Vec<Diagnostic> {
+    let mut report = Report::new(tree);
+    policy::check_settings(settings, None, &mut report);
     report.found
 }
 

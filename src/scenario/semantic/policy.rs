@@ -1,12 +1,16 @@
 //! The policies.
 
-use super::Report;
-use crate::policy::{Codel, Graduated, Mode, Order, Queue};
+use super::{Report, metered};
+use crate::policy::{Codel, Graduated, Mode, Order, Queue, Settings};
 use crate::scenario::variant::Variant;
 use crate::time::Span;
 
 pub(super) fn check(variant: &Variant, report: &mut Report<'_>) {
-    let policy = &variant.policy;
+    check_settings(&variant.policy, Some(variant), report);
+}
+
+/// The settings on their own, or in front of a variant's clients, who may announce deadlines.
+pub(super) fn check_settings(policy: &Settings, clients: Option<&Variant>, report: &mut Report<'_>) {
     if policy.timeout.as_ref().is_some_and(|timeout| timeout.request_timeout == Span::ZERO) {
         let help = "write a time above 0, or `mode = \"off\"`";
         report.error("policy.timeout.request_timeout", "a timeout of 0 ends every request at once", help);
@@ -15,14 +19,16 @@ pub(super) fn check(variant: &Variant, report: &mut Report<'_>) {
         check_graduated(graduated, report);
     }
     if let Some(queue) = policy.queue.as_ref().filter(|queue| queue.mode != Mode::Off) {
-        check_queue(queue, has_deadline(variant), report);
+        check_queue(queue, has_deadline(policy, clients), report);
     }
+    metered::check(policy, report);
 }
 
-/// Whether the gateway knows by when an attempt must be done.
-fn has_deadline(variant: &Variant) -> bool {
-    let timeout = variant.policy.timeout.as_ref().is_some_and(|timeout| timeout.mode != Mode::Off);
-    timeout || variant.classes.iter().any(|class| class.timeout.is_some_and(|timeout| timeout.announce))
+/// Whether the gateway knows by when an attempt must be done, or may be told where the clients are not known.
+fn has_deadline(policy: &Settings, clients: Option<&Variant>) -> bool {
+    let announce =
+        |variant: &Variant| variant.classes.iter().any(|class| class.timeout.is_some_and(|timeout| timeout.announce));
+    policy.timeout.as_ref().is_some_and(|timeout| timeout.mode != Mode::Off) || clients.is_none_or(announce)
 }
 
 fn check_graduated(graduated: &Graduated, report: &mut Report<'_>) {

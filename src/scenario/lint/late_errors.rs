@@ -1,0 +1,101 @@
+//! Call timeouts against the breaker's times: results of calls from before an opening that come in after it.
+
+use super::{Finding, Level, less};
+use crate::policy::{Breaker, CallTimeout, Mode, Recovery, Timeouts};
+use crate::scenario::{Scenario, Variant};
+use crate::time::Span;
+
+pub(super) fn check(variant: &Variant, _: &Scenario, found: &mut Vec<Finding>) {
+    let policy = &variant.policy;
+    let Some(breaker) = policy.breaker.as_ref().filter(|breaker| breaker.mode != Mode::Off) else { return };
+    let Some(timeout) = policy.call_timeout.as_ref().filter(|timeout| timeout.mode == Mode::Enforce) else { return };
+    let (longest, key) = longest_by_proxy(timeout);
+    let mut add = |code, path: &str, message| {
+        found.push(Finding { code, level: Level::Warning, path: path.to_owned(), message });
+    };
+    if let Some(message) = late(breaker, longest, key) {
+        add("cooldown_below_call", "policy.breaker.cooldown", message);
+    }
+    if breaker.recovery == Recovery::HalfOpen && breaker.probe_lease < longest {
+        let message = format!(
+            "a probe may take {longest} (`policy.call_timeout.{key}`), and is given up after {}: a slow success is never counted",
+            breaker.probe_lease
+        );
+        add("probe_lease_below_call", "policy.breaker.probe_lease", message);
+    }
+}
+
+/// How long a call through a proxy may take, and the setting that says so.
+fn longest_by_proxy(timeout: &CallTimeout) -> (Span, &'static str) {
+    let grounded = match timeout.timeouts {
+        Timeouts::Env => (timeout.grounded_proxy, "grounded_proxy"),
+        Timeouts::Code => (timeout.grounded_direct, "grounded_direct"),
+    };
+    let ungrounded = match timeout.timeouts {
+        Timeouts::Env => (timeout.ungrounded, "ungrounded"),
+        Timeouts::Code => (timeout.grounded_proxy, "grounded_proxy"),
+    };
+    if ungrounded.0 > grounded.0 { ungrounded } else { grounded }
+}
+
+fn late(breaker: &Breaker, longest: Span, key: &str) -> Option<String> {
+    if breaker.cooldown >= longest {
+        return None;
+    }
+    let becomes = if breaker.restart_on_late_error {
+        "each that comes in while it is open starts the cooldown again"
+    } else if breaker.recovery == Recovery::Close {
+        "they count against a proxy that has just been let back"
+    } else {
+        "they come in among the probes and say nothing of the proxy as it is by then"
+    };
+    Some(format!(
+        "the cooldown of {} is over before a call from before the opening has to be (`policy.call_timeout.{key}` is {longest}): \
+         errors of such calls come in for up to {} after it; {becomes}",
+        breaker.cooldown,
+        less(longest, breaker.cooldown)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::lint::lints;
+
+    fn found(policy: &str) -> Vec<(String, String)> {
+        let text = format!(
+            "schema = 1\narrival = {{ process = 'poisson', rate = 1 }}\nclass = [{{ name = 'a' }}]\n[upstream]\nkind = 'station'\n\
+             servers = 1\nservice = {{ dist = 'fixed', value = '1s' }}\n[policy]\n{policy}\n"
+        );
+        let codes = ["cooldown_below_call", "probe_lease_below_call"];
+        let lints = lints(&Scenario::parse("a.toml", &text, &[]).unwrap());
+        lints.into_iter().filter(|lint| codes.contains(&lint.code)).map(|lint| (lint.path, lint.message)).collect()
+    }
+
+    #[test]
+    fn a_cooldown_shorter_than_a_call_is_told() {
+        assert_eq!(found("breaker = {}\ncall_timeout = {}"), []);
+        assert_eq!(found("breaker = { cooldown = '60s' }"), [], "nothing says how long a call may take");
+        let [(path, message)] = &found("breaker = { cooldown = '60s' }\ncall_timeout = {}")[..] else { panic!("one lint") };
+        assert_eq!(path, "policy.breaker.cooldown");
+        assert_eq!(
+            message,
+            "the cooldown of 1m is over before a call from before the opening has to be (`policy.call_timeout.grounded_proxy` is 5m): \
+             errors of such calls come in for up to 4m after it; they come in among the probes and say nothing of the proxy as it is \
+             by then"
+        );
+        let seed = found("breaker = { cooldown = '60s', restart_on_late_error = true }\ncall_timeout = { timeouts = 'code' }");
+        assert!(
+            seed[0].1.contains("`policy.call_timeout.grounded_direct` is 8m")
+                && seed[0].1.ends_with("starts the cooldown again")
+        );
+    }
+
+    #[test]
+    fn a_probe_needs_the_time_of_a_call() {
+        let lease = found("breaker = { probe_lease = '100s' }\ncall_timeout = {}");
+        assert_eq!(lease.len(), 1);
+        assert!(lease[0].1.starts_with("a probe may take 5m") && lease[0].0.ends_with("probe_lease"), "{lease:?}");
+        assert_eq!(found("breaker = { probe_lease = '100s', recovery = 'close' }\ncall_timeout = {}"), []);
+    }
+}

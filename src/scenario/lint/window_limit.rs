@@ -1,0 +1,90 @@
+//! What a limiter lets through in one minute against what the provider allows: a window that comes back whole lets twice its
+//! budget through around its boundary, a bucket its burst and a minute's rate.
+
+use super::calls::{budget, provider_limit};
+use super::reservation::whole;
+use super::{Finding, Level, round};
+use crate::policy::{Boundary, Limiter, Mode, Window};
+use crate::scenario::{Scenario, Variant};
+
+pub(super) fn check(variant: &Variant, _: &Scenario, found: &mut Vec<Finding>) {
+    let Some(limiter) = variant.policy.limiter.as_ref().filter(|limiter| limiter.mode != Mode::Off) else { return };
+    if let Some(message) = over(limiter, provider_limit(variant, limiter)) {
+        let path = "policy.limiter.window".to_owned();
+        found.push(Finding { code: "window_over_limit", level: Level::Warning, path, message });
+    }
+}
+
+fn over(limiter: &Limiter, limit: f64) -> Option<String> {
+    let budget = budget(limiter);
+    let (most, how) = match limiter.window {
+        Window::LazyFixed | Window::Calendar => {
+            let twice = "just before its boundary and just after it";
+            (
+                2.0 * budget,
+                format!(
+                    "a window that comes back whole lets 2 x {} = {} tokens through {twice}",
+                    whole(budget),
+                    whole(2.0 * budget)
+                ),
+            )
+        }
+        Window::Gcra => {
+            // Default: a sixth of the budget, as the settings say.
+            let burst = limiter.burst.map_or_else(|| libm::floor(budget / 6.0), |burst| f64::from(burst.value()));
+            let sum = format!("{} + 60 s x {} a second = {}", whole(burst), round(budget / 60.0), whole(burst + budget));
+            (burst + budget, format!("burst and rate let {sum} tokens through in a minute"))
+        }
+        Window::SlidingLog => (budget, format!("the window lets {} tokens through in any minute", whole(budget))),
+    };
+    let restores = limiter.boundary == Boundary::Seed && matches!(limiter.window, Window::LazyFixed | Window::Calendar);
+    if most <= limit && !restores {
+        return None;
+    }
+    let seed = if restores {
+        "; with `boundary = \"seed\"` every call that waits there restores the whole budget for itself, so ten of them let through \
+         ten times as much"
+    } else {
+        ""
+    };
+    let times = round(most / limit);
+    Some(format!("{how}, {times} times what the provider allows in a minute ({}): it answers 429{seed}", whole(limit)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::{Count, Fraction};
+
+    #[test]
+    fn a_fixed_window_lets_twice_its_budget_through() {
+        let limiter = Limiter::default();
+        assert_eq!(
+            over(&limiter, 30_000.0).unwrap(),
+            "a window that comes back whole lets 2 x 25500 = 51000 tokens through just before its boundary and just after it, 1.7 \
+             times what the provider allows in a minute (30000): it answers 429"
+        );
+        let half = Limiter { headroom: Fraction::new(0.5).unwrap(), ..limiter.clone() };
+        assert_eq!(over(&half, 30_000.0), None);
+        let seed = Limiter { boundary: Boundary::Seed, ..half };
+        assert!(over(&seed, 30_000.0).unwrap().contains("restores the whole budget for itself"));
+    }
+
+    #[test]
+    fn a_bucket_lets_its_burst_and_a_minutes_rate_through() {
+        let gcra = |burst| Limiter { window: Window::Gcra, burst: Count::new(burst), ..Limiter::default() };
+        assert_eq!(over(&gcra(0), 30_000.0), None); // 4250 + 25500 = 29750
+        assert_eq!(
+            over(&gcra(10_000), 30_000.0).unwrap(),
+            "burst and rate let 10000 + 60 s x 425 a second = 35500 tokens through in a minute, 1.18 times what the provider \
+             allows in a minute (30000): it answers 429"
+        );
+    }
+
+    #[test]
+    fn a_sliding_window_is_over_only_where_the_provider_allows_less() {
+        let sliding = Limiter { window: Window::SlidingLog, ..Limiter::default() };
+        assert_eq!(over(&sliding, 25_500.0), None);
+        assert!(over(&sliding, 20_000.0).unwrap().contains("1.27 times"));
+    }
+}
