@@ -1,22 +1,26 @@
 //! The stack of policies in front of one upstream.
 
-use slotmap::{Key, SlotMap};
+use slotmap::SlotMap;
 
-use super::attempts::{Attempts, Entry, Link, Newness};
+use super::attempts::{Attempts, Entry, Newness};
+use super::breaker::Breaker;
 use super::calls::Calls;
 use super::codel::ControlledDelay;
 use super::counters::{Counters, Snapshot, Stats};
 use super::deadline::DeadlineAdmission;
 use super::graduated::GraduatedRejection;
+use super::lane::Lane;
+use super::limiter::Limiter;
+use super::line::Line;
 use super::queue::QueueBounds;
 use super::service::ServiceTime;
 use super::slots::Slots;
 use super::timeout::Terms;
 use super::timers::Timers;
 use super::waiting::Waiting;
-use super::{Action, Attempt, Hint, Input, Settings, WakeReason};
+use super::{Action, Attempt, CallTimeout, Finalise, Hint, Input, Mode, Note, Settings, UpstreamErrors, WakeReason};
 use crate::fifo::Fifo;
-use crate::request::{AttemptId, CallId, Reason, slot_of};
+use crate::request::{AttemptId, Reason, slot_of};
 use crate::time::Time;
 
 /// The stack of policies in front of one upstream, as a machine without input or output of its own.
@@ -48,6 +52,16 @@ pub struct Gateway {
     pub(super) attempts: Attempts,
     pub(super) waiting: Waiting,
     pub(super) calls: Calls,
+    pub(super) limiter: Limiter,
+    pub(super) lane: Lane,
+    pub(super) breaker: Breaker,
+    pub(super) call_timeout: Option<CallTimeout>,
+    pub(super) finalise: Option<Finalise>,
+    pub(super) upstream_errors: UpstreamErrors,
+    /// Heavy attempts that wait for the lane.
+    pub(super) lane_line: Line,
+    /// Attempts that hold a slot or the lane and wait for budget.
+    pub(super) budget_line: Line,
     pub(super) timers: Timers,
     pub(super) log: Log,
     draining: bool,
@@ -63,6 +77,15 @@ pub(super) struct Log {
     pub notes: bool,
     /// Sums since the start.
     pub counters: Counters,
+}
+
+impl Log {
+    /// Reports a fact, where somebody listens.
+    pub fn note(&mut self, note: Note) {
+        if self.notes {
+            self.actions.push(Action::Note(note));
+        }
+    }
 }
 
 impl Gateway {
@@ -82,6 +105,14 @@ impl Gateway {
             attempts: Attempts::default(),
             waiting: Waiting::new(queue),
             calls: SlotMap::with_key(),
+            limiter: Limiter::new(now, settings.limiter.as_ref()),
+            lane: Lane::new(settings.lane.as_ref()),
+            breaker: Breaker::new(now, settings.breaker.as_ref()),
+            call_timeout: settings.call_timeout.clone(),
+            finalise: settings.finalise.clone(),
+            upstream_errors: settings.upstream_errors.unwrap_or_default(),
+            lane_line: Line::default(),
+            budget_line: Line::default(),
             timers: Timers::default(),
             log: Log::default(),
             draining: false,
@@ -134,6 +165,7 @@ impl Gateway {
     /// Everything that a health endpoint shows, as of `now` (from the last input on).
     #[must_use]
     pub fn stats(&self, now: Time) -> Stats {
+        let metered = self.limiter.mode() != Mode::Off;
         Stats {
             now: self.snapshot_at(now),
             queue_tokens: self.queue.tokens(),
@@ -142,6 +174,8 @@ impl Gateway {
             rejection_threshold: self.graduated.threshold(),
             time_until_reset: self.graduated.abandoned.time_until_reset(now),
             service_time: self.service.mean(),
+            budget_left: metered.then(|| self.limiter.remaining()),
+            multipliers: metered.then(|| std::array::from_fn(|class| self.limiter.multiplier(class))),
             draining: self.draining,
             hint: self.hint,
             counters: self.log.counters,
@@ -153,6 +187,7 @@ impl Gateway {
         let (abandoned_counted_max, abandoned_true_max) = abandoned.maxima();
         Snapshot {
             waiting: self.queue.waiting(),
+            waiting_for_budget: self.budget_line.len(),
             in_flight: self.slots.in_use(),
             abandoned_counted: abandoned.counted(now),
             abandoned_true: abandoned.truly(),
@@ -185,9 +220,7 @@ impl Gateway {
             }
             Newness::Stale => return None,
         };
-        let (arrived, terms) = (now, self.terms);
-        let entry = Entry { attempt, arrived, terms, place: None, call: CallId::null(), relayed: false, link: Link::NONE };
-        self.attempts.insert(index, entry);
+        self.attempts.insert(index, Entry::new(attempt, now, self.terms));
         Some(index)
     }
 
@@ -199,6 +232,12 @@ impl Gateway {
         self.codel.reconfigure(queue);
         self.slots.reconfigure(settings.concurrency.as_ref());
         self.terms = Terms::new(settings.timeout.as_ref());
+        self.limiter.reconfigure(now, settings.limiter.as_ref());
+        self.lane.reconfigure(settings.lane.as_ref());
+        self.breaker.reconfigure(now, settings.breaker.as_ref());
+        self.call_timeout.clone_from(&settings.call_timeout);
+        self.finalise.clone_from(&settings.finalise);
+        self.upstream_errors = settings.upstream_errors.unwrap_or_default();
         self.waiting.reconfigure(&mut self.attempts, queue);
         self.dispatch(now);
     }

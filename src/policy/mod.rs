@@ -1,7 +1,12 @@
 //! The overload policies: one engine a file, stacked by [`Gateway`].
 
 mod abandoned;
+mod again;
 mod attempts;
+mod breaker;
+mod breaker_circuit;
+mod breaker_window;
+mod buckets;
 mod calls;
 mod codel;
 mod contract;
@@ -13,6 +18,11 @@ mod flow;
 mod gateway;
 mod graduated;
 mod io;
+mod lane;
+mod launch;
+mod limiter;
+mod line;
+mod multipliers;
 mod queue;
 mod service;
 mod settings;
@@ -22,6 +32,7 @@ mod testing;
 mod timeout;
 mod timers;
 mod waiting;
+mod windows;
 
 pub use crate::request::{Refusal, RefusalKind};
 pub use counters::{Counted, Counters, Snapshot, Stats, engine_of};

@@ -43,6 +43,18 @@ impl Slots {
         self.in_use
     }
 
+    /// One more call in flight: the slot to give back at its end.
+    pub fn seat(&mut self) -> Slot {
+        self.in_use += 1;
+        assert!(
+            self.mode != Mode::Enforce || self.in_use <= self.limit,
+            "INV-9: {} calls on {} slots",
+            self.in_use,
+            self.limit
+        );
+        Slot
+    }
+
     /// The limit, where it is enforced.
     pub fn limit(&self) -> Option<u32> {
         (self.mode == Mode::Enforce).then_some(self.limit)
@@ -61,14 +73,7 @@ impl Engine for Slots {
     }
 
     fn take(&mut self, _asked: &Asked) -> Slot {
-        self.in_use += 1;
-        assert!(
-            self.mode != Mode::Enforce || self.in_use <= self.limit,
-            "INV-9: {} calls on {} slots",
-            self.in_use,
-            self.limit
-        );
-        Slot
+        self.seat()
     }
 
     fn give_back(&mut self, _slot: Slot) {

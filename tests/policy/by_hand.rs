@@ -348,6 +348,8 @@ fn notes_tell_an_attempts_story() {
             Saw::Codel { .. } => "codel",
             Saw::Slots { .. } => "slots",
             Saw::Timeout { .. } => "timeout",
+            Saw::Budget { .. } => "budget",
+            Saw::Breaker { .. } => "breaker",
         };
         actions.iter().filter_map(|a| if let Action::Note(n) = a { Some((name(&n.saw), n.verdict)) } else { None }).collect()
     };
