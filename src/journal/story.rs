@@ -220,6 +220,19 @@ fn saw_words(saw: &Saw) -> (&'static str, String) {
                 if *overloaded { "standing" } else { "not standing" }
             ),
         ),
+        Saw::Budget { remaining, budget, tokens, multiplier, max_tokens } => (
+            "budget",
+            format!("{remaining} of {budget} tokens left, needs {tokens} (x{multiplier:.2}, at most {max_tokens} out)"),
+        ),
+        Saw::Breaker { country, proxy_mode, open, vantage } => (
+            "breaker",
+            format!(
+                "{country}/{} {}: goes as {}",
+                proxy_mode.name(),
+                if *open { "open" } else { "closed" },
+                vantage.name()
+            ),
+        ),
         Saw::Slots { in_use, limit } => ("slots", format!("{in_use} of {limit} in use")),
         Saw::Timeout { waited, limit } => ("timeout", format!("{:.3} s of {:.3} s", waited.as_secs_f64(), limit.as_secs_f64())),
         Saw::Throttle { requests, accepts, probability, draw } => {

@@ -8,9 +8,11 @@ use std::ops::{Index, IndexMut};
 use slotmap::Key;
 
 use super::Attempt;
+use super::lane::LaneHold;
 use super::queue::Place;
+use super::slots::Slot as Seat;
 use super::timeout::Terms;
-use crate::request::{AttemptId, CallId, slot_of};
+use crate::request::{AttemptId, CallId, Vantage, slot_of};
 use crate::time::Time;
 
 /// No slot: the end of a list.
@@ -28,14 +30,50 @@ pub(super) struct Entry {
     pub arrived: Time,
     /// Its timeout's terms, for as long as it lives.
     pub terms: Terms,
-    /// Its place in the queue, while it waits.
-    pub place: Option<Place>,
-    /// Its call, once it runs; null before.
-    pub call: CallId,
+    /// Where it is.
+    pub stage: Stage,
+    /// What it holds without a call of its own.
+    pub held: Held,
+    /// The vantage policy to use: what it asked for, or less.
+    pub vantage: Vantage,
     /// Whether the client has bytes of an answer.
     pub relayed: bool,
+    /// Whether it has been sent through the stack again.
+    pub again: bool,
+    /// The reservation that it waits for at the seed's boundary.
+    pub wanted: u64,
+    /// Before this its budget is not asked for once more.
+    pub not_before: Time,
     /// Its neighbours in the queue, its list there, and its number among all who ever waited.
     pub link: Link,
+}
+
+/// Where an attempt is.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// Between two places, inside one step of the gateway.
+    Moving,
+    /// In the queue for a slot.
+    Queue(Place),
+    /// In the line for the heavy lane.
+    Lane(Place),
+    /// In the line for token budget, with its slot or lane held.
+    Budget,
+    /// Out until the upstream may be asked again.
+    Later,
+    /// This call runs for it.
+    Running(CallId),
+}
+
+/// What an attempt holds beside a call: given back with the attempt at the latest.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// A slot, while it waits for budget.
+    pub slot: Option<Seat>,
+    /// The lane, while it waits for budget.
+    pub lane: Option<LaneHold>,
+    /// The slot of its first call, which the seed's second try keeps.
+    pub kept: Option<Seat>,
 }
 
 /// An attempt's position in the queue.
@@ -49,6 +87,25 @@ pub(super) struct Link {
     pub list: u8,
     /// Order of parking.
     pub sequence: u64,
+}
+
+impl Entry {
+    /// An attempt that has just arrived.
+    pub fn new(attempt: Attempt, arrived: Time, terms: Terms) -> Self {
+        Self {
+            attempt,
+            arrived,
+            terms,
+            stage: Stage::Moving,
+            held: Held::default(),
+            vantage: attempt.profile.vantage,
+            relayed: false,
+            again: false,
+            wanted: 0,
+            not_before: Time::ZERO,
+            link: Link::NONE,
+        }
+    }
 }
 
 impl Link {
@@ -154,9 +211,7 @@ pub(super) mod tests {
 
     /// An attempt that neither waits nor runs.
     pub fn entry(id: AttemptId, arrived: Time) -> Entry {
-        let terms = Terms::new(None);
-        let attempt = attempt(id);
-        Entry { attempt, arrived, terms, place: None, call: CallId::null(), relayed: false, link: Link::NONE }
+        Entry::new(attempt(id), arrived, Terms::new(None))
     }
 
     #[test]

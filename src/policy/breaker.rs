@@ -11,7 +11,6 @@
 //! - A probe's place is free again when its result says nothing, or when its lease is over.
 //! - Known keys are bounded. Beyond that the key that was heard of least recently is forgotten, closed ones first.
 //! - A mere observer lets calls through while it is open; what becomes of those counts as nothing.
-#![allow(dead_code)] // called by the gateway from its next change on
 
 use super::Mode;
 use super::breaker_circuit::{Circuit, Phase, Shared, Ticket};

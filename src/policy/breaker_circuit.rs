@@ -3,7 +3,6 @@
 //! Each move takes a new generation number, never used before by any circuit. A result counts only in the generation in
 //! which its call started, so a late one cannot close, open or feed anything, with the one exception that
 //! `restart_on_late_error` asks for.
-#![allow(dead_code)] // called by the gateway from its next change on
 
 use super::breaker::{CallResult, Gate, Moved};
 use super::breaker_window::{RateWindow, Sums, is_slow};

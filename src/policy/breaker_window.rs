@@ -1,6 +1,5 @@
 //! The rate window of a circuit breaker: how many of the latest calls failed and how many were slow (resilience4j's
 //! `FixedSizeSlidingWindowMetrics` and `SlidingTimeWindowMetrics`).
-#![allow(dead_code)] // called by the gateway from its next change on
 
 use super::buckets::Buckets;
 use super::settings::Breaker;

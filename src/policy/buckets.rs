@@ -1,6 +1,5 @@
 //! Sums over a sliding window of time, kept by buckets of whole seconds (as resilience4j's `SlidingTimeWindowMetrics` and
 //! Envoy's admission control do): a window of `n` seconds is the running second and the `n - 1` before it.
-#![allow(dead_code)] // called by the gateway from its next change on
 
 use crate::time::{Span, Time};
 

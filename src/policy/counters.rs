@@ -9,8 +9,10 @@ use crate::time::{Span, Time};
 /// A look at what waits and runs: cheap enough for every event.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Snapshot {
-    /// Attempts waiting in the gateway.
+    /// Attempts waiting in the queue or for the heavy lane.
     pub waiting: u32,
+    /// Attempts that hold a slot or the lane and wait for token budget.
+    pub waiting_for_budget: u32,
     /// Calls in flight that hold a slot.
     pub in_flight: u32,
     /// Abandoned calls as the policy counts them.
@@ -63,6 +65,18 @@ pub struct Counters {
     pub waits: Counted,
     /// Decisions that an attempt's or a call's time is up (calls whose client has left included).
     pub timeouts: Counted,
+    /// Calls sent with a lower limit on the answer than was asked for, to fit the budget.
+    pub trims: u64,
+    /// Times that the heavy lane was taken.
+    pub lane_acquisitions: u64,
+    /// Openings of proxy breakers.
+    pub circuit_opens: u64,
+    /// Attempts sent with a lesser vantage policy than they asked for.
+    pub proxy_degraded: u64,
+    /// Last calls before the SLA is missed.
+    pub finalised: Counted,
+    /// Attempts sent through the stack again after a failure.
+    pub redispatched: u64,
     /// Refusals, by [`Reason`].
     pub refusals: [Counted; Reason::ALL.len()],
 }
@@ -119,6 +133,10 @@ pub struct Stats {
     pub time_until_reset: Option<Span>,
     /// Smoothed mean service time, once a call has ended.
     pub service_time: Option<Span>,
+    /// Tokens left in the limiter's window, unless it is off.
+    pub budget_left: Option<i64>,
+    /// Reservation over estimate by class of call (grounded or not x vantage policy), unless the limiter is off.
+    pub multipliers: Option<[f64; 8]>,
     /// Whether arrivals are refused.
     pub draining: bool,
     /// The upstream's latest signals and when they came.

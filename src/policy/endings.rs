@@ -2,12 +2,17 @@
 
 use slotmap::Key;
 
-use super::attempts::Entry;
-use super::calls::{Call, Hold};
+use super::attempts::Stage;
+use super::breaker::{CallResult, Moved, Permit};
+use super::calls::{Call, Hold, Holds};
 use super::contract::Engine;
 use super::gateway::Gateway;
+use super::limiter::Spent;
 use super::timers::Due;
-use super::{Action, CallEnd, Mode, Note, OnClientGone, OnTimeout, Refusal, RefusalKind, Saw, Verdict, WakeReason};
+use super::{
+    Action, Boundary, CallEnd, CallKind, Finish, FinaliseRule, Mode, Note, OnClientGone, OnTimeout, Refusal, RefusalKind, Saw,
+    Usage, Verdict, WakeReason,
+};
 use crate::request::{AttemptId, CallId, Cause};
 use crate::time::Time;
 
@@ -19,8 +24,9 @@ impl Gateway {
             let due = due.max(self.now);
             while let Some((_, what)) = self.timers.pop_due(due) {
                 match what {
-                    Due::Attempt(index) => self.waited_too_long(due, index),
+                    Due::Attempt(index) => self.attempt_due(due, index),
                     Due::Call(call) => self.call_due(due, call),
+                    Due::Gate => {} // to give out what there is now is what follows
                 }
             }
             self.now = due;
@@ -47,34 +53,70 @@ impl Gateway {
             return;
         };
         self.timers.clear_call(id);
-        if let (Hold::Running(_), CallEnd::Ok { .. }) = (&call.hold, end) {
-            self.service.record(now - call.started);
+        let Call { attempt, kind, lowered, started, draw, in_flight, hold, .. } = call;
+        let mut opened = false;
+        match hold {
+            Hold::Abandoned(abandonment) => self.graduated.abandoned.give_back(abandonment),
+            Hold::Running(mut holds) => {
+                if let CallEnd::Ok { .. } = end {
+                    self.service.record(now - started);
+                }
+                self.learn(now, started, in_flight, end);
+                opened = self.tell_breaker(now, holds.permit.take(), result_of(end), started, draw);
+                if opened {
+                    self.keep_slot(attempt, &mut holds, end);
+                }
+                self.give_back(now, holds, self.spent(kind, lowered, end));
+            }
         }
-        let attempt = call.attempt;
-        self.give_back(call.hold);
         if let Some(index) = self.attempts.find(attempt) {
-            self.conclude(index, end);
+            self.conclude(now, index, kind, lowered, end, opened);
         }
         self.dispatch(now);
+    }
+
+    /// What a call's end teaches the limits that adapt: a call that was refused for load or broke is a drop, a bad request
+    /// says nothing.
+    fn learn(&mut self, now: Time, started: Time, in_flight: u32, end: CallEnd) {
+        let accepted = match end {
+            CallEnd::Ok { .. } => true,
+            CallEnd::Failed { cause: Cause::BadRequest, .. } => return,
+            CallEnd::Failed { .. } => false,
+        };
+        self.throttle.record(now, accepted);
+        self.slots.sample(now, now - started, in_flight, !accepted);
     }
 
     /// The client of an attempt has left.
     pub(super) fn gone(&mut self, now: Time, id: AttemptId) {
         let Some(index) = self.live(id) else { return };
         self.log.counters.gone += 1;
-        if self.attempts[index].place.is_some() {
+        if let Stage::Running(call) = self.attempts[index].stage {
+            let terms = self.attempts[index].terms;
+            self.forget(now, index);
+            match terms.on_client_gone {
+                OnClientGone::RunOn => self.calls[call].attempt = AttemptId::null(),
+                OnClientGone::Cancel => self.cancel(now, call),
+            }
+        } else {
             self.unpark(index);
-            self.attempts.remove(index);
+            self.forget(now, index);
+        }
+        self.dispatch(now);
+    }
+
+    /// The timer of an attempt without a call: its timeout, or what it waits for.
+    fn attempt_due(&mut self, now: Time, index: u32) {
+        let entry = &self.attempts[index];
+        let (expiry, timed) = (entry.terms.waiting_due(entry.arrived), entry.terms.mode != Mode::Off);
+        if timed && expiry <= now {
+            self.waited_too_long(now, index);
             return;
         }
-        let Entry { call, terms, .. } = self.attempts[index];
-        self.attempts.remove(index);
-        match terms.on_client_gone {
-            OnClientGone::RunOn => self.calls[call].attempt = AttemptId::null(),
-            OnClientGone::Cancel => {
-                self.cancel(call);
-                self.dispatch(now);
-            }
+        match entry.stage {
+            Stage::Budget if self.limiter.boundary() == Boundary::Seed => self.wake_at_boundary(now, index),
+            Stage::Later => self.try_again(now, index),
+            _ => self.timers.set_attempt(index, expiry),
         }
     }
 
@@ -87,98 +129,168 @@ impl Gateway {
         self.time_up(id, saw, enforced);
         if enforced {
             self.unpark(index);
-            self.answer_timeout(index);
+            self.answer_timeout(now, index);
         } else {
             self.attempts[index].terms.mode = Mode::Off; // counted: its call is not timed once more
+            self.attempt_due(now, index);
         }
     }
 
-    /// A call has reached its timeout, or the end of its lease as abandoned work.
+    /// A call has reached one of its times, or the end of its lease as abandoned work.
     fn call_due(&mut self, now: Time, id: CallId) {
         let call = &mut self.calls[id];
         if let Hold::Abandoned(abandonment) = &mut call.hold {
             self.graduated.abandoned.lease_out(abandonment);
             return;
         }
-        let Call { attempt, arrived, started, terms, .. } = *call;
-        let saw = Saw::Timeout { waited: now - terms.clock_start(arrived, started), limit: terms.limit };
-        let enforced = terms.mode == Mode::Enforce;
-        self.time_up(attempt, saw, enforced);
-        if !enforced {
+        let (attempt, clock_start) = (call.attempt, call.terms.clock_start(call.arrived, call.started));
+        let mut enforced = false;
+        while let Some((due, mode)) = self.calls[id].clocks.take_due(now) {
+            let carried_out = mode == Mode::Enforce;
+            enforced |= carried_out;
+            self.time_up(attempt, Saw::Timeout { waited: now - clock_start, limit: due - clock_start }, carried_out);
+            if let Some(index) = self.attempts.find(attempt).filter(|_| !carried_out) {
+                self.attempts[index].terms.mode = Mode::Off; // counted: no later call is timed once more
+            }
+        }
+        let clocks = &mut self.calls[id].clocks;
+        if enforced {
+            self.call_timed_out(now, id);
+        } else if !(clocks.take_finalise(now) && self.finalise_early(now, id)) {
+            let next = self.calls[id].clocks.next();
+            self.timers.set_call(id, next, WakeReason::CallTimeout);
+        }
+    }
+
+    fn call_timed_out(&mut self, now: Time, id: CallId) {
+        let Call { attempt, started, terms, in_flight, .. } = self.calls[id];
+        self.service.record(now - started);
+        self.slots.sample(now, now - started, in_flight, true);
+        if self.finalise_late(now, id) {
             return;
         }
-        self.service.record(now - started);
         match terms.on_timeout {
-            OnTimeout::Cancel => self.cancel(id),
+            OnTimeout::Cancel => self.cancel(now, id),
             OnTimeout::Abandon => self.abandon(now, id),
         }
         if let Some(index) = self.attempts.find(attempt) {
-            self.answer_timeout(index);
+            self.answer_timeout(now, index);
         }
     }
 
     /// Counts and reports that a time is up.
     fn time_up(&mut self, attempt: AttemptId, saw: Saw, enforced: bool) {
         self.log.counters.verdict(Verdict::TimedOut, enforced);
-        if self.log.notes && !attempt.is_null() {
-            self.log.actions.push(Action::Note(Note { attempt, saw, verdict: Verdict::TimedOut, enforced }));
+        if !attempt.is_null() {
+            self.log.note(Note { attempt, saw, verdict: Verdict::TimedOut, enforced });
         }
     }
 
-    fn answer_timeout(&mut self, index: u32) {
+    fn answer_timeout(&mut self, now: Time, index: u32) {
         self.log.counters.timed_out += 1;
-        self.end(index, Refusal { status: 504, kind: RefusalKind::TimedOut, retry_after: None });
+        self.end(now, index, Refusal { status: 504, kind: RefusalKind::TimedOut, retry_after: None });
     }
 
     /// Ends a call upstream and forgets it.
-    fn cancel(&mut self, id: CallId) {
+    pub(super) fn cancel(&mut self, now: Time, id: CallId) {
         let call = self.calls.remove(id).expect("only calls of the table are cancelled");
         self.timers.clear_call(id);
-        self.give_back(call.hold);
+        match call.hold {
+            Hold::Running(mut holds) => {
+                self.tell_breaker(now, holds.permit.take(), CallResult::Ignored, call.started, call.draw);
+                self.give_back(now, holds, Spent::Unknown);
+            }
+            Hold::Abandoned(abandonment) => self.graduated.abandoned.give_back(abandonment),
+        }
         self.log.actions.push(Action::Cancel { call: id });
     }
 
-    /// Lets a call run on as abandoned work, without its slot.
-    fn abandon(&mut self, now: Time, id: CallId) {
+    /// Lets a call run on as abandoned work, without anything that it held.
+    pub(super) fn abandon(&mut self, now: Time, id: CallId) {
         let abandoned = &mut self.graduated.abandoned;
         let (abandonment, lease_end) = (abandoned.take(now), abandoned.lease_end(now));
         let call = &mut self.calls[id];
         call.attempt = AttemptId::null();
+        let (started, draw) = (call.started, call.draw);
         let hold = std::mem::replace(&mut call.hold, Hold::Abandoned(abandonment));
         self.timers.set_call(id, lease_end.unwrap_or(Time::FAR), WakeReason::AbandonedLease);
-        self.give_back(hold);
+        if let Hold::Running(mut holds) = hold {
+            self.tell_breaker(now, holds.permit.take(), CallResult::Ignored, started, draw);
+            self.give_back(now, holds, Spent::Unknown);
+        }
         self.log.counters.abandoned += 1;
         self.log.actions.push(Action::Detach { call: id });
     }
 
-    fn give_back(&mut self, hold: Hold) {
-        match hold {
-            Hold::Running(slot) => self.slots.give_back(slot),
-            Hold::Abandoned(abandonment) => self.graduated.abandoned.give_back(abandonment),
+    /// What a call held goes back, the last taken first.
+    fn give_back(&mut self, now: Time, holds: Holds, spent: Spent) {
+        let Holds { slot, lane, reservation, permit } = holds;
+        debug_assert!(permit.is_none(), "the breaker is told first");
+        if let Some(reservation) = reservation {
+            self.limiter.settle(now, reservation, spent);
+        }
+        if let Some(lane) = lane {
+            self.lane.give_back(now, lane);
+        }
+        if let Some(slot) = slot {
+            self.slots.give_back(slot);
         }
     }
 
-    /// Passes a call's end on to the client.
-    fn conclude(&mut self, index: u32, end: CallEnd) {
+    /// A call's result for its proxy's breaker: whether that has opened it.
+    fn tell_breaker(&mut self, now: Time, permit: Option<Permit>, result: CallResult, started: Time, draw: u64) -> bool {
+        let Some(permit) = permit else { return false };
+        let opened = self.breaker.give_back(now, permit, result, now - started, draw) == Moved::Opened;
+        self.log.counters.circuit_opens += u64::from(opened);
+        opened
+    }
+
+    /// What a call has used of its reservation. A last call before the SLA teaches nothing; the seed's settles nothing.
+    fn spent(&self, kind: CallKind, lowered: bool, end: CallEnd) -> Spent {
+        let CallEnd::Ok { usage: Some(Usage { input, output }), finish } = end else { return Spent::Unknown };
+        let tokens = u64::from(input) + u64::from(output);
+        let seeds = self.finalise.as_ref().is_some_and(|finalise| finalise.rule == FinaliseRule::AfterTimeout);
+        match kind {
+            CallKind::Finalise if seeds => Spent::Unknown,
+            CallKind::Finalise => Spent::Untaught { tokens },
+            CallKind::First | CallKind::Redispatch => Spent::Used { tokens, cut: lowered && finish == Finish::Length },
+        }
+    }
+
+    /// Passes a call's end on to the client, or tries again.
+    fn conclude(&mut self, now: Time, index: u32, kind: CallKind, lowered: bool, end: CallEnd, opened: bool) {
         match end {
-            CallEnd::Ok { .. } => {
-                let attempt = self.attempts.remove(index);
+            CallEnd::Ok { finish, .. } => {
+                let degraded = kind == CallKind::Finalise || lowered && finish == Finish::Length;
+                let attempt = self.forget(now, index);
                 self.log.counters.completed += 1;
-                self.log.actions.push(Action::Complete { attempt, degraded: false });
+                self.log.actions.push(Action::Complete { attempt, degraded });
             }
             CallEnd::Failed { cause, retry_after } => {
-                self.log.counters.failed += 1;
-                self.end(index, Refusal { status: status(cause), kind: RefusalKind::Upstream(cause), retry_after });
+                if !self.second_try(now, index, cause, retry_after, opened) {
+                    self.log.counters.failed += 1;
+                    let refusal = Refusal { status: status(cause), kind: RefusalKind::Upstream(cause), retry_after };
+                    self.end(now, index, refusal);
+                }
             }
         }
     }
 
     /// Refuses an attempt that has no byte of an answer yet, and cuts one that has.
-    fn end(&mut self, index: u32, refusal: Refusal) {
+    fn end(&mut self, now: Time, index: u32, refusal: Refusal) {
         let relayed = self.attempts[index].relayed;
-        let attempt = self.attempts.remove(index);
+        let attempt = self.forget(now, index);
         let action = if relayed { Action::Cut { attempt, refusal } } else { Action::Answer { attempt, refusal } };
         self.log.actions.push(action);
+    }
+}
+
+/// What a call's end says about its proxy: that it gave no connection, that it worked, or nothing (the API's own errors).
+pub(super) const fn result_of(end: CallEnd) -> CallResult {
+    match end {
+        CallEnd::Ok { .. } => CallResult::Ok,
+        CallEnd::Failed { cause: Cause::Proxy | Cause::Connection, .. } => CallResult::Failed,
+        CallEnd::Failed { .. } => CallResult::Ignored,
     }
 }
 
@@ -189,7 +301,7 @@ const fn status(cause: Cause) -> u16 {
         Cause::BadRequest => 400,
         Cause::Server => 500,
         Cause::Connection | Cause::Proxy => 502,
-        Cause::RateLimited => 429,
         Cause::Idle => 504,
+        Cause::RateLimited => 429,
     }
 }

@@ -1,18 +1,20 @@
 //! The way in: from arrival through the gates to the start of a call.
 //!
 //! ```text
-//! arrival -> graduated (at = "arrival") -> queue's bounds -> deadline -> slot? --wait--> queue
-//!                                                                         |                |
-//!                                                                         +----- pass <----+
-//!                                                                                 |
-//!                                                    CoDel -> graduated (at = "dispatch") -> call
+//! arrival -> throttle, rate limit -> graduated (at = "arrival") -> queue's bounds -> deadline
+//!    -> light: slot? lane free?  --wait--> queue -+
+//!    -> heavy: lane?             --wait--> line  -+-> CoDel -> graduated (at = "dispatch") -> breaker -> budget -> call
 //! ```
-//! A gate at the exit that refuses the head lets the next one try at once.
+//! A gate at the exit that refuses the head lets the next one try at once. With `hold = "all_or_none"` (and always where
+//! nobody holds anything) an attempt stays where it waits until there is budget for it too; with `"while_waiting"` it takes
+//! its slot or lane first and waits for budget in a line of its own.
 
-use super::calls::{Call, Hold};
+use super::attempts::Stage;
+use super::breaker::Gate;
 use super::contract::{Asked, Engine};
 use super::gateway::{Gateway, Log};
-use super::{Action, At, CallKind, Mode, Note, Refusal, RefusalKind, Verdict, WakeReason};
+use super::launch::{Budget, Grant};
+use super::{Action, At, Mode, Note, Refusal, RefusalKind, Verdict};
 use crate::request::{AttemptId, Reason};
 use crate::time::{Span, Time};
 
@@ -23,49 +25,167 @@ impl Gateway {
         let id = self.attempts[index].attempt.id;
         if let Err(reason) = self.entrance(id, &asked) {
             self.refuse(now, index, reason);
-        } else if meet(&mut self.slots, id, &asked, &mut self.log) == Verdict::Wait {
-            self.park(&asked, index);
+        } else if self.is_heavy(self.attempts[index].attempt.profile) {
+            self.admit_heavy(now, index, &asked);
         } else {
-            self.start(&asked, index);
+            self.observe_lane(now, index);
+            self.admit_light(now, index, &asked);
         }
     }
 
-    /// Starts as many as there are slots for. Nobody waits while a slot is free.
+    fn admit_light(&mut self, now: Time, index: u32, asked: &Asked) {
+        let id = self.attempts[index].attempt.id;
+        if meet(&mut self.slots, id, asked, &mut self.log) == Verdict::Wait {
+            self.park(asked, index);
+        } else if self.may_wait() {
+            let behind = self.waiting.oldest(&self.attempts).is_some();
+            match if behind { Budget::Wait(Time::FAR) } else { self.light_grant(now, index) } {
+                Budget::Granted(grant) => self.start(asked, index, grant),
+                Budget::Never => self.refuse(now, index, Reason::OverBudget),
+                Budget::Wait(until) => {
+                    self.count_budget(now, index, Verdict::Wait);
+                    if self.has_room(id, asked, now, index) {
+                        self.park(asked, index);
+                        self.timers.gate_by(until);
+                    }
+                }
+            }
+        } else {
+            self.start(asked, index, Grant::NONE);
+        }
+    }
+
+    /// Whether the queue's bound in tokens has room for an attempt that has to wait though a slot is free: refuses it where
+    /// not.
+    pub(super) fn has_room(&mut self, id: AttemptId, asked: &Asked, now: Time, index: u32) -> bool {
+        if asked.must_wait {
+            return true; // it has been asked
+        }
+        let verdict = meet(&mut self.queue, id, &Asked { must_wait: true, ..*asked }, &mut self.log);
+        if let Err(reason) = pass(verdict) {
+            self.refuse(now, index, reason);
+        }
+        verdict == Verdict::Pass
+    }
+
+    /// Starts as many as can. Nobody waits while a slot is free and nothing else is in the way.
     pub(super) fn dispatch(&mut self, now: Time) {
-        while self.slots.free() {
-            let Some(index) = self.waiting.next(&self.attempts, now) else { return };
-            self.unpark(index);
-            let asked = self.asked(now, index);
-            meet(&mut self.slots, self.attempts[index].attempt.id, &asked, &mut self.log);
-            self.start(&asked, index);
+        if !self.may_wait() {
+            while self.slots.free() {
+                let Some(index) = self.waiting.next(&self.attempts, now) else { return };
+                self.start_next(now, index, Grant::NONE);
+            }
+            return;
+        }
+        let mut ask_again = Time::FAR;
+        while self.serve_budget(now, &mut ask_again)
+            || self.serve_lane(now, &mut ask_again)
+            || self.serve_queue(now, &mut ask_again)
+        {
+            ask_again = Time::FAR;
+        }
+        self.timers.set_gate(ask_again);
+    }
+
+    /// Whether anything but a slot can make an attempt wait.
+    fn may_wait(&self) -> bool {
+        self.limiter.mode() != Mode::Off || self.lane.mode() == Mode::Enforce
+    }
+
+    /// Starts the head of the queue, if it can: whether that has changed anything.
+    fn serve_queue(&mut self, now: Time, ask_again: &mut Time) -> bool {
+        if !self.slots.free() {
+            return false;
+        }
+        let Some(index) = self.waiting.next(&self.attempts, now) else { return false };
+        match self.light_grant(now, index) {
+            Budget::Granted(grant) => self.start_next(now, index, grant),
+            Budget::Never => {
+                self.unpark(index);
+                self.refuse(now, index, Reason::OverBudget);
+            }
+            Budget::Wait(until) => {
+                *ask_again = (*ask_again).min(until);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn start_next(&mut self, now: Time, index: u32, grant: Grant) {
+        self.unpark(index);
+        let asked = self.asked(now, index);
+        meet(&mut self.slots, self.attempts[index].attempt.id, &asked, &mut self.log);
+        self.start(&asked, index, grant);
+    }
+
+    /// Whether the lane and the budget let a light attempt start.
+    fn light_grant(&mut self, now: Time, index: u32) -> Budget {
+        if let Some(until) = self.lane_blocks_light(now, index) {
+            return Budget::Wait(until);
+        }
+        self.early_grant(now, index)
+    }
+
+    /// Puts an attempt into the queue.
+    pub(super) fn park(&mut self, asked: &Asked, index: u32) {
+        self.attempts[index].stage = Stage::Queue(self.queue.take(asked));
+        self.waiting.push(&mut self.attempts, index);
+        self.timers.set_attempt(index, self.attempts[index].terms.waiting_due(asked.arrived));
+    }
+
+    /// Takes an attempt out of wherever it waits, for whatever reason. What it holds it keeps.
+    pub(super) fn unpark(&mut self, index: u32) {
+        self.timers.clear_attempt(index);
+        match std::mem::replace(&mut self.attempts[index].stage, Stage::Moving) {
+            Stage::Queue(place) => {
+                self.waiting.unlink(&mut self.attempts, index);
+                self.queue.give_back(place);
+            }
+            Stage::Lane(place) => {
+                self.lane_line.unlink(&mut self.attempts, index);
+                self.queue.give_back(place);
+            }
+            Stage::Budget => self.budget_line.unlink(&mut self.attempts, index),
+            Stage::Moving | Stage::Later | Stage::Running(_) => {}
         }
     }
 
-    /// Takes an attempt out of the queue, for whatever reason.
-    pub(super) fn unpark(&mut self, index: u32) {
-        self.waiting.unlink(&mut self.attempts, index);
-        self.timers.clear_attempt(index);
-        let place = self.attempts[index].place.take().expect("whoever is linked holds a place");
-        self.queue.give_back(place);
+    /// The attempt is over: what it still holds goes back.
+    pub(super) fn forget(&mut self, now: Time, index: u32) -> AttemptId {
+        let held = &mut self.attempts[index].held;
+        let (slots, lane) = ([held.slot.take(), held.kept.take()], held.lane.take());
+        slots.into_iter().flatten().for_each(|slot| self.slots.give_back(slot));
+        if let Some(lane) = lane {
+            self.lane.give_back(now, lane);
+        }
+        self.attempts.remove(index)
     }
 
-    /// Refuses an attempt that holds nothing.
+    /// Refuses an attempt that waits nowhere.
     pub(super) fn refuse(&mut self, now: Time, index: u32, reason: Reason) {
         let retry_after = self.retry_after(now, index, reason);
-        let attempt = self.attempts.remove(index);
-        let refusal = Refusal { status: 503, kind: RefusalKind::Rejected(reason), retry_after };
+        let attempt = self.forget(now, index);
+        let refusal = Refusal { status: status(reason), kind: RefusalKind::Rejected(reason), retry_after };
         self.log.actions.push(Action::Answer { attempt, refusal });
     }
 
     fn entrance(&mut self, id: AttemptId, asked: &Asked) -> Result<(), Reason> {
+        pass(meet(&mut self.throttle, id, asked, &mut self.log))?;
+        pass(meet(&mut self.rate_limit, id, asked, &mut self.log))?;
+        self.rate_limit.take(asked); // a request that passes uses it up
+        pass(meet(&mut self.signals, id, asked, &mut self.log))?;
         if self.graduated.stands_at(At::Arrival) {
             pass(meet(&mut self.graduated, id, asked, &mut self.log))?;
         }
         pass(meet(&mut self.queue, id, asked, &mut self.log))?;
+        self.depth.depth(self.queue.waiting());
+        pass(meet(&mut self.depth, id, asked, &mut self.log))?;
         pass(meet(&mut self.deadline, id, asked, &mut self.log))
     }
 
-    fn exit(&mut self, id: AttemptId, asked: &Asked) -> Result<(), Reason> {
+    /// The gates at the exit, before a slot or the lane is taken.
+    pub(super) fn exit(&mut self, id: AttemptId, asked: &Asked) -> Result<(), Reason> {
         pass(meet(&mut self.codel, id, asked, &mut self.log))?;
         if self.graduated.stands_at(At::Dispatch) {
             pass(meet(&mut self.graduated, id, asked, &mut self.log))?;
@@ -73,31 +193,7 @@ impl Gateway {
         Ok(())
     }
 
-    fn park(&mut self, asked: &Asked, index: u32) {
-        self.attempts[index].place = Some(self.queue.take(asked));
-        self.waiting.push(&mut self.attempts, index);
-        self.timers.set_attempt(index, self.attempts[index].terms.waiting_due(asked.arrived));
-    }
-
-    /// Leads an attempt for which there is a slot through the gates at the exit, and starts its call.
-    fn start(&mut self, asked: &Asked, index: u32) {
-        let id = self.attempts[index].attempt.id;
-        if let Err(reason) = self.exit(id, asked) {
-            self.refuse(asked.now, index, reason);
-            return;
-        }
-        let hold = Hold::Running(self.slots.take(asked));
-        let entry = &mut self.attempts[index];
-        let (arrived, started, terms) = (entry.arrived, asked.now, entry.terms);
-        let call = self.calls.insert(Call { attempt: id, arrived, started, terms, hold });
-        entry.call = call;
-        self.timers.set_call(call, terms.call_due(arrived, started), WakeReason::CallTimeout);
-        self.log.counters.started += 1;
-        let (max_tokens, route, vantage) = (entry.attempt.max_tokens, entry.attempt.route, entry.attempt.profile.vantage);
-        self.log.actions.push(Action::Start { attempt: id, call, kind: CallKind::First, max_tokens, route, vantage });
-    }
-
-    fn asked(&self, now: Time, index: u32) -> Asked {
+    pub(super) fn asked(&self, now: Time, index: u32) -> Asked {
         let entry = &self.attempts[index];
         let (attempt, arrived, must_wait) = (&entry.attempt, entry.arrived, !self.slots.free());
         let predicts = must_wait && self.deadline.mode() != Mode::Off;
@@ -126,8 +222,8 @@ impl Gateway {
 
     /// When a client refused for `reason` may hope again, where that can be computed: for the queue's bounds and `CoDel`,
     /// when those who wait now will have been served; for a deadline, when the predicted wait will have shrunk to what
-    /// was left.
-    fn retry_after(&self, now: Time, index: u32, reason: Reason) -> Option<Span> {
+    /// was left; for an open breaker, when its cooldown is over.
+    fn retry_after(&mut self, now: Time, index: u32, reason: Reason) -> Option<Span> {
         match reason {
             Reason::FullCapacity | Reason::HighCapacity => self.graduated.retry_after(now, self.service.mean()),
             Reason::QueueFull | Reason::QueueTokens | Reason::Codel => self.service_of(self.queue.waiting()),
@@ -136,13 +232,18 @@ impl Gateway {
                 let left = asked.deadline - asked.now;
                 Some(Span::from_nanos(asked.predicted_wait.as_nanos().saturating_sub(left.as_nanos())))
             }
+            Reason::RateLimited => Some(self.rate_limit.retry_after(now)),
+            Reason::ProxyCircuitOpen => match self.breaker.ask(now, self.proxy_key(index)) {
+                Gate::Open { until } => Some(until - now),
+                Gate::Closed | Gate::Probe => None,
+            },
             _ => None,
         }
     }
 }
 
 /// Asks a gate, counts and reports its answer, and says what is to be done: an engine that only observes lets everybody pass.
-fn meet<E: Engine>(engine: &mut E, attempt: AttemptId, asked: &Asked, log: &mut Log) -> Verdict {
+pub(super) fn meet<E: Engine>(engine: &mut E, attempt: AttemptId, asked: &Asked, log: &mut Log) -> Verdict {
     let mode = engine.mode();
     if mode == Mode::Off {
         return Verdict::Pass;
@@ -161,5 +262,14 @@ fn pass(verdict: Verdict) -> Result<(), Reason> {
     match verdict {
         Verdict::Refuse(reason) => Err(reason),
         Verdict::Pass | Verdict::Wait | Verdict::TimedOut => Ok(()),
+    }
+}
+
+/// The HTTP status of a rejection.
+const fn status(reason: Reason) -> u16 {
+    match reason {
+        Reason::OverBudget => 413,
+        Reason::RateLimited | Reason::UpstreamRate => 429,
+        _ => 503,
     }
 }

@@ -1,22 +1,30 @@
 //! The stack of policies in front of one upstream.
 
-use slotmap::{Key, SlotMap};
+use slotmap::SlotMap;
 
-use super::attempts::{Attempts, Entry, Link, Newness};
+use super::attempts::{Attempts, Entry, Newness};
+use super::breaker::Breaker;
 use super::calls::Calls;
 use super::codel::ControlledDelay;
 use super::counters::{Counters, Snapshot, Stats};
 use super::deadline::DeadlineAdmission;
 use super::graduated::GraduatedRejection;
+use super::lane::Lane;
+use super::limiter::Limiter;
+use super::line::Line;
 use super::queue::QueueBounds;
+use super::queue_depth::QueueDepth;
+use super::rate_limit::RequestRate;
 use super::service::ServiceTime;
+use super::signals::SignalGate;
 use super::slots::Slots;
+use super::throttle::Throttling;
 use super::timeout::Terms;
 use super::timers::Timers;
 use super::waiting::Waiting;
-use super::{Action, Attempt, Hint, Input, Settings, WakeReason};
+use super::{Action, Attempt, CallTimeout, Finalise, Hint, Input, Mode, Note, Settings, UpstreamErrors, WakeReason};
 use crate::fifo::Fifo;
-use crate::request::{AttemptId, CallId, Reason, slot_of};
+use crate::request::{AttemptId, Reason, slot_of};
 use crate::time::Time;
 
 /// The stack of policies in front of one upstream, as a machine without input or output of its own.
@@ -38,7 +46,11 @@ use crate::time::Time;
 #[derive(Debug)]
 pub struct Gateway {
     pub(super) now: Time,
+    pub(super) throttle: Throttling,
+    pub(super) rate_limit: RequestRate,
+    pub(super) signals: SignalGate,
     pub(super) graduated: GraduatedRejection,
+    pub(super) depth: QueueDepth,
     pub(super) queue: QueueBounds,
     pub(super) deadline: DeadlineAdmission,
     pub(super) codel: ControlledDelay,
@@ -48,6 +60,16 @@ pub struct Gateway {
     pub(super) attempts: Attempts,
     pub(super) waiting: Waiting,
     pub(super) calls: Calls,
+    pub(super) limiter: Limiter,
+    pub(super) lane: Lane,
+    pub(super) breaker: Breaker,
+    pub(super) call_timeout: Option<CallTimeout>,
+    pub(super) finalise: Option<Finalise>,
+    pub(super) upstream_errors: UpstreamErrors,
+    /// Heavy attempts that wait for the lane.
+    pub(super) lane_line: Line,
+    /// Attempts that hold a slot or the lane and wait for budget.
+    pub(super) budget_line: Line,
     pub(super) timers: Timers,
     pub(super) log: Log,
     draining: bool,
@@ -65,6 +87,15 @@ pub(super) struct Log {
     pub counters: Counters,
 }
 
+impl Log {
+    /// Reports a fact, where somebody listens.
+    pub fn note(&mut self, note: Note) {
+        if self.notes {
+            self.actions.push(Action::Note(note));
+        }
+    }
+}
+
 impl Gateway {
     /// A gateway with `settings`, at time zero.
     #[must_use]
@@ -72,7 +103,11 @@ impl Gateway {
         let (now, queue) = (Time::ZERO, settings.queue.as_ref());
         Self {
             now,
+            throttle: Throttling::new(settings.throttle.as_ref()),
+            rate_limit: RequestRate::new(settings.rate_limit.as_ref()),
+            signals: SignalGate::new(settings.signals.as_ref()),
             graduated: GraduatedRejection::new(now, settings.graduated.as_ref()),
+            depth: QueueDepth::new(queue),
             queue: QueueBounds::new(queue),
             deadline: DeadlineAdmission::new(queue),
             codel: ControlledDelay::new(now, queue),
@@ -82,6 +117,14 @@ impl Gateway {
             attempts: Attempts::default(),
             waiting: Waiting::new(queue),
             calls: SlotMap::with_key(),
+            limiter: Limiter::new(now, settings.limiter.as_ref()),
+            lane: Lane::new(settings.lane.as_ref()),
+            breaker: Breaker::new(now, settings.breaker.as_ref()),
+            call_timeout: settings.call_timeout.clone(),
+            finalise: settings.finalise.clone(),
+            upstream_errors: settings.upstream_errors.unwrap_or_default(),
+            lane_line: Line::default(),
+            budget_line: Line::default(),
             timers: Timers::default(),
             log: Log::default(),
             draining: false,
@@ -107,7 +150,10 @@ impl Gateway {
             Input::FirstByte { call } => self.first_byte(call),
             Input::Ended { call, end } => self.ended(now, call, end),
             Input::Gone { attempt } => self.gone(now, attempt),
-            Input::Hint(hint) => self.hint = Some((now, hint)),
+            Input::Hint(hint) => {
+                self.signals.hint(now, &hint);
+                self.hint = Some((now, hint));
+            }
             Input::Settings(settings) => self.reconfigure(now, &settings),
             Input::Drain => self.draining = true,
             Input::Wake => {}
@@ -134,6 +180,7 @@ impl Gateway {
     /// Everything that a health endpoint shows, as of `now` (from the last input on).
     #[must_use]
     pub fn stats(&self, now: Time) -> Stats {
+        let metered = self.limiter.mode() != Mode::Off;
         Stats {
             now: self.snapshot_at(now),
             queue_tokens: self.queue.tokens(),
@@ -142,6 +189,8 @@ impl Gateway {
             rejection_threshold: self.graduated.threshold(),
             time_until_reset: self.graduated.abandoned.time_until_reset(now),
             service_time: self.service.mean(),
+            budget_left: metered.then(|| self.limiter.remaining()),
+            multipliers: metered.then(|| std::array::from_fn(|class| self.limiter.multiplier(class))),
             draining: self.draining,
             hint: self.hint,
             counters: self.log.counters,
@@ -153,6 +202,7 @@ impl Gateway {
         let (abandoned_counted_max, abandoned_true_max) = abandoned.maxima();
         Snapshot {
             waiting: self.queue.waiting(),
+            waiting_for_budget: self.budget_line.len(),
             in_flight: self.slots.in_use(),
             abandoned_counted: abandoned.counted(now),
             abandoned_true: abandoned.truly(),
@@ -185,20 +235,28 @@ impl Gateway {
             }
             Newness::Stale => return None,
         };
-        let (arrived, terms) = (now, self.terms);
-        let entry = Entry { attempt, arrived, terms, place: None, call: CallId::null(), relayed: false, link: Link::NONE };
-        self.attempts.insert(index, entry);
+        self.attempts.insert(index, Entry::new(attempt, now, self.terms));
         Some(index)
     }
 
     fn reconfigure(&mut self, now: Time, settings: &Settings) {
         let queue = settings.queue.as_ref();
+        self.throttle.reconfigure(settings.throttle.as_ref());
+        self.rate_limit.reconfigure(settings.rate_limit.as_ref());
+        self.signals.reconfigure(settings.signals.as_ref());
         self.graduated.reconfigure(now, settings.graduated.as_ref());
+        self.depth.reconfigure(queue);
         self.queue.reconfigure(queue);
         self.deadline = DeadlineAdmission::new(queue);
         self.codel.reconfigure(queue);
         self.slots.reconfigure(settings.concurrency.as_ref());
         self.terms = Terms::new(settings.timeout.as_ref());
+        self.limiter.reconfigure(now, settings.limiter.as_ref());
+        self.lane.reconfigure(settings.lane.as_ref());
+        self.breaker.reconfigure(now, settings.breaker.as_ref());
+        self.call_timeout.clone_from(&settings.call_timeout);
+        self.finalise.clone_from(&settings.finalise);
+        self.upstream_errors = settings.upstream_errors.unwrap_or_default();
         self.waiting.reconfigure(&mut self.attempts, queue);
         self.dispatch(now);
     }

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::Settings;
-use crate::request::{AttemptId, CallId, Cause, ClassId, Profile, Reason, Refusal, RequestId, Vantage};
+use crate::request::{
+    AttemptId, CallId, Cause, ClassId, Country, Profile, ProxyMode, Reason, Refusal, RequestId, Vantage,
+};
 use crate::time::{Span, Time};
 
 /// An attempt as policies see it: estimates and the class, never the true lengths (INV-7).
@@ -152,6 +154,8 @@ pub enum Action {
         route: u16,
         /// The vantage policy to use, which may be less than the attempt asked for.
         vantage: Vantage,
+        /// Tokens reserved for it; 0 without a limiter.
+        reserved: u32,
     },
     /// Stop a call; the gateway has forgotten it, and no input about it is needed.
     Cancel {
@@ -262,6 +266,30 @@ pub enum Saw {
         /// Whether the last interval's smallest delay stood above the target.
         overloaded: bool,
     },
+    /// Token budget and heavy lane.
+    Budget {
+        /// Tokens left in the window.
+        remaining: i64,
+        /// Tokens of a whole window.
+        budget: u64,
+        /// Tokens to reserve.
+        tokens: u64,
+        /// Reservation over estimate.
+        multiplier: f64,
+        /// The limit on the answer that this is for.
+        max_tokens: u32,
+    },
+    /// Circuit breaker.
+    Breaker {
+        /// Of which country.
+        country: Country,
+        /// Of which mode.
+        proxy_mode: ProxyMode,
+        /// Whether it is open.
+        open: bool,
+        /// The vantage policy that it leaves.
+        vantage: Vantage,
+    },
     /// Concurrency limit.
     Slots {
         /// Calls in flight.
@@ -322,4 +350,6 @@ pub enum WakeReason {
     CallTimeout,
     /// The lease of an abandoned call runs out.
     AbandonedLease,
+    /// A window's end, the lane's next chance, or the time that the upstream asked to wait.
+    Budget,
 }

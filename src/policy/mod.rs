@@ -2,6 +2,7 @@
 
 mod abandoned;
 mod adaptive;
+mod again;
 mod attempts;
 mod breaker;
 mod breaker_circuit;
@@ -19,6 +20,11 @@ mod flow;
 mod gateway;
 mod graduated;
 mod io;
+mod lane;
+mod launch;
+mod limiter;
+mod line;
+mod multipliers;
 mod queue;
 mod queue_depth;
 mod rate_limit;
@@ -32,6 +38,7 @@ mod throttle;
 mod timeout;
 mod timers;
 mod waiting;
+mod windows;
 
 pub use crate::request::{Refusal, RefusalKind};
 pub use counters::{Counted, Counters, Snapshot, Stats, engine_of};

@@ -2,7 +2,6 @@
 //! in proportion between them.
 //!
 //! The draw is the attempt's, mixed for this gate, so that several gates in a row refuse independently.
-#![allow(dead_code)] // called by the gateway from its next change on
 
 use super::contract::{Asked, Engine};
 use super::settings::Queue;

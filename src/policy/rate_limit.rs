@@ -3,7 +3,6 @@
 //! A request comes at the theoretical arrival time `tat` or up to `burst - 1` intervals before it; it sets
 //! `tat = max(tat, now) + interval`. The interval `per / requests` is kept exact: time is counted in units of
 //! 1 / `requests` ns.
-#![allow(dead_code)] // called by the gateway from its next change on
 
 use super::contract::{Asked, Engine};
 use super::settings::RateLimit;

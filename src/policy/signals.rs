@@ -2,7 +2,6 @@
 //!
 //! `saturation` = mean over replicas of `max(waiting / 5, kv_use / 0.8)`; from 1 on attempts are refused. A replica whose
 //! latest word is too old, or that has not spoken yet, is full. Here there is one replica: the upstream as a whole.
-#![allow(dead_code)] // called by the gateway from its next change on
 
 use super::contract::{Asked, Engine};
 use super::settings::Signals;

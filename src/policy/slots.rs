@@ -1,11 +1,14 @@
-//! Fixed concurrency (seed 001, `--max_concurrent_requests`): at most so many calls in flight at once.
+//! Concurrency (seed 001, `--max_concurrent_requests`): at most so many calls in flight at once, a fixed number or one that
+//! adapts to how long calls take.
 //!
 //! An abandoned call has given its slot back (the seed's semaphore is released at the timeout), so what truly runs upstream
 //! can be more than this.
 
+use super::adaptive::Adaptive;
 use super::contract::{Asked, Engine};
 use super::settings::Concurrency;
 use super::{Mode, Saw, Verdict};
+use crate::time::{Span, Time};
 
 /// The slots. Calls are counted in every mode; only with `enforce` does anybody wait.
 #[derive(Clone, Debug)]
@@ -13,6 +16,8 @@ pub(super) struct Slots {
     mode: Mode,
     limit: u32,
     in_use: u32,
+    /// What moves the limit, if anything does.
+    adaptive: Option<Box<Adaptive>>,
 }
 
 /// A slot that is in use.
@@ -22,7 +27,7 @@ pub(super) struct Slot;
 impl Slots {
     /// Free slots; without settings there is no limit.
     pub fn new(settings: Option<&Concurrency>) -> Self {
-        let mut slots = Self { mode: Mode::Off, limit: u32::MAX, in_use: 0 };
+        let mut slots = Self { mode: Mode::Off, limit: u32::MAX, in_use: 0, adaptive: None };
         slots.reconfigure(settings);
         slots
     }
@@ -31,6 +36,27 @@ impl Slots {
     pub fn reconfigure(&mut self, settings: Option<&Concurrency>) {
         self.mode = settings.map_or(Mode::Off, |s| s.mode);
         self.limit = settings.map_or(u32::MAX, |s| s.max_concurrent_requests.value());
+        let initial = self.limit;
+        match (&mut self.adaptive, settings.and_then(|s| s.adaptive.as_ref())) {
+            (Some(adaptive), Some(settings)) => adaptive.reconfigure(settings, initial),
+            (adaptive, settings) => *adaptive = settings.map(|s| Box::new(Adaptive::new(s, initial))),
+        }
+        self.follow();
+    }
+
+    /// A call has ended after `took`; `in_flight` calls held a slot when it started, itself included. `dropped`: it timed
+    /// out, broke, or was refused for load.
+    pub fn sample(&mut self, now: Time, took: Span, in_flight: u32, dropped: bool) {
+        if let Some(adaptive) = &mut self.adaptive {
+            adaptive.sample(now, took, in_flight, dropped);
+            self.follow();
+        }
+    }
+
+    fn follow(&mut self) {
+        if let Some(adaptive) = &self.adaptive {
+            self.limit = adaptive.limit();
+        }
     }
 
     /// Whether an attempt could start now.
@@ -41,6 +67,18 @@ impl Slots {
     /// Calls that hold a slot.
     pub const fn in_use(&self) -> u32 {
         self.in_use
+    }
+
+    /// One more call in flight: the slot to give back at its end.
+    pub fn seat(&mut self) -> Slot {
+        self.in_use += 1;
+        assert!(
+            self.mode != Mode::Enforce || self.in_use <= self.limit,
+            "INV-9: {} calls on {} slots",
+            self.in_use,
+            self.limit
+        );
+        Slot
     }
 
     /// The limit, where it is enforced.
@@ -61,14 +99,7 @@ impl Engine for Slots {
     }
 
     fn take(&mut self, _asked: &Asked) -> Slot {
-        self.in_use += 1;
-        assert!(
-            self.mode != Mode::Enforce || self.in_use <= self.limit,
-            "INV-9: {} calls on {} slots",
-            self.in_use,
-            self.limit
-        );
-        Slot
+        self.seat()
     }
 
     fn give_back(&mut self, _slot: Slot) {

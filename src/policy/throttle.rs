@@ -7,7 +7,6 @@
 //!   largest probability, and nothing below a rate; `n` counts results, so what is refused here never counts.
 //!
 //! The draw is the attempt's, mixed for this gate, so that several gates in a row refuse independently.
-#![allow(dead_code)] // called by the gateway from its next change on
 
 use super::buckets::Buckets;
 use super::contract::{Asked, Engine};

@@ -3,8 +3,9 @@
 //! An attempt keeps until its end the terms that were in force when it arrived. Counted from dispatch (the seed) waiting is
 //! not bounded; counted from arrival, an attempt that still waits at its limit leaves the queue then.
 
-use super::settings::Timeout;
+use super::settings::{CallTimeout, Finalise, FinaliseRule, Timeout, Timeouts};
 use super::{Mode, OnClientGone, OnTimeout, TimeoutFrom};
+use crate::request::Profile;
 use crate::time::{Span, Time};
 
 /// The terms of one attempt.
@@ -72,6 +73,61 @@ impl Terms {
     /// Since when the clock of an attempt runs.
     pub fn clock_start(&self, arrived: Time, started: Time) -> Time {
         if self.from == TimeoutFrom::Arrival { arrived } else { started }
+    }
+}
+
+/// When a call's times are up: the gateway's own timeout, that of its kind, and the last moment for a last call.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Clocks {
+    own: (Time, Mode),
+    kind: (Time, Mode),
+    finalise: Time,
+}
+
+impl Clocks {
+    /// The gateway's own timeout only.
+    pub const fn of(mode: Mode, due: Time) -> Self {
+        Self { own: (due, mode), kind: (Time::FAR, Mode::Off), finalise: Time::FAR }
+    }
+
+    /// The timeout of a call of this kind that starts at `started`.
+    pub fn bound_kind(&mut self, started: Time, settings: Option<&CallTimeout>, profile: Profile) {
+        let Some(settings) = settings.filter(|s| s.mode != Mode::Off) else { return };
+        let limit = match (settings.timeouts, profile.grounded, profile.vantage.uses_proxy()) {
+            (Timeouts::Env, true, false) | (Timeouts::Code, true, _) => settings.grounded_direct,
+            (Timeouts::Env, true, true) | (Timeouts::Code, false, _) => settings.grounded_proxy,
+            (Timeouts::Env, false, _) => settings.ungrounded,
+        };
+        self.kind = (started + limit, settings.mode);
+    }
+
+    /// The timeout of a last call that starts at `started`, which has no other: those may be over already.
+    pub fn of_last_call(started: Time, settings: Option<&Finalise>) -> Self {
+        settings.map_or(Self::of(Mode::Off, Time::FAR), |s| Self::of(s.mode, started + s.timeout))
+    }
+
+    /// The last moment at which a last call can still meet the SLA, where that is the rule. A call that starts after it
+    /// runs to its end: its answer is late either way.
+    pub fn finalise_early(&mut self, now: Time, arrived: Time, settings: Option<&Finalise>) {
+        let settings = settings.filter(|s| s.mode != Mode::Off && s.rule == FinaliseRule::BeforeSla);
+        let last = settings.map(|s| arrived + Span::from_nanos(s.sla.as_nanos().saturating_sub(s.timeout.as_nanos())));
+        self.finalise = last.filter(|last| *last > now).unwrap_or(Time::FAR);
+    }
+
+    /// The earliest.
+    pub fn next(&self) -> Time {
+        self.own.0.min(self.kind.0).min(self.finalise)
+    }
+
+    /// A timeout that is due at `now`, once.
+    pub fn take_due(&mut self, now: Time) -> Option<(Time, Mode)> {
+        let clock = if self.own.0 <= now { &mut self.own } else { &mut self.kind };
+        (clock.0 <= now).then(|| std::mem::replace(clock, (Time::FAR, Mode::Off)))
+    }
+
+    /// Whether the last moment for a last call has come; once.
+    pub fn take_finalise(&mut self, now: Time) -> bool {
+        self.finalise <= now && std::mem::replace(&mut self.finalise, Time::FAR) <= now
     }
 }
 

@@ -11,21 +11,29 @@ use crate::time::Time;
 /// Whose time has come.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    /// The waiting attempt in this slot reaches its timeout.
+    /// The waiting attempt in this slot reaches its timeout, or what it waits for.
     Attempt(u32),
     /// A running call reaches its timeout, or an abandoned one the end of its lease.
     Call(CallId),
+    /// Budget or lane may let somebody through.
+    Gate,
 }
 
 /// The timers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Timers {
-    /// Attempts at even places, calls at odd ones.
+    /// The gate's own at place 0, attempts at even places from 2 on, calls at odd ones.
     heap: IndexedHeap,
     /// The call behind each odd place.
     calls: Vec<CallId>,
     sequence: u64,
 }
+
+/// Place of the gate's own timer.
+const GATE: u32 = 0;
+
+/// Place of the attempt in slot 0.
+const ATTEMPTS: u32 = 2;
 
 /// Bits of a key's low half that say why: below the sequence, so that they order nothing.
 const REASON_BITS: u32 = 2;
@@ -33,7 +41,24 @@ const REASON_BITS: u32 = 2;
 impl Timers {
     /// Sets the timer of the waiting attempt in slot `attempt`; nothing is due at [`Time::FAR`].
     pub fn set_attempt(&mut self, attempt: u32, due: Time) {
-        self.set(attempt * 2, due, WakeReason::QueueExpiry);
+        self.set_attempt_for(attempt, due, WakeReason::QueueExpiry);
+    }
+
+    /// The same with another reason than the end of its patience.
+    pub fn set_attempt_for(&mut self, attempt: u32, due: Time, reason: WakeReason) {
+        self.set(attempt * 2 + ATTEMPTS, due, reason);
+    }
+
+    /// When budget or lane may let somebody through.
+    pub fn set_gate(&mut self, due: Time) {
+        self.set(GATE, due, WakeReason::Budget);
+    }
+
+    /// The same, where it is not to happen earlier anyway.
+    pub fn gate_by(&mut self, due: Time) {
+        if self.heap.key(GATE).is_none_or(|key| due < time_of(key)) && due != Time::FAR {
+            self.set_gate(due);
+        }
     }
 
     /// Sets the timer of a call.
@@ -52,7 +77,7 @@ impl Timers {
 
     /// The attempt in slot `attempt` has nothing to wait for any more.
     pub fn clear_attempt(&mut self, attempt: u32) {
-        self.heap.remove(attempt * 2);
+        self.heap.remove(attempt * 2 + ATTEMPTS);
     }
 
     /// The call has nothing to wait for any more.
@@ -69,7 +94,11 @@ impl Timers {
     pub fn pop_due(&mut self, now: Time) -> Option<(Time, Due)> {
         let (key, place) = self.heap.first().filter(|(key, _)| time_of(*key) <= now)?;
         self.heap.pop();
-        let due = if place % 2 == 0 { Due::Attempt(place / 2) } else { Due::Call(self.calls[(place / 2) as usize]) };
+        let due = match place {
+            GATE => Due::Gate,
+            _ if place % 2 == 0 => Due::Attempt((place - ATTEMPTS) / 2),
+            _ => Due::Call(self.calls[(place / 2) as usize]),
+        };
         Some((time_of(key), due))
     }
 
@@ -92,7 +121,8 @@ fn reason_of(key: u128) -> WakeReason {
     match key & ((1 << REASON_BITS) - 1) {
         0 => WakeReason::QueueExpiry,
         1 => WakeReason::CallTimeout,
-        _ => WakeReason::AbandonedLease,
+        2 => WakeReason::AbandonedLease,
+        _ => WakeReason::Budget,
     }
 }
 

@@ -104,6 +104,11 @@ impl Waiting {
         if self.order == Order::Lifo { above } else { above + self.lists[own].len }
     }
 
+    /// When the oldest of the most urgent who wait arrived.
+    pub fn oldest(&self, attempts: &Attempts) -> Option<Time> {
+        Some(attempts[self.lists[self.highest()?].oldest].arrived)
+    }
+
     fn set_order(&mut self, settings: Option<&Queue>) {
         let settings = settings.filter(|s| s.mode == Mode::Enforce);
         self.order = settings.map_or(Order::Fifo, |s| s.order);

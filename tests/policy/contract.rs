@@ -4,119 +4,14 @@
 //! detached) and checks each action against them; then the same external inputs are played again to gateways that are
 //! woken late, or far too often, or that report every number, and the decisions must be the same.
 
+use crate::settings::{STACKS, Stack, millis, settings};
 use crate::support::{Dice, attempt};
 use plimsoll::policy::{
-    Action, At, CallEnd, Codel, Concurrency, Counted, Counters, Finish, Forget, Gateway, Graduated, Hint, Input, Mode,
-    OnClientGone, OnTimeout, Order, Queue, RefusalKind, Settings, Timeout, TimeoutFrom,
+    Action, CallEnd, CallKind, Counted, Counters, Finish, Gateway, Hint, Input, Mode, RefusalKind, Settings, Usage,
 };
-use plimsoll::request::{AttemptId, CallId, Cause, Reason};
+use plimsoll::request::{AttemptId, CallId, Cause, Profile, ProxyMode, Reason, Vantage};
 use plimsoll::time::{Span, Time};
-use plimsoll::units::{Count, Fraction};
 use slotmap::{Key, SlotMap};
-
-/// What stands in the stack under test.
-#[derive(Copy, Clone, Debug)]
-enum Stack {
-    Graduated,
-    Queue,
-    Slots,
-    Timeout,
-    /// The queue with the slots that make it fill.
-    Congested,
-    Whole,
-    Seed,
-}
-
-const STACKS: [Stack; 7] =
-    [Stack::Graduated, Stack::Queue, Stack::Slots, Stack::Timeout, Stack::Congested, Stack::Whole, Stack::Seed];
-
-fn mode(dice: &mut Dice) -> Mode {
-    [Mode::Enforce, Mode::Enforce, Mode::Enforce, Mode::Observe, Mode::Off][dice.below(5)]
-}
-
-fn count(dice: &mut Dice, below: usize) -> Count {
-    Count::new(u32::try_from(dice.below(below)).expect("small") + 1).expect("above 0")
-}
-
-fn fraction(dice: &mut Dice) -> Fraction {
-    Fraction::new([0.0, 0.3, 0.5, 0.7, 1.0][dice.below(5)]).expect("in range")
-}
-
-fn millis(dice: &mut Dice, below: usize) -> Span {
-    Span::from_millis(dice.below(below) as u64)
-}
-
-fn graduated(dice: &mut Dice) -> Graduated {
-    Graduated {
-        mode: mode(dice),
-        max_abandoned: count(dice, 6),
-        vllm_rejection_threshold: fraction(dice),
-        at: [At::Arrival, At::Dispatch][dice.below(2)],
-        forget: [Forget::Never, Forget::Reset, Forget::Decay, Forget::Gauge][dice.below(4)],
-        reset_interval: millis(dice, 100),
-        half_life: millis(dice, 50),
-        lease: millis(dice, 80),
-    }
-}
-
-fn queue(dice: &mut Dice) -> Queue {
-    Queue {
-        mode: mode(dice),
-        max_queue_size: count(dice, 10),
-        queue_rejection_threshold: fraction(dice),
-        max_queue_tokens: (dice.below(3) == 0).then(|| count(dice, 400)),
-        order: [Order::Fifo, Order::Lifo, Order::AdaptiveLifo][dice.below(3)],
-        adaptive_lifo_share: fraction(dice),
-        by_priority: dice.below(2) == 0,
-        codel: (dice.below(2) == 0).then(|| Codel {
-            target: (dice.below(2) == 0).then(|| millis(dice, 10)),
-            interval: (dice.below(2) == 0).then(|| millis(dice, 30)),
-        }),
-        deadline_aware: dice.below(2) == 0,
-        ..Queue::default()
-    }
-}
-
-fn slots(dice: &mut Dice) -> Concurrency {
-    Concurrency { mode: mode(dice), max_concurrent_requests: count(dice, 4), adaptive: None }
-}
-
-fn timeout(dice: &mut Dice) -> Timeout {
-    Timeout {
-        mode: mode(dice),
-        request_timeout: millis(dice, 40),
-        timeout_from: [TimeoutFrom::Dispatch, TimeoutFrom::Arrival][dice.below(2)],
-        on_timeout: [OnTimeout::Cancel, OnTimeout::Abandon][dice.below(2)],
-        on_client_gone: [OnClientGone::Cancel, OnClientGone::RunOn][dice.below(2)],
-    }
-}
-
-fn settings(stack: Stack, dice: &mut Dice) -> Settings {
-    let none = Settings::default();
-    match stack {
-        Stack::Graduated => Settings { graduated: Some(graduated(dice)), ..none },
-        Stack::Queue => Settings { queue: Some(queue(dice)), ..none },
-        Stack::Slots => Settings { concurrency: Some(slots(dice)), ..none },
-        Stack::Timeout => Settings { timeout: Some(timeout(dice)), ..none },
-        Stack::Congested => {
-            let slots = Concurrency { mode: Mode::Enforce, ..slots(dice) };
-            Settings { queue: Some(queue(dice)), concurrency: Some(slots), ..none }
-        }
-        Stack::Whole => Settings {
-            graduated: (dice.below(4) > 0).then(|| graduated(dice)),
-            queue: (dice.below(4) > 0).then(|| queue(dice)),
-            concurrency: (dice.below(8) > 0).then(|| slots(dice)),
-            timeout: (dice.below(4) > 0).then(|| timeout(dice)),
-            ..none
-        },
-        Stack::Seed => {
-            let mut seed = Settings::seed(count(dice, 6));
-            seed.timeout.as_mut().expect("the seed has it").request_timeout = millis(dice, 40);
-            seed.graduated.as_mut().expect("the seed has it").reset_interval = millis(dice, 200);
-            seed
-        }
-    }
-}
 
 /// The driver's books about a live attempt.
 #[derive(Copy, Clone, Debug, Default)]
@@ -146,6 +41,7 @@ struct Driver {
     actions: Vec<Action>,
     dice: Dice,
     stack: Stack,
+    reloaded: bool,
 }
 
 impl Driver {
@@ -164,12 +60,15 @@ impl Driver {
             actions: Vec::new(),
             dice,
             stack,
+            reloaded: false,
         }
     }
 
     /// Lets up to 7 ms go by, waking the gateway whenever it asked for it, then does one random thing.
     fn step(&mut self) {
-        let to = self.now + Span::from_millis([0, 0, 1, 2, 3, 7][self.dice.below(6)]);
+        let leap = self.stack.is_metered() && self.dice.below(25) == 0; // budgets come back once a minute
+        let gap = if leap { 10_000 + self.dice.below(30_000) as u64 } else { [0, 0, 1, 2, 3, 7][self.dice.below(6)] };
+        let to = self.now + Span::from_millis(gap);
         self.wake_until(to);
         self.now = to;
         match self.dice.below(1000) {
@@ -220,6 +119,12 @@ impl Driver {
         arriving.input_estimate = u32::try_from(self.dice.below(100)).expect("small");
         arriving.max_tokens = u32::try_from(self.dice.below(100)).expect("small");
         arriving.draw = self.dice.bits();
+        arriving.profile = Profile {
+            grounded: self.dice.below(2) == 0,
+            vantage: Vantage::ALL[self.dice.below(4)],
+            proxy_mode: ProxyMode::ALL[self.dice.below(2)],
+            ..Profile::default()
+        };
         arriving.deadline = (self.dice.below(3) == 0).then(|| self.now + millis(&mut self.dice, 60));
         let before = self.gateway.snapshot().waiting;
         self.input(Input::Arrive(arriving));
@@ -247,7 +152,17 @@ impl Driver {
         let Some(call) = self.calls.get(at).map(|call| call.id) else { return };
         let end = match self.dice.below(6) {
             0 => CallEnd::Failed { cause: Cause::ALL[self.dice.below(Cause::ALL.len())], retry_after: None },
-            _ => CallEnd::Ok { usage: None, finish: Finish::Stop },
+            1 if self.stack.is_metered() => {
+                let causes = [Cause::Proxy, Cause::Proxy, Cause::RateLimited, Cause::Server];
+                let retry_after = (self.dice.below(2) == 0).then(|| millis(&mut self.dice, 20));
+                CallEnd::Failed { cause: causes[self.dice.below(4)], retry_after }
+            }
+            _ => {
+                let mut tokens = || u32::try_from(self.dice.below(300)).expect("small");
+                let usage = Usage { input: tokens(), output: tokens() };
+                let finish = [Finish::Stop, Finish::Length][self.dice.below(2)];
+                CallEnd::Ok { usage: (self.dice.below(3) > 0).then_some(usage), finish }
+            }
         };
         self.end(call, end);
     }
@@ -299,6 +214,7 @@ impl Driver {
 
     fn reload(&mut self) {
         self.settings = settings(self.stack, &mut self.dice);
+        self.reloaded = true;
         self.input(Input::Settings(Box::new(self.settings.clone())));
     }
 
@@ -310,22 +226,29 @@ impl Driver {
         let snapshot = self.gateway.snapshot();
         let detached = self.calls.iter().filter(|call| call.detached).count();
         assert_eq!(snapshot.abandoned_true as usize, detached);
-        assert_eq!(snapshot.in_flight as usize, self.calls.len() - detached);
+        if !self.stack.is_metered() {
+            assert_eq!(snapshot.in_flight as usize, self.calls.len() - detached);
+        }
         assert!(snapshot.abandoned_counted >= 0.0);
     }
 
     /// One action against the books.
     fn check(&mut self, action: &Action) {
         match *action {
-            Action::Start { attempt, call, .. } => {
+            Action::Start { attempt, call, kind, .. } => {
                 if let Some(live) = self.live.get_mut(attempt) {
-                    assert!(live.call.is_null(), "one call an attempt");
+                    assert!(!live.relayed, "no second call after the first byte");
+                    assert_eq!(kind == CallKind::First, live.call.is_null(), "one first call an attempt");
+                    assert!(self.calls.iter().all(|running| running.id != live.call || running.detached), "one at a time");
                     live.call = call;
                 }
                 self.calls.push(Running { id: call, attempt, detached: false });
                 let running = self.calls.iter().filter(|call| !call.detached).count();
                 if let Some(slots) = self.settings.concurrency.as_ref().filter(|s| s.mode == Mode::Enforce) {
-                    assert!(running <= slots.max_concurrent_requests.value() as usize, "INV-9: {running} calls");
+                    let most = if slots.adaptive.is_some() { usize::MAX } else { slots.max_concurrent_requests.value() as usize };
+                    assert!(running <= most || self.stack.is_metered(), "INV-9: {running} calls");
+                    // Whoever held a slot when the limit was lowered may start yet.
+                    assert!(self.reloaded || self.gateway.snapshot().in_flight as usize <= most, "INV-9: slots");
                 }
             }
             Action::Cancel { call } => {
@@ -370,6 +293,13 @@ impl Driver {
 
     /// Ends all work: everything must have come back.
     fn finish(&mut self) {
+        // Whoever waits for a window that nothing refreshes would wait for ever.
+        while self.stack.is_metered() {
+            self.wake_until(self.now);
+            let Some(id) = self.live.keys().next() else { break };
+            self.forget(id);
+            self.input(Input::Gone { attempt: id });
+        }
         for _ in 0..10_000 {
             self.wake_until(self.now);
             let Some(call) = self.calls.first().map(|call| call.id) else { break };
@@ -378,6 +308,7 @@ impl Driver {
         let snapshot = self.gateway.snapshot();
         assert_eq!((snapshot.waiting, snapshot.in_flight, snapshot.abandoned_true), (0, 0, 0));
         assert!(self.live.is_empty(), "{} attempts were never answered", self.live.len());
+        self.wake_until(self.now + Span::from_secs(200)); // a window's end that nobody waits for any more
         assert_eq!(self.gateway.next_wakeup(), None, "nothing is left to wait for");
         let stats = self.gateway.stats(self.now);
         let counters = stats.counters;
@@ -448,7 +379,8 @@ fn every_engine_and_every_stack_holds_the_contract() {
         }
     }
     assert!(seen.iter().all(|times| *times > 50), "every way out was taken: {seen:?}");
-    for reason in Reason::ALL.into_iter().filter(|reason| *reason != Reason::UpstreamFull) {
+    let upstreams = [Reason::UpstreamFull, Reason::UpstreamRate];
+    for reason in Reason::ALL.into_iter().filter(|reason| !upstreams.contains(reason)) {
         let Counted { enforced, observed } = refusals[reason as usize];
         assert!(enforced > 10 && (observed > 5 || reason == Reason::Draining), "{reason:?}: {refusals:?}");
     }

@@ -1,6 +1,8 @@
 //! The policies from outside: the engine contract as a property, the published tables, and behaviour computed by hand.
 
+mod adapter;
 mod by_hand;
 mod conformance;
 mod contract;
+mod settings;
 mod support;

@@ -56,17 +56,19 @@ pub fn attempt(id: AttemptId) -> Attempt {
 /// A gateway driven by hand, in seconds.
 pub struct Hand {
     pub gateway: Gateway,
+    now: Time,
     ids: SlotMap<AttemptId, ()>,
 }
 
 impl Hand {
     pub fn new(settings: &Settings) -> Self {
-        Self { gateway: Gateway::new(settings), ids: SlotMap::with_key() }
+        Self { gateway: Gateway::new(settings), now: Time::ZERO, ids: SlotMap::with_key() }
     }
 
     /// Tells the gateway something at `secs`; what it does.
     pub fn tell(&mut self, secs: f64, input: Input) -> Vec<Action> {
-        self.gateway.handle(at(secs), input);
+        self.now = at(secs);
+        self.gateway.handle(self.now, input);
         std::iter::from_fn(|| self.gateway.poll()).collect()
     }
 
@@ -91,6 +93,11 @@ impl Hand {
     /// A call is complete.
     pub fn end(&mut self, secs: f64, call: CallId) -> Vec<Action> {
         self.tell(secs, Input::Ended { call, end: CallEnd::Ok { usage: None, finish: Finish::Stop } })
+    }
+
+    /// The time of the last input.
+    pub fn now(&self) -> Time {
+        self.now
     }
 
     /// Lets time pass.

@@ -2,7 +2,6 @@
 //!
 //! A call that was dropped, or took longer than the timeout, leaves `floor(limit * backoff_ratio)`, at least one less;
 //! another adds one, if at least half of the limit was in flight when it started.
-#![allow(dead_code)] // called by the gateway from its next change on
 
 use super::super::settings::AdaptiveLimit;
 use super::{between, whole};

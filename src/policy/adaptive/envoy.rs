@@ -8,7 +8,6 @@
 //! Envoy's timers are looked at here when a call ends: the first to end after a window closes it. A window of more than
 //! 1,024 calls keeps to the first of them. Envoy's random jitter of the measurements follows the multiples of the golden
 //! ratio, since an engine draws nothing.
-#![allow(dead_code)] // called by the gateway from its next change on
 
 use super::super::settings::AdaptiveLimit;
 use super::{between, whole};

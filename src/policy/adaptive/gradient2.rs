@@ -4,7 +4,6 @@
 //! kept between its bounds. The long average is an exponential one over `long_window` calls; while it stands above twice
 //! the latest time it is cut by a tenth with each call, so that it comes back soon after an overload. Less than half of the
 //! limit in flight changes nothing.
-#![allow(dead_code)] // called by the gateway from its next change on
 
 use super::super::settings::AdaptiveLimit;
 use super::{between, whole};

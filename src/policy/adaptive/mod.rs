@@ -3,7 +3,6 @@
 //! Each is told of every call that ends: how long it took, how many were in flight when it started, and whether it was
 //! dropped, and has a new limit at once. Sources: Netflix concurrency-limits (AIMD, Vegas, Gradient2) and Envoy's adaptive
 //! concurrency filter.
-#![allow(dead_code)] // called by the gateway from its next change on
 
 mod aimd;
 mod envoy;

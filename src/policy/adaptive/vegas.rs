@@ -8,7 +8,6 @@
 //!
 //! Netflix draws the probe's distance at random from 0.5 to 1 times that, so that many instances do not probe in step; an
 //! engine draws nothing, so here it follows the multiples of the golden ratio through the same range.
-#![allow(dead_code)] // called by the gateway from its next change on
 
 use super::super::settings::AdaptiveLimit;
 use super::{between, whole};

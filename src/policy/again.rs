@@ -1,0 +1,126 @@
+//! Second calls for one attempt: after a failure that its client has not seen, and before its SLA is missed.
+//!
+//! After the first byte of an answer there is no second call.
+
+use super::attempts::Stage;
+use super::calls::{Call, Hold, Holds};
+use super::endings::result_of;
+use super::gateway::Gateway;
+use super::launch::Grant;
+use super::{CallEnd, CallKind, FinaliseRule, Mode, OnError, OnTimeout, Redispatch, WakeReason};
+use crate::request::{AttemptId, CallId, Cause};
+use crate::time::{Span, Time};
+
+/// How long an attempt waits before it tries again where the upstream does not say.
+const PAUSE: Span = Span::from_secs(1);
+
+impl Gateway {
+    /// Sends an attempt whose call has failed through the stack again, where the settings say so: whether they do. Once.
+    pub(super) fn second_try(
+        &mut self,
+        now: Time,
+        index: u32,
+        cause: Cause,
+        retry_after: Option<Span>,
+        opened: bool,
+    ) -> bool {
+        let entry = &self.attempts[index];
+        if entry.relayed || entry.again {
+            return false;
+        }
+        let errors = self.upstream_errors;
+        let what = match cause {
+            Cause::Proxy | Cause::Connection if opened && self.breaker.redispatch() != Redispatch::Off => OnError::Redispatch,
+            Cause::RateLimited => errors.on_429,
+            Cause::Overloaded | Cause::Server | Cause::Connection | Cause::Idle => errors.on_5xx,
+            Cause::BadRequest | Cause::Proxy => OnError::PassOn,
+        };
+        if what == OnError::PassOn {
+            return false;
+        }
+        self.attempts[index].again = true;
+        self.log.counters.redispatched += 1;
+        if what == OnError::Redispatch {
+            self.attempts[index].stage = Stage::Moving;
+            self.admit(now, index);
+        } else {
+            let entry = &mut self.attempts[index];
+            entry.stage = Stage::Later;
+            let due = now + retry_after.unwrap_or(PAUSE);
+            let expiry = entry.terms.waiting_due(entry.arrived);
+            self.timers.set_attempt_for(index, due.min(expiry), WakeReason::Budget);
+        }
+        true
+    }
+
+    /// The seed's second try keeps the slot of the first.
+    pub(super) fn keep_slot(&mut self, attempt: AttemptId, holds: &mut Holds, end: CallEnd) {
+        let Some(index) = self.attempts.find(attempt).filter(|_| self.breaker.redispatch() == Redispatch::Seed) else { return };
+        let entry = &mut self.attempts[index];
+        if !entry.again && !entry.relayed && matches!(result_of(end), super::breaker::CallResult::Failed) {
+            entry.held.kept = holds.slot.take();
+        }
+    }
+
+    /// What the upstream asked to wait has passed.
+    pub(super) fn try_again(&mut self, now: Time, index: u32) {
+        self.attempts[index].stage = Stage::Moving;
+        self.admit(now, index);
+    }
+
+    /// Replaces a call that runs by a last, short one with budget of its own, so that the SLA can be met: whether it could.
+    /// Without budget the call runs on.
+    pub(super) fn finalise_early(&mut self, now: Time, id: CallId) -> bool {
+        let Some(index) = self.may_finalise(id, FinaliseRule::BeforeSla) else { return false };
+        let max_tokens = self.last_limit(index);
+        let grant = self.grant_now(now, index, max_tokens);
+        if let Some(grant) = grant {
+            self.replace(now, id, index, grant, false);
+        }
+        grant.is_some()
+    }
+
+    /// After a call timeout past the SLA (the seed): one more call on the old reservation. Whether it is made.
+    pub(super) fn finalise_late(&mut self, now: Time, id: CallId) -> bool {
+        let Some(index) = self.may_finalise(id, FinaliseRule::AfterTimeout) else { return false };
+        let sla = self.finalise.as_ref().map_or(Span::FOREVER, |finalise| finalise.sla);
+        if now - self.attempts[index].arrived <= sla {
+            return false;
+        }
+        self.replace(now, id, index, Grant::unasked(self.last_limit(index)), true);
+        true
+    }
+
+    /// The attempt of a call that may be followed by a last one.
+    fn may_finalise(&mut self, id: CallId, rule: FinaliseRule) -> Option<u32> {
+        let finalise = self.finalise.as_ref().filter(|finalise| finalise.rule == rule)?;
+        let (mode, call) = (finalise.mode, &self.calls[id]);
+        let index = self.attempts.find(call.attempt)?;
+        if mode == Mode::Off || call.kind == CallKind::Finalise || self.attempts[index].relayed {
+            return None;
+        }
+        self.log.counters.finalised.add(mode == Mode::Enforce);
+        (mode == Mode::Enforce).then_some(index)
+    }
+
+    fn last_limit(&self, index: u32) -> u32 {
+        let limit = self.finalise.as_ref().map_or(u32::MAX, |finalise| finalise.finalise_max_tokens.value());
+        self.attempts[index].attempt.max_tokens.min(limit)
+    }
+
+    /// Ends a call and starts a last one in its place, on its slot or in its lane; with `keeps` on its reservation too.
+    fn replace(&mut self, now: Time, id: CallId, index: u32, grant: Grant, keeps: bool) {
+        let Call { hold, terms, .. } = &mut self.calls[id];
+        let on_timeout = terms.on_timeout;
+        let Hold::Running(old) = hold else { unreachable!("an abandoned call has no attempt") };
+        let mut holds = Holds { slot: old.slot.take(), lane: old.lane.take(), ..Holds::default() };
+        if keeps {
+            holds.reservation = old.reservation.take();
+        }
+        match on_timeout {
+            OnTimeout::Abandon if keeps => self.abandon(now, id),
+            _ => self.cancel(now, id),
+        }
+        self.call(now, index, CallKind::Finalise, grant, holds);
+    }
+}

@@ -1,0 +1,434 @@
+//! The start of a call: breaker, token budget, and what the call holds until its end.
+
+use super::attempts::Stage;
+use super::breaker::{Gate, ProxyKey};
+use super::calls::{Call, Hold, Holds};
+use super::contract::{Asked, Engine};
+use super::gateway::Gateway;
+use super::lane::{LaneAnswer, LaneView};
+use super::limiter::{Need, Offer};
+use super::multipliers::class_of;
+use super::timeout::Clocks;
+use super::{Action, Boundary, CallKind, HoldRule, Mode, Note, Saw, Verdict, WakeReason};
+use crate::request::{Profile, Reason, Vantage};
+use crate::rng::open01;
+use crate::time::Time;
+
+/// What an attempt may take of the window's budget.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Grant {
+    /// Tokens; `None` where nobody has been asked yet.
+    tokens: Option<u64>,
+    /// The limit on the answer that this is for.
+    max_tokens: u32,
+}
+
+impl Grant {
+    /// Nobody has been asked, and the answer is not limited further.
+    pub const NONE: Self = Self::unasked(u32::MAX);
+
+    /// Nobody has been asked.
+    pub const fn unasked(max_tokens: u32) -> Self {
+        Self { tokens: None, max_tokens }
+    }
+}
+
+/// What the lane and the limiter answer.
+#[derive(Copy, Clone, Debug)]
+pub(super) enum Budget {
+    /// Go on.
+    Granted(Grant),
+    /// Ask again then, or when something is given back.
+    Wait(Time),
+    /// No window could hold it.
+    Never,
+}
+
+impl Gateway {
+    /// Leads a heavy attempt to its lane.
+    pub(super) fn admit_heavy(&mut self, now: Time, index: u32, asked: &Asked) {
+        let answer = if self.lane_line.first().is_some() { Budget::Wait(Time::FAR) } else { self.heavy_grant(now, index) };
+        match answer {
+            Budget::Granted(grant) => self.start_heavy(asked, index, grant),
+            Budget::Never => self.refuse(now, index, Reason::OverBudget),
+            Budget::Wait(until) => {
+                self.count_budget(now, index, Verdict::Wait);
+                let id = self.attempts[index].attempt.id;
+                if self.has_room(id, asked, now, index) {
+                    self.attempts[index].stage = Stage::Lane(self.queue.take(asked));
+                    self.lane_line.push(&mut self.attempts, index);
+                    self.timers.set_attempt(index, self.attempts[index].terms.waiting_due(asked.arrived));
+                    self.timers.gate_by(until);
+                }
+            }
+        }
+    }
+
+    /// Starts the oldest heavy attempt, if it can: whether that has changed anything.
+    pub(super) fn serve_lane(&mut self, now: Time, ask_again: &mut Time) -> bool {
+        let Some(index) = self.lane_line.first() else { return false };
+        if !self.is_heavy(self.attempts[index].attempt.profile) {
+            return self.leave_lane(now, index); // the lane has been taken away
+        }
+        match self.heavy_grant(now, index) {
+            Budget::Granted(grant) => {
+                self.unpark(index);
+                let asked = self.asked(now, index);
+                self.start_heavy(&asked, index, grant);
+            }
+            Budget::Never => {
+                self.unpark(index);
+                self.refuse(now, index, Reason::OverBudget);
+            }
+            Budget::Wait(until) => {
+                *ask_again = (*ask_again).min(until);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Starts the oldest of those who hold a slot or the lane and wait for budget, if there is enough. At the seed's
+    /// boundary each waits for itself.
+    pub(super) fn serve_budget(&mut self, now: Time, ask_again: &mut Time) -> bool {
+        let Some(index) = self.budget_line.first().filter(|_| self.limiter.boundary() == Boundary::Checked) else { return false };
+        match self.grant(now, index) {
+            Budget::Granted(grant) => {
+                self.unpark(index);
+                self.launch(now, index, grant);
+            }
+            Budget::Never => {
+                self.unpark(index);
+                self.refuse(now, index, Reason::OverBudget);
+            }
+            Budget::Wait(until) => {
+                *ask_again = (*ask_again).min(until);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Leads a light attempt for which there is a slot through the gates at the exit.
+    pub(super) fn start(&mut self, asked: &Asked, index: u32, grant: Grant) {
+        if self.passes_exit(asked, index) {
+            if self.holds_while_waiting() {
+                self.attempts[index].held.slot = Some(self.slots.seat());
+                self.claim(asked.now, index);
+            } else {
+                self.launch(asked.now, index, grant);
+            }
+        }
+    }
+
+    fn start_heavy(&mut self, asked: &Asked, index: u32, grant: Grant) {
+        if self.passes_exit(asked, index) {
+            self.attempts[index].held.lane = Some(self.lane.take(asked.now));
+            self.log.counters.lane_acquisitions += 1;
+            if self.holds_while_waiting() {
+                self.claim(asked.now, index);
+            } else {
+                self.launch(asked.now, index, grant);
+            }
+        }
+    }
+
+    /// The gates at the exit and the breaker: refuses the attempt where one of them does.
+    fn passes_exit(&mut self, asked: &Asked, index: u32) -> bool {
+        let id = self.attempts[index].attempt.id;
+        let passed = self.exit(id, asked).and_then(|()| self.ask_breaker(asked.now, index));
+        if let Err(reason) = passed {
+            self.refuse(asked.now, index, reason);
+        }
+        passed.is_ok()
+    }
+
+    /// Whether those who wait for budget hold their slot or lane meanwhile.
+    fn holds_while_waiting(&self) -> bool {
+        self.limiter.mode() == Mode::Enforce && self.limiter.hold() == HoldRule::WhileWaiting
+    }
+
+    /// Asks for budget for an attempt that holds its slot or lane: starts it, or puts it into the line.
+    fn claim(&mut self, now: Time, index: u32) {
+        let checked = self.limiter.boundary() == Boundary::Checked;
+        let answer = if checked && self.budget_line.first().is_some() { Budget::Wait(Time::FAR) } else { self.grant(now, index) };
+        match answer {
+            Budget::Granted(grant) => self.launch(now, index, grant),
+            Budget::Never => self.refuse(now, index, Reason::OverBudget),
+            Budget::Wait(until) => {
+                self.count_budget(now, index, Verdict::Wait);
+                let need = self.need(now, index);
+                let wanted = self.limiter.tokens(&need);
+                let entry = &mut self.attempts[index];
+                entry.stage = Stage::Budget;
+                entry.wanted = wanted;
+                let expiry = entry.terms.waiting_due(entry.arrived);
+                self.budget_line.push(&mut self.attempts, index);
+                if checked {
+                    self.timers.set_attempt(index, expiry);
+                    self.timers.gate_by(until);
+                } else {
+                    self.timers.set_attempt_for(index, expiry.min(until), WakeReason::Budget);
+                }
+            }
+        }
+    }
+
+    /// The seed's waiter wakes at its window's end: it restores the budget for itself and starts.
+    pub(super) fn wake_at_boundary(&mut self, now: Time, index: u32) {
+        let need = self.need(now, index);
+        self.limiter.woken(now, &need);
+        let tokens = self.attempts[index].wanted; // computed before the wait
+        let max_tokens = self.attempts[index].attempt.max_tokens;
+        self.unpark(index);
+        self.launch(now, index, Grant { tokens: Some(tokens), max_tokens });
+    }
+
+    /// What the limiter says to an attempt that waits until all that it needs is there together.
+    pub(super) fn early_grant(&mut self, now: Time, index: u32) -> Budget {
+        if self.holds_while_waiting() { Budget::Granted(Grant::NONE) } else { self.grant(now, index) }
+    }
+
+    /// What the limiter says now.
+    pub(super) fn grant(&mut self, now: Time, index: u32) -> Budget {
+        let not_before = self.attempts[index].not_before;
+        if not_before > now {
+            return Budget::Wait(not_before);
+        }
+        let need = self.need(now, index);
+        let granted = |tokens, max_tokens| Budget::Granted(Grant { tokens: Some(tokens), max_tokens });
+        let mode = self.limiter.mode();
+        if mode == Mode::Off {
+            return Budget::Granted(Grant::NONE);
+        }
+        let offer = self.limiter.ask(now, &need);
+        if mode == Mode::Observe {
+            self.observe(offer);
+            return granted(self.limiter.tokens(&need), need.max_tokens);
+        }
+        match offer {
+            Offer::Fits { tokens } => granted(tokens, need.max_tokens),
+            Offer::Trim { tokens, max_tokens } => granted(tokens, max_tokens),
+            Offer::Never { .. } => {
+                self.count_budget(now, index, Verdict::Refuse(Reason::OverBudget));
+                Budget::Never
+            }
+            Offer::Wait { until } => {
+                let Some(jitter) = self.limiter.jitter() else { return Budget::Wait(until) };
+                let entry = &mut self.attempts[index];
+                entry.not_before = until + jitter.scaled(open01(entry.attempt.draw));
+                Budget::Wait(entry.not_before)
+            }
+        }
+    }
+
+    /// Counts what a limiter that only observes would have said.
+    fn observe(&mut self, offer: Offer) {
+        match offer {
+            Offer::Fits { .. } | Offer::Trim { .. } => {}
+            Offer::Wait { .. } => self.log.counters.verdict(Verdict::Wait, false),
+            Offer::Never { .. } => self.log.counters.verdict(Verdict::Refuse(Reason::OverBudget), false),
+        }
+    }
+
+    /// Counts what a lane that only observes would have said.
+    pub(super) fn observe_lane(&mut self, now: Time, index: u32) {
+        if self.lane.mode() == Mode::Observe && self.lane.is_heavy(self.attempts[index].attempt.profile) {
+            let view = self.lane_view(now, index);
+            if let LaneAnswer::Wait { .. } = self.lane.ask(now, &view) {
+                self.log.counters.verdict(Verdict::Wait, false);
+            }
+        }
+    }
+
+    /// What a call with this limit may take at once; `None` where it would have to wait.
+    pub(super) fn grant_now(&mut self, now: Time, index: u32, max_tokens: u32) -> Option<Grant> {
+        let need = Need { max_tokens, ..self.need(now, index) };
+        match self.limiter.mode() {
+            Mode::Off => return Some(Grant::unasked(max_tokens)),
+            Mode::Observe => return Some(Grant { tokens: Some(self.limiter.tokens(&need)), max_tokens }),
+            Mode::Enforce => {}
+        }
+        match self.limiter.ask(now, &need) {
+            Offer::Fits { tokens } => Some(Grant { tokens: Some(tokens), max_tokens }),
+            Offer::Trim { tokens, max_tokens } => Some(Grant { tokens: Some(tokens), max_tokens }),
+            Offer::Wait { .. } | Offer::Never { .. } => None,
+        }
+    }
+
+    fn heavy_grant(&mut self, now: Time, index: u32) -> Budget {
+        if self.lane.refreshes() {
+            self.limiter.refresh(now);
+        }
+        let view = self.lane_view(now, index);
+        match self.lane.ask(now, &view) {
+            LaneAnswer::Pass => self.early_grant(now, index),
+            LaneAnswer::Wait { until } => Budget::Wait(until.unwrap_or(Time::FAR)),
+        }
+    }
+
+    fn lane_view(&self, now: Time, index: u32) -> LaneView {
+        LaneView {
+            remaining: self.limiter.remaining(),
+            budget: self.limiter.capacity(),
+            light_running: self.slots.in_use(),
+            heavy_waited: now - self.attempts[index].arrived,
+            light_waited: self.waiting.oldest(&self.attempts).map(|arrived| now - arrived),
+            next_window: self.limiter.next_window(now),
+        }
+    }
+
+    /// Until when the lane keeps a light attempt from starting, if it does.
+    pub(super) fn lane_blocks_light(&self, now: Time, index: u32) -> Option<Time> {
+        if self.lane.mode() != Mode::Enforce {
+            return None;
+        }
+        let heavy_waited = self.lane_line.first().map(|heavy| now - self.attempts[heavy].arrived);
+        match self.lane.light(now, heavy_waited, now - self.attempts[index].arrived) {
+            LaneAnswer::Pass => None,
+            LaneAnswer::Wait { until } => Some(until.unwrap_or(Time::FAR)),
+        }
+    }
+
+    /// Whether such a call goes by the lane.
+    pub(super) fn is_heavy(&self, profile: Profile) -> bool {
+        self.lane.mode() == Mode::Enforce && self.lane.is_heavy(profile)
+    }
+
+    /// Moves an attempt from the lane's line to the queue.
+    fn leave_lane(&mut self, now: Time, index: u32) -> bool {
+        self.unpark(index);
+        let asked = self.asked(now, index);
+        self.park(&asked, index);
+        true
+    }
+
+    /// What the attempt needs of the budget, by the vantage policy that it would use now.
+    fn need(&mut self, now: Time, index: u32) -> Need {
+        let vantage = self.vantage_now(now, index);
+        let attempt = &self.attempts[index].attempt;
+        let class = class_of(Profile { vantage, ..attempt.profile });
+        Need { class, input_estimate: attempt.input_estimate, max_tokens: attempt.max_tokens }
+    }
+
+    /// The vantage policy that the breaker leaves the attempt, without counting anything.
+    fn vantage_now(&mut self, now: Time, index: u32) -> Vantage {
+        let vantage = self.attempts[index].vantage;
+        if !vantage.uses_proxy() || self.breaker.mode() != Mode::Enforce {
+            return vantage;
+        }
+        match self.breaker.ask(now, self.proxy_key(index)) {
+            Gate::Open { .. } => self.breaker.degrade(vantage).unwrap_or(vantage),
+            Gate::Closed | Gate::Probe => vantage,
+        }
+    }
+
+    pub(super) fn proxy_key(&self, index: u32) -> ProxyKey {
+        let Profile { country, proxy_mode, .. } = self.attempts[index].attempt.profile;
+        ProxyKey { country, mode: proxy_mode }
+    }
+
+    /// The breaker's decision about an attempt that starts: pass, degrade or refuse.
+    fn ask_breaker(&mut self, now: Time, index: u32) -> Result<(), Reason> {
+        let (mode, vantage) = (self.breaker.mode(), self.attempts[index].vantage);
+        if mode == Mode::Off || !vantage.uses_proxy() {
+            return Ok(());
+        }
+        let open = matches!(self.breaker.ask(now, self.proxy_key(index)), Gate::Open { .. });
+        let left = if open { self.breaker.degrade(vantage) } else { Some(vantage) };
+        let verdict = left.map_or(Verdict::Refuse(Reason::ProxyCircuitOpen), |_| Verdict::Pass);
+        let enforced = mode == Mode::Enforce;
+        self.log.counters.verdict(verdict, enforced);
+        let ProxyKey { country, mode: proxy_mode } = self.proxy_key(index);
+        let attempt = self.attempts[index].attempt.id;
+        let saw = Saw::Breaker { country, proxy_mode, open, vantage: left.unwrap_or(vantage) };
+        self.log.note(Note { attempt, saw, verdict, enforced });
+        match left {
+            None if enforced => Err(Reason::ProxyCircuitOpen),
+            Some(less) if enforced && less != vantage => {
+                self.attempts[index].vantage = less;
+                self.log.counters.proxy_degraded += 1;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts and reports what the limiter or the lane says.
+    pub(super) fn count_budget(&mut self, now: Time, index: u32, verdict: Verdict) {
+        self.log.counters.verdict(verdict, true);
+        if self.log.notes {
+            let need = self.need(now, index);
+            let tokens = self.limiter.tokens(&need);
+            self.note_budget(index, need, tokens, verdict, true);
+        }
+    }
+
+    fn note_budget(&mut self, index: u32, need: Need, tokens: u64, verdict: Verdict, enforced: bool) {
+        let saw = Saw::Budget {
+            remaining: self.limiter.remaining(),
+            budget: self.limiter.budget(),
+            tokens,
+            multiplier: self.limiter.multiplier(need.class),
+            max_tokens: need.max_tokens,
+        };
+        let attempt = self.attempts[index].attempt.id;
+        self.log.note(Note { attempt, saw, verdict, enforced });
+    }
+
+    /// Starts the call of an attempt that has passed everything.
+    pub(super) fn launch(&mut self, now: Time, index: u32, grant: Grant) {
+        let heavy = self.is_heavy(self.attempts[index].attempt.profile);
+        let entry = &mut self.attempts[index];
+        let kind = if entry.again { CallKind::Redispatch } else { CallKind::First };
+        let slot = entry.held.slot.take();
+        let lane = entry.held.lane.take();
+        let slot = if heavy && lane.is_some() { slot } else { slot.or_else(|| Some(self.slots.seat())) };
+        if lane.is_none() {
+            self.lane.started_light(now);
+        }
+        self.call(now, index, kind, grant, Holds { slot, lane, ..Holds::default() });
+    }
+
+    /// Starts a call with what it holds already.
+    pub(super) fn call(&mut self, now: Time, index: u32, kind: CallKind, grant: Grant, mut holds: Holds) {
+        let entry = &self.attempts[index];
+        let (id, arrived, terms, draw) = (entry.attempt.id, entry.arrived, entry.terms, entry.attempt.draw);
+        let (route, vantage) = (entry.attempt.route, entry.vantage);
+        let max_tokens = entry.attempt.max_tokens.min(grant.max_tokens);
+        let lowered = max_tokens < entry.attempt.max_tokens;
+        let profile = Profile { vantage, ..entry.attempt.profile };
+        let mut reserved = 0;
+        if let Some(tokens) = grant.tokens {
+            reserved = u32::try_from(tokens).unwrap_or(u32::MAX);
+            let need = Need { class: class_of(profile), input_estimate: entry.attempt.input_estimate, max_tokens };
+            if self.log.notes {
+                self.note_budget(index, need, tokens, Verdict::Pass, self.limiter.mode() == Mode::Enforce);
+            }
+            self.log.counters.trims += u64::from(lowered && kind != CallKind::Finalise);
+            holds.reservation = Some(self.limiter.take(now, &need, tokens));
+        }
+        if vantage.uses_proxy() && self.breaker.mode() != Mode::Off {
+            holds.permit = Some(self.breaker.take(now, self.proxy_key(index)));
+        }
+        let clocks = self.clocks(now, arrived, kind, profile, &terms);
+        let hold = Hold::Running(holds);
+        let call = Call { attempt: id, kind, lowered, arrived, started: now, terms, clocks, draw, in_flight: self.slots.in_use(), hold };
+        let call = self.calls.insert(call);
+        self.attempts[index].stage = Stage::Running(call);
+        self.timers.set_call(call, clocks.next(), WakeReason::CallTimeout);
+        self.log.counters.started += 1;
+        self.log.actions.push(Action::Start { attempt: id, call, kind, max_tokens, route, vantage, reserved });
+    }
+
+    /// When the times of a call that starts now are up.
+    fn clocks(&self, now: Time, arrived: Time, kind: CallKind, profile: Profile, terms: &super::timeout::Terms) -> Clocks {
+        if kind == CallKind::Finalise {
+            return Clocks::of_last_call(now, self.finalise.as_ref());
+        }
+        let mut clocks = Clocks::of(terms.mode, terms.call_due(arrived, now));
+        clocks.bound_kind(now, self.call_timeout.as_ref(), profile);
+        clocks.finalise_early(now, arrived, self.finalise.as_ref());
+        clocks
+    }
+}
