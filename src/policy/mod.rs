@@ -13,6 +13,9 @@ mod flow;
 mod gateway;
 mod graduated;
 mod io;
+mod lane;
+mod limiter;
+mod multipliers;
 mod queue;
 mod service;
 mod settings;
@@ -22,6 +25,7 @@ mod testing;
 mod timeout;
 mod timers;
 mod waiting;
+mod windows;
 
 pub use crate::request::{Refusal, RefusalKind};
 pub use counters::{Counted, Counters, Snapshot, Stats, engine_of};

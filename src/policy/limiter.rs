@@ -1,0 +1,378 @@
+//! Token reservation limiter (seed 002, section 1): tokens are taken out of a window's budget before a call, and settled
+//! against its usage after it.
+//!
+//! - budget = `floor(tpm_limit x (1 - headroom))`;
+//! - reservation = `floor((input estimate + max_tokens) x multiplier of the class)`; it fits while not above what is left;
+//! - it does not fit: `max_tokens` is trimmed to `floor(left / multiplier - input estimate)` if trimming is on and that is
+//!   at least `min_output` (and the reservation computed again); else it waits for the window.
+//!
+//! A reservation that not even a whole window could hold is trimmed like any other where that helps, else refused at once.
+//! With `boundary = "seed"` it is not: whoever waits there wakes at the window's end, makes the window whole for itself and
+//! takes its reservation without a look at what is left ([`Limiter::woken`]).
+//!
+//! Under `enforce` with `boundary = "checked"` what is taken fits (INV-9). Afterwards the remainder can still fall below
+//! zero, by the overrun of a call that used more than its reservation, which is charged to the window that it came from.
+#![allow(dead_code)] // called by the gateway from its next change on
+
+use super::Mode;
+use super::multipliers::Multipliers;
+use super::settings::{self, Boundary, HoldRule, Ratio};
+use super::windows::{Ticket, Windows};
+use crate::time::{Span, Time};
+
+/// More than any window holds, and so few that sums of them stay far from overflowing.
+const TOKENS_MAX: u64 = 1 << 40;
+
+/// Default burst of `gcra`: one part in this many of the budget.
+const BURST_DIVISOR: u64 = 6;
+
+/// The limiter.
+#[derive(Clone, Debug)]
+pub(super) struct Limiter {
+    mode: Mode,
+    rules: Rules,
+    budget: u64,
+    windows: Windows,
+    multipliers: Multipliers,
+    /// Tokens of the reservations that are not settled.
+    reserved: u64,
+}
+
+/// The settings that are only looked up.
+#[derive(Copy, Clone, Debug)]
+struct Rules {
+    boundary: Boundary,
+    hold: HoldRule,
+    jitter: Option<Span>,
+    auto_trim: bool,
+    min_output: u32,
+    settle: bool,
+    ratio: Ratio,
+    learn_from_cut: bool,
+}
+
+/// What a call asks for.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Need {
+    /// Its class, by [`class_of`](super::multipliers::class_of).
+    pub class: usize,
+    /// Estimated input, tokens.
+    pub input_estimate: u32,
+    /// Limit on its answer, tokens.
+    pub max_tokens: u32,
+}
+
+impl Need {
+    /// The estimate of its usage before any multiplier.
+    fn estimate(&self) -> u64 {
+        u64::from(self.input_estimate) + u64::from(self.max_tokens)
+    }
+}
+
+/// What the limiter offers a call.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Offer {
+    /// Its reservation fits.
+    Fits {
+        /// The reservation.
+        tokens: u64,
+    },
+    /// It fits with a smaller limit on its answer.
+    Trim {
+        /// The reservation with that limit.
+        tokens: u64,
+        /// The limit.
+        max_tokens: u32,
+    },
+    /// It may fit later.
+    Wait {
+        /// When, if nobody else takes or gives back meanwhile.
+        until: Time,
+    },
+    /// Not even a whole window holds it.
+    Never {
+        /// The reservation.
+        tokens: u64,
+        /// What a whole window holds.
+        budget: u64,
+    },
+}
+
+/// Tokens that were taken: settled exactly once.
+#[derive(Debug)]
+pub(super) struct Reservation {
+    tokens: u64,
+    class: usize,
+    /// The class's multiplier at the time.
+    multiplier: f64,
+    /// Input estimate and limit on the answer together, as reserved.
+    estimate: u64,
+    /// Where they were taken from; nowhere while the limiter was off.
+    ticket: Option<Ticket>,
+}
+
+impl Reservation {
+    /// How many.
+    pub const fn tokens(&self) -> u64 {
+        self.tokens
+    }
+
+    /// The class's multiplier when they were taken.
+    pub const fn multiplier(&self) -> f64 {
+        self.multiplier
+    }
+}
+
+/// What became of a call that held a reservation.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Spent {
+    /// It ended without usage: the reservation is kept.
+    Unknown,
+    /// It used tokens.
+    Used {
+        /// How many, input and output.
+        tokens: u64,
+        /// Whether its answer ran into a limit that trimming had lowered.
+        cut: bool,
+    },
+    /// It used tokens in a way that teaches nothing (finalisation).
+    Untaught {
+        /// How many, input and output.
+        tokens: u64,
+    },
+    /// It was never sent: all goes back, whether or not usage is settled.
+    Unsent,
+}
+
+impl Limiter {
+    /// A whole window that starts at `now`; without settings the limiter is off.
+    pub fn new(now: Time, settings: Option<&settings::Limiter>) -> Self {
+        let default = settings::Limiter::default();
+        let used = settings.unwrap_or(&default);
+        let (budget, burst) = budget_and_burst(used);
+        Self {
+            mode: settings.map_or(Mode::Off, |s| s.mode),
+            rules: Rules::of(used),
+            budget,
+            windows: Windows::new(now, used.window, budget, burst),
+            multipliers: Multipliers::new(used),
+            reserved: 0,
+        }
+    }
+
+    /// New settings. What the classes have taught is kept, and what is taken stays taken where the window's kind is the same.
+    pub fn reconfigure(&mut self, now: Time, settings: Option<&settings::Limiter>) {
+        self.mode = settings.map_or(Mode::Off, |s| s.mode);
+        if let Some(settings) = settings {
+            let (budget, burst) = budget_and_burst(settings);
+            self.rules = Rules::of(settings);
+            self.budget = budget;
+            self.windows.reconfigure(now, settings.window, budget, burst);
+            self.multipliers.reconfigure(settings);
+        }
+    }
+
+    /// What the gateway does with the answers.
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// What an attempt holds while it waits for budget.
+    pub const fn hold(&self) -> HoldRule {
+        self.rules.hold
+    }
+
+    /// What waiters do at a window's end: checked where the window's kind has no end.
+    pub const fn boundary(&self) -> Boundary {
+        if self.windows.is_fixed() { self.rules.boundary } else { Boundary::Checked }
+    }
+
+    /// Over how long waiters spread after a window's end, each by its own draw.
+    pub const fn jitter(&self) -> Option<Span> {
+        self.rules.jitter
+    }
+
+    /// Decides and takes nothing. The window may roll over.
+    pub fn ask(&mut self, now: Time, need: &Need) -> Offer {
+        if self.mode == Mode::Off {
+            return Offer::Fits { tokens: 0 };
+        }
+        self.windows.refresh(now);
+        self.multipliers.forget(now, need.class);
+        let tokens = self.tokens(need);
+        let left = self.windows.remaining();
+        if signed(tokens) <= left {
+            return Offer::Fits { tokens };
+        }
+        if let Some(max_tokens) = self.trimmed(need, left) {
+            return Offer::Trim { tokens: self.tokens(&Need { max_tokens, ..*need }), max_tokens };
+        }
+        let capacity = self.windows.capacity();
+        match self.least(need, tokens) {
+            _ if self.boundary() == Boundary::Seed => Offer::Wait { until: self.windows.next(now) },
+            least if least <= signed(capacity) => Offer::Wait { until: self.windows.when(least) },
+            _ => Offer::Never { tokens, budget: capacity },
+        }
+    }
+
+    /// The reservation of `need`, untrimmed, by the multiplier as it is now.
+    pub fn tokens(&self, need: &Need) -> u64 {
+        floor(need.estimate() as f64 * self.multiplier(need.class))
+    }
+
+    /// Takes `tokens` for `need` (with its `max_tokens` as trimmed): what [`ask`](Self::ask) offered at the same instant, or
+    /// with `boundary = "seed"` what [`woken`](Self::woken) said, or in observe mode anything.
+    pub fn take(&mut self, now: Time, need: &Need, tokens: u64) -> Reservation {
+        let tokens = tokens.min(TOKENS_MAX);
+        self.windows.refresh(now);
+        let left = self.windows.remaining();
+        assert!(
+            self.mode != Mode::Enforce || self.boundary() == Boundary::Seed || signed(tokens) <= left,
+            "INV-9: {tokens} tokens taken out of {left}"
+        );
+        self.reserved += tokens;
+        Reservation {
+            tokens,
+            class: need.class,
+            multiplier: self.multiplier(need.class),
+            estimate: need.estimate(),
+            ticket: (self.mode != Mode::Off).then(|| self.windows.take(now, signed(tokens))),
+        }
+    }
+
+    /// With `boundary = "seed"` only: a waiter wakes at its window's end and makes the window whole for itself. Returns its
+    /// reservation, which it takes without a look at what is left. (The seed computes it before the wait: a caller that has
+    /// kept [`tokens`](Self::tokens) from then may take those instead.)
+    pub fn woken(&mut self, now: Time, need: &Need) -> u64 {
+        self.windows.restore(now);
+        self.tokens(need)
+    }
+
+    /// A call that held a reservation has ended.
+    pub fn settle(&mut self, now: Time, reservation: Reservation, spent: Spent) {
+        self.reserved -= reservation.tokens;
+        let Some(ticket) = &reservation.ticket else { return };
+        let used = match spent {
+            Spent::Unknown => return,
+            Spent::Unsent => return self.windows.give_back(now, ticket, signed(reservation.tokens)),
+            Spent::Used { tokens, .. } | Spent::Untaught { tokens } => tokens,
+        };
+        if self.rules.settle {
+            self.windows.give_back(now, ticket, signed(reservation.tokens) - signed(used));
+        }
+        if matches!(spent, Spent::Used { cut, .. } if !cut || self.rules.learn_from_cut) {
+            let ratio = used as f64 / self.divisor(&reservation);
+            self.multipliers.learn(now, reservation.class, ratio);
+        }
+    }
+
+    /// What a lane that refreshes calls: lets come back what has come back by `now`.
+    pub fn refresh(&mut self, now: Time) {
+        self.windows.refresh(now);
+    }
+
+    /// What is left as the policy sees it, as of the latest look that refreshed.
+    pub fn remaining(&self) -> i64 {
+        self.windows.remaining()
+    }
+
+    /// Tokens a window: `floor(tpm_limit x (1 - headroom))`.
+    pub const fn budget(&self) -> u64 {
+        self.budget
+    }
+
+    /// The most that can be left at once: the budget, with `window = "gcra"` the burst.
+    pub fn capacity(&self) -> u64 {
+        self.windows.capacity()
+    }
+
+    /// When budget next comes back; `now` where all is back, or where a fixed window's end has passed unseen.
+    pub fn next_window(&self, now: Time) -> Time {
+        self.windows.next(now)
+    }
+
+    /// The multiplier of a class.
+    pub const fn multiplier(&self, class: usize) -> f64 {
+        self.multipliers.of(class)
+    }
+
+    /// The multipliers of all classes.
+    pub const fn multipliers(&self) -> &Multipliers {
+        &self.multipliers
+    }
+
+    /// Tokens that are reserved and not settled.
+    pub const fn reservations(&self) -> u64 {
+        self.reserved
+    }
+
+    /// The limit on the answer with which `need` fits into `left` tokens, if trimming may go that far.
+    fn trimmed(&self, need: &Need, left: i64) -> Option<u32> {
+        let room = self.room(need, left);
+        // Below the call's own limit, as the untrimmed reservation does not fit; `min_output` is at least 1.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        (self.rules.auto_trim && room >= f64::from(self.rules.min_output)).then_some(room as u32)
+    }
+
+    /// Output tokens for which `left` has room after the input.
+    fn room(&self, need: &Need, left: i64) -> f64 {
+        left as f64 / self.multiplier(need.class) - f64::from(need.input_estimate)
+    }
+
+    /// The smallest remainder with which [`ask`](Self::ask) no longer answers wait; the whole reservation is `tokens`.
+    fn least(&self, need: &Need, tokens: u64) -> i64 {
+        let (whole, min_output) = (signed(tokens), f64::from(self.rules.min_output));
+        if !self.rules.auto_trim {
+            return whole;
+        }
+        let trimmed = (f64::from(need.input_estimate) + min_output) * self.multiplier(need.class);
+        let mut least = signed(floor(libm::ceil(trimmed)));
+        while least < whole && self.room(need, least) < min_output {
+            least += 1; // division may round down where multiplication rounded up
+        }
+        least.min(whole)
+    }
+
+    /// What the usage is divided by to learn a multiplier.
+    fn divisor(&self, reservation: &Reservation) -> f64 {
+        match self.rules.ratio {
+            Ratio::Seed => reservation.tokens as f64 / self.multiplier(reservation.class),
+            Ratio::Base => reservation.estimate as f64,
+            Ratio::Reservation => reservation.tokens as f64,
+        }
+    }
+}
+
+impl Rules {
+    const fn of(settings: &settings::Limiter) -> Self {
+        Self {
+            boundary: settings.boundary,
+            hold: settings.hold,
+            jitter: settings.jitter,
+            auto_trim: settings.auto_trim,
+            min_output: settings.min_output.value(),
+            settle: settings.settle,
+            ratio: settings.ratio,
+            learn_from_cut: settings.learn_from_cut,
+        }
+    }
+}
+
+fn budget_and_burst(settings: &settings::Limiter) -> (u64, u64) {
+    let budget = floor(f64::from(settings.tpm_limit.value()) * (1.0 - settings.headroom.value()));
+    (budget, settings.burst.map_or((budget / BURST_DIVISOR).max(1), |burst| u64::from(burst.value())))
+}
+
+/// Whole tokens in `tokens`, at most [`TOKENS_MAX`].
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // `as` saturates, and what is no number is 0
+fn floor(tokens: f64) -> u64 {
+    (tokens as u64).min(TOKENS_MAX)
+}
+
+fn signed(tokens: u64) -> i64 {
+    tokens.min(TOKENS_MAX).cast_signed()
+}
+
+#[cfg(test)]
+#[path = "limiter_tests.rs"]
+mod tests;

@@ -1,0 +1,192 @@
+//! Adaptive multipliers (seed 002, section 1): how many tokens a class of calls uses for each token of its estimate.
+//!
+//! A class is a call's (grounded, vantage policy). Its multiplier is a pure function of the settings and of the ratios that
+//! are remembered: fewer than `min_samples` of them, and it is the class's prior; else their 90th percentile, by one of
+//! two rules for `n` sorted ratios:
+//!
+//! - `seed`: number `int(0.9 n)`, counted from zero. Of 20 that is the 19th smallest, of 10 the largest.
+//! - `nearest_rank`: number `ceil(0.9 n)`, counted from one (Hyndman and Fan, "Sample quantiles in statistical packages",
+//!   The American Statistician 50:4, 1996, definition 1). Of 20 that is the 18th smallest, of 10 the 9th.
+//!
+//! Either way it is kept between `multiplier_min` and `multiplier_max`; where these contradict each other, the
+//! latter holds.
+#![allow(dead_code)] // called by the gateway from its next change on
+
+use std::collections::VecDeque;
+
+use super::settings::{Limiter, P90};
+use crate::request::{Profile, Vantage};
+use crate::time::{Span, Time};
+
+/// Grounded or not, times four vantage policies.
+pub(super) const CLASSES: usize = 2 * Vantage::ALL.len();
+
+/// Ratios for which there is room from the start. More than the seed's 20 are rare; room for them is made once.
+const ROOM: usize = 64;
+
+/// The class of calls like `profile`, below [`CLASSES`].
+pub(super) const fn class_of(profile: Profile) -> usize {
+    profile.grounded as usize * Vantage::ALL.len() + profile.vantage as usize
+}
+
+/// The multipliers of all classes.
+#[derive(Clone, Debug)]
+pub(super) struct Multipliers {
+    rules: Rules,
+    classes: [Class; CLASSES],
+}
+
+/// How ratios become a multiplier.
+#[derive(Copy, Clone, Debug)]
+struct Rules {
+    p90: P90,
+    samples: usize,
+    min_samples: usize,
+    max_age: Option<Span>,
+    /// Smallest and largest multiplier.
+    bounds: (f64, f64),
+}
+
+/// One class and what it has seen.
+#[derive(Clone, Debug, Default)]
+struct Class {
+    prior: f64,
+    /// Whether the settings name its prior.
+    known: bool,
+    learns: bool,
+    /// Oldest first.
+    ratios: VecDeque<(Time, f64)>,
+    /// The same, smallest first.
+    sorted: Vec<f64>,
+    current: f64,
+}
+
+impl Multipliers {
+    /// Every class at its prior.
+    pub fn new(settings: &Limiter) -> Self {
+        let room = ROOM.min(settings.samples.value() as usize + 1);
+        let class = |_| Class { ratios: VecDeque::with_capacity(room), sorted: Vec::with_capacity(room), ..Class::default() };
+        let mut new = Self { rules: Rules::of(settings), classes: std::array::from_fn(class) };
+        new.reconfigure(settings);
+        new
+    }
+
+    /// New rules for the ratios that are remembered.
+    pub fn reconfigure(&mut self, settings: &Limiter) {
+        self.rules = Rules::of(settings);
+        for (index, class) in self.classes.iter_mut().enumerate() {
+            let named = settings.priors.iter().rfind(|prior| {
+                class_of(Profile { grounded: prior.grounded, vantage: prior.vantage_policy, ..Profile::default() }) == index
+            });
+            class.known = named.is_some();
+            class.learns = class.known || settings.unknown_learns;
+            class.prior = named.map_or(settings.unknown_prior, |prior| prior.multiplier).value();
+            class.keep_latest(self.rules.samples);
+            class.update(&self.rules);
+        }
+    }
+
+    /// The multiplier of a class, as of the latest [`learn`](Self::learn) or [`forget`](Self::forget).
+    pub const fn of(&self, class: usize) -> f64 {
+        self.classes[class].current
+    }
+
+    /// What it is before anything is learned.
+    pub fn prior(&self, class: usize) -> f64 {
+        self.rules.bounded(self.classes[class].prior)
+    }
+
+    /// Whether the settings name the class's prior.
+    pub const fn is_known(&self, class: usize) -> bool {
+        self.classes[class].known
+    }
+
+    /// A call of the class used `ratio` times its estimate. What is no finite number of at least 0 teaches nothing: an
+    /// estimate of 0 says nothing about ratios (the seed divides by zero there).
+    pub fn learn(&mut self, now: Time, class: usize, ratio: f64) {
+        let class = &mut self.classes[class];
+        if !class.learns || !ratio.is_finite() || ratio < 0.0 {
+            return;
+        }
+        class.push(now, ratio);
+        class.keep_latest(self.rules.samples);
+        class.keep_younger(now, self.rules.max_age);
+        class.update(&self.rules);
+    }
+
+    /// Forgets what has grown too old about a class: too few ratios, and it is back at its prior.
+    pub fn forget(&mut self, now: Time, class: usize) {
+        let class = &mut self.classes[class];
+        if class.keep_younger(now, self.rules.max_age) {
+            class.update(&self.rules);
+        }
+    }
+}
+
+impl Rules {
+    fn of(settings: &Limiter) -> Self {
+        Self {
+            p90: settings.p90,
+            samples: settings.samples.value() as usize,
+            min_samples: settings.min_samples.value() as usize,
+            max_age: settings.max_age,
+            bounds: (
+                settings.multiplier_min.map_or(0.0, crate::units::Positive::value),
+                settings.multiplier_max.map_or(f64::INFINITY, crate::units::Positive::value),
+            ),
+        }
+    }
+
+    fn bounded(&self, multiplier: f64) -> f64 {
+        multiplier.max(self.bounds.0).min(self.bounds.1)
+    }
+}
+
+impl Class {
+    fn push(&mut self, now: Time, ratio: f64) {
+        self.ratios.push_back((now, ratio));
+        let place = self.sorted.partition_point(|other| *other < ratio);
+        self.sorted.insert(place, ratio);
+    }
+
+    fn drop_oldest(&mut self) {
+        let (_, ratio) = self.ratios.pop_front().expect("only called where there is one");
+        let place = self.sorted.partition_point(|other| *other < ratio);
+        self.sorted.remove(place); // the first that is not below it is equal to it
+    }
+
+    fn keep_latest(&mut self, samples: usize) {
+        while self.ratios.len() > samples {
+            self.drop_oldest();
+        }
+    }
+
+    /// Whether anything was too old.
+    fn keep_younger(&mut self, now: Time, max_age: Option<Span>) -> bool {
+        let Some(max_age) = max_age else { return false };
+        let before = self.ratios.len();
+        while self.ratios.front().is_some_and(|(at, _)| now - *at > max_age) {
+            self.drop_oldest();
+        }
+        self.ratios.len() < before
+    }
+
+    fn update(&mut self, rules: &Rules) {
+        let learned = self.learns && !self.sorted.is_empty() && self.sorted.len() >= rules.min_samples;
+        let multiplier = if learned { self.sorted[p90_index(rules.p90, self.sorted.len())] } else { self.prior };
+        self.current = rules.bounded(multiplier);
+    }
+}
+
+/// Place of the 90th percentile among `n` sorted values, counted from zero; `n` is at least 1.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // from 0 to `n`
+fn p90_index(rule: P90, n: usize) -> usize {
+    match rule {
+        P90::Seed => (n as f64 * 0.9) as usize, // in floating point, as the seed's int(len * 0.9)
+        P90::NearestRank => (9 * n).div_ceil(10) - 1,
+    }
+}
+
+#[cfg(test)]
+#[path = "multipliers_tests.rs"]
+mod tests;

@@ -1,0 +1,138 @@
+//! Sliding log: what was taken comes back 60 s after it was taken, so in no 60 s is more than the budget taken.
+//!
+//! The log is a ring of fixed capacity, exact until it is full. Then neighbours that lie within [`MERGE_WITHIN`] of each
+//! other become one entry, which comes back when the *latest* of them would have: late by at most so much (30 ms), never
+//! early. Nearly half of the ring is free again after that, so one taking costs a few steps however many there are.
+
+use super::MINUTE;
+use crate::time::{Span, Time};
+
+/// Entries of the ring.
+pub(super) const CAPACITY: usize = 8_192;
+
+/// How far apart the takings in one merged entry may lie.
+pub(super) const MERGE_WITHIN: Span = Span::from_nanos(4 * MINUTE.as_nanos() / CAPACITY as u64);
+
+/// The log of the latest 60 s.
+#[derive(Clone, Debug)]
+pub(super) struct SlidingLog {
+    budget: i64,
+    /// Sum over the entries.
+    taken: i64,
+    entries: Box<[Entry]>,
+    /// Place of the oldest entry.
+    head: usize,
+    len: usize,
+}
+
+/// Tokens that come back together. No two entries share an instant.
+#[derive(Copy, Clone, Debug, Default)]
+struct Entry {
+    /// When the first of them were taken.
+    first: Time,
+    /// When the last of them were: 60 s after this they come back.
+    last: Time,
+    tokens: i64,
+}
+
+/// When tokens were taken, which names their entry.
+#[derive(Debug)]
+pub(super) struct Place(Time);
+
+impl SlidingLog {
+    pub fn new(budget: u64) -> Self {
+        let entries = vec![Entry::default(); CAPACITY].into_boxed_slice();
+        Self { budget: budget.cast_signed(), taken: 0, entries, head: 0, len: 0 }
+    }
+
+    pub const fn resize(&mut self, budget: u64) {
+        self.budget = budget.cast_signed();
+    }
+
+    pub const fn budget(&self) -> u64 {
+        self.budget.cast_unsigned()
+    }
+
+    pub const fn remaining(&self) -> i64 {
+        self.budget - self.taken
+    }
+
+    pub fn refresh(&mut self, now: Time) {
+        while self.len > 0 && self.entry(0).last + MINUTE <= now {
+            self.taken -= self.entry(0).tokens;
+            self.head = (self.head + 1) % CAPACITY;
+            self.len -= 1;
+        }
+    }
+
+    /// When the oldest entry comes back.
+    pub fn next(&self) -> Option<Time> {
+        (self.len > 0).then(|| self.entry(0).last + MINUTE)
+    }
+
+    /// When `tokens` are left: they are not yet, and not more than the budget.
+    pub fn when(&self, tokens: i64) -> Time {
+        let mut left = self.remaining();
+        for n in 0..self.len {
+            left += self.entry(n).tokens;
+            if left >= tokens {
+                return self.entry(n).last + MINUTE;
+            }
+        }
+        Time::FAR
+    }
+
+    pub fn take(&mut self, now: Time, tokens: i64) -> Place {
+        self.taken += tokens;
+        if self.len > 0 && self.entry(self.len - 1).last == now {
+            self.entry_mut(self.len - 1).tokens += tokens;
+            return Place(now);
+        }
+        if self.len == CAPACITY {
+            self.merge();
+        }
+        self.len += 1;
+        *self.entry_mut(self.len - 1) = Entry { first: now, last: now, tokens };
+        Place(now)
+    }
+
+    /// To the entry that holds them, unless it has come back.
+    pub fn give_back(&mut self, now: Time, place: &Place, tokens: i64) {
+        self.refresh(now);
+        let (mut low, mut high) = (0, self.len);
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            if self.entry(middle).last < place.0 { low = middle + 1 } else { high = middle }
+        }
+        if low < self.len && self.entry(low).first <= place.0 {
+            self.entry_mut(low).tokens -= tokens;
+            self.taken -= tokens;
+        }
+    }
+
+    fn entry(&self, n: usize) -> &Entry {
+        &self.entries[(self.head + n) % CAPACITY]
+    }
+
+    fn entry_mut(&mut self, n: usize) -> &mut Entry {
+        &mut self.entries[(self.head + n) % CAPACITY]
+    }
+
+    /// Makes neighbours one. Of what is left, each entry and the next but one begin more than [`MERGE_WITHIN`] apart, and
+    /// all begin within 60 s and one [`MERGE_WITHIN`]: at most half the capacity and a few.
+    fn merge(&mut self) {
+        let mut kept = 0;
+        for n in 1..self.len {
+            let next = *self.entry(n);
+            let last = self.entry_mut(kept);
+            if next.last - last.first <= MERGE_WITHIN {
+                last.last = next.last;
+                last.tokens += next.tokens;
+            } else {
+                kept += 1;
+                *self.entry_mut(kept) = next;
+            }
+        }
+        self.len = kept + 1;
+    }
+}
