@@ -251,6 +251,7 @@ fn neither_side_starves_the_other() {
 }
 
 #[test]
+#[allow(clippy::cast_possible_truncation)] // of random bits
 fn a_million_random_operations() {
     let exclusives = [Exclusive::Seed, Exclusive::Heavy, Exclusive::All];
     let (mut lane, mut holds, mut state) = (lane(|_| {}), Vec::new(), 1u64);

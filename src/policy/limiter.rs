@@ -249,6 +249,7 @@ impl Limiter {
     }
 
     /// A call that held a reservation has ended.
+    #[allow(clippy::needless_pass_by_value)] // settled once
     pub fn settle(&mut self, now: Time, reservation: Reservation, spent: Spent) {
         self.reserved -= reservation.tokens;
         let Some(ticket) = &reservation.ticket else { return };

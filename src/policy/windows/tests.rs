@@ -82,14 +82,15 @@ fn a_sliding_log_gives_back_each_taking_a_minute_later() {
 /// Ten times as many takings in a minute as the ring has places: each comes back at most [`sliding::MERGE_WITHIN`] late.
 #[test]
 fn a_full_log_is_late_by_little_and_never_early() {
+    let capacity = i64::try_from(sliding::CAPACITY).expect("small");
     let gap = Span::from_nanos(MINUTE.as_nanos() / (10 * sliding::CAPACITY as u64));
     let late = (sliding::MERGE_WITHIN.as_nanos() / gap.as_nanos()).cast_signed() + 1;
     let mut log = Windows::new(Time::ZERO, Window::SlidingLog, 1 << 30, 1);
     let mut now = Time::ZERO;
-    for n in 1..=25 * sliding::CAPACITY as i64 {
+    for n in 1..=25 * capacity {
         now += gap;
         log.take(now, 1);
-        let inside = n.min(10 * sliding::CAPACITY as i64 + 1); // in the latest 60 s, rounded up
+        let inside = n.min(10 * capacity + 1); // in the latest 60 s, rounded up
         let counted = (1 << 30) - log.remaining();
         assert!((inside - 1..=inside + late).contains(&counted), "{counted} of {inside}");
     }
@@ -103,7 +104,9 @@ fn merged_takings_are_still_found() {
     let tickets: Vec<_> = (0..20_000).map(|n| log.take(at(n), 3)).collect();
     let end = at(20_000);
     assert_eq!(log.remaining(), (1 << 30) - 60_000);
-    tickets.iter().for_each(|ticket| log.give_back(end, ticket, 2));
+    for ticket in &tickets {
+        log.give_back(end, ticket, 2);
+    }
     assert_eq!(log.remaining(), (1 << 30) - 20_000);
 }
 
@@ -281,17 +284,18 @@ proptest! {
 }
 
 #[test]
+#[allow(clippy::cast_possible_truncation)] // of random bits
 fn a_million_random_steps_of_each_kind() {
     for window in KINDS {
         let (mut windows, mut now, mut state) = (windows(window), Time::ZERO, 1u64);
         let mut tickets = std::collections::VecDeque::new();
         for _ in 0..250_000 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let draw = (state >> 33).cast_signed();
+            let (place, draw) = ((state >> 33) as usize, (state >> 33).cast_signed());
             now += Span::from_nanos(state >> 40); // 8 ms on average
             match draw % 4 {
                 0 if !tickets.is_empty() => {
-                    let ticket = tickets.remove(draw as usize % tickets.len()).expect("inside");
+                    let ticket = tickets.remove(place % tickets.len()).expect("inside");
                     windows.give_back(now, &ticket, draw % 400 - 200);
                 }
                 1 => assert!(windows.next(now) >= now),
