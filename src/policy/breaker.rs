@@ -55,7 +55,7 @@ pub(super) struct Permit {
 impl Permit {
     /// Whether the call is a probe.
     pub fn is_probe(&self) -> bool {
-        self.ticket.is_some_and(|ticket| ticket.probe.is_some())
+        self.ticket.as_ref().is_some_and(|ticket| ticket.probe.is_some())
     }
 }
 
@@ -145,20 +145,20 @@ impl Breaker {
 
     /// The call goes through: closed, or as a probe if one is free. Ask right before.
     pub fn take(&mut self, now: Time, key: ProxyKey) -> Permit {
-        let Some(settings) = self.settings.take() else { return Permit { key, ticket: None } };
-        let index = position(&self.keys, key).unwrap_or_else(|| self.learn(now, key, &settings));
+        let Some(settings) = &self.settings else { return Permit { key, ticket: None } };
+        let mut shared = Shared { settings, numbers: &mut self.numbers };
+        let known = position(&self.keys, key);
+        let index = known.unwrap_or_else(|| learn(now, key, &mut self.keys, &mut self.circuits, &mut shared));
         let circuit = &mut self.circuits[index];
         let only_observed = settings.mode == Mode::Observe && matches!(circuit.phase, Phase::Open { .. });
-        let mut shared = Shared { settings: &settings, numbers: &mut self.numbers };
-        let ticket = (!only_observed).then(|| circuit.take(now, &mut shared));
-        self.settings = Some(settings);
-        Permit { key, ticket }
+        Permit { key, ticket: (!only_observed).then(|| circuit.take(now, &mut shared)) }
     }
 
     /// The call's result. `took`: how long it took; `draw`: 64 random bits for the cooldown's jitter.
     pub fn give_back(&mut self, now: Time, permit: Permit, result: CallResult, took: Span, draw: u64) -> Moved {
-        let (Some(settings), Some(ticket)) = (&self.settings, permit.ticket) else { return Moved::Nothing };
-        let Some(index) = position(&self.keys, permit.key) else { return Moved::Nothing };
+        let Permit { key, ticket } = permit;
+        let (Some(settings), Some(ticket)) = (&self.settings, ticket) else { return Moved::Nothing };
+        let Some(index) = position(&self.keys, key) else { return Moved::Nothing };
         let circuit = &mut self.circuits[index];
         let mut shared = Shared { settings, numbers: &mut self.numbers };
         if !settings.restart_on_late_error {
@@ -167,7 +167,7 @@ impl Breaker {
                 return moved; // so the result comes from before the move
             }
         }
-        let moved = circuit.give_back(now, ticket, result, took, draw, &mut shared);
+        let moved = circuit.give_back(now, &ticket, result, took, draw, &mut shared);
         self.opens += u64::from(moved == Moved::Opened);
         moved
     }
@@ -196,25 +196,24 @@ impl Breaker {
     pub fn states(&self) -> impl Iterator<Item = (ProxyKey, Phase)> + '_ {
         self.keys.iter().zip(&self.circuits).map(|(key, circuit)| (*key, circuit.phase))
     }
+}
 
-    /// A place for a key that is not known yet.
-    fn learn(&mut self, now: Time, key: ProxyKey, settings: &settings::Breaker) -> usize {
-        let mut shared = Shared { settings, numbers: &mut self.numbers };
-        let forgotten = self.circuits.iter().position(|circuit| circuit.is_forgotten(now, settings));
-        if forgotten.is_none() && self.keys.len() < KEYS_MAX {
-            self.keys.push(key);
-            self.circuits.push(Circuit::new(now, &mut shared));
-            return self.keys.len() - 1;
-        }
-        let oldest = || {
-            let order = |circuit: &Circuit| (circuit.phase != Phase::Closed, circuit.heard, circuit.generation);
-            (0..self.circuits.len()).min_by_key(|index| order(&self.circuits[*index])).expect("KEYS_MAX is above 0")
-        };
-        let index = forgotten.unwrap_or_else(oldest);
-        self.keys[index] = key;
-        self.circuits[index].forget(now, &mut shared);
-        index
+/// A place for a key that is not known yet.
+fn learn(now: Time, key: ProxyKey, keys: &mut Vec<ProxyKey>, circuits: &mut Vec<Circuit>, shared: &mut Shared) -> usize {
+    let forgotten = circuits.iter().position(|circuit| circuit.is_forgotten(now, shared.settings));
+    if forgotten.is_none() && keys.len() < KEYS_MAX {
+        keys.push(key);
+        circuits.push(Circuit::new(now, shared));
+        return keys.len() - 1;
     }
+    let oldest = || {
+        let order = |circuit: &Circuit| (circuit.phase != Phase::Closed, circuit.heard, circuit.generation);
+        (0..circuits.len()).min_by_key(|index| order(&circuits[*index])).expect("KEYS_MAX is above 0")
+    };
+    let index = forgotten.unwrap_or_else(oldest);
+    keys[index] = key;
+    circuits[index].forget(now, shared);
+    index
 }
 
 fn position(keys: &[ProxyKey], key: ProxyKey) -> Option<usize> {

@@ -56,7 +56,7 @@ pub(super) struct Circuit {
 }
 
 /// What a call takes with it: in which generation it started, and as which probe.
-#[derive(Copy, Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Ticket {
     pub generation: u64,
     pub probe: Option<u64>,
@@ -164,7 +164,7 @@ impl Circuit {
     pub fn give_back(
         &mut self,
         now: Time,
-        ticket: Ticket,
+        ticket: &Ticket,
         result: CallResult,
         took: Span,
         draw: u64,
@@ -202,7 +202,7 @@ impl Circuit {
     }
 
     /// Whether a call's probe was out; it no longer is.
-    fn comes_back(&mut self, now: Time, ticket: Ticket) -> bool {
+    fn comes_back(&mut self, now: Time, ticket: &Ticket) -> bool {
         let index = self.probes.iter().position(|probe| Some(probe.number) == ticket.probe && now <= probe.until);
         index.map(|index| self.probes.swap_remove(index)).is_some()
     }

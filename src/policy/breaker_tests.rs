@@ -75,7 +75,7 @@ fn opened(breaker: &mut Breaker, now: Time) {
     while fail(breaker, now) != Moved::Opened {}
 }
 
-/// Seed 002, "test_circuit_breaker": the first error leaves it closed, the second opens it; then its cooldown.
+/// Seed 002, `test_circuit_breaker`: the first error leaves it closed, the second opens it; then its cooldown.
 #[test]
 fn the_seeds_sequence() {
     let mut breaker = breaker(&seed());
@@ -162,8 +162,8 @@ fn four_probes() -> (Breaker, Vec<Permit>) {
     (breaker, probes)
 }
 
-/// `[breaker_rate]`: "4 acquires yes, 5th no; e e -> HALF_OPEN; s -> HALF_OPEN; s -> 50 % >= 50 % -> OPEN", and
-/// "e s s s -> CLOSED, metrics empty". Provenance: run (the same).
+/// `[breaker_rate]`: `4 acquires yes, 5th no; e e -> HALF_OPEN; s -> HALF_OPEN; s -> 50 % >= 50 % -> OPEN`, and
+/// `e s s s -> CLOSED, metrics empty`. Provenance: run (the same).
 fn half_open_rows() {
     for (results, last) in [("eess", Moved::Opened), ("esss", Moved::Closed)] {
         let (mut breaker, probes) = four_probes();

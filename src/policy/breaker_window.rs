@@ -52,13 +52,11 @@ pub(super) enum RateWindow {
 impl RateWindow {
     /// An empty window.
     pub fn new(settings: &Breaker) -> Self {
-        match settings.window_time {
-            Some(time) => Self::Time(Buckets::new(time)),
-            None => {
-                let len = usize::try_from(settings.window_calls.value()).expect("32 bits fit");
-                Self::Calls { len, ring: Vec::new(), next: 0, sums: Sums::default() }
-            }
+        if let Some(time) = settings.window_time {
+            return Self::Time(Buckets::new(time));
         }
+        let len = usize::try_from(settings.window_calls.value()).expect("32 bits fit");
+        Self::Calls { len, ring: Vec::new(), next: 0, sums: Sums::default() }
     }
 
     /// One more result.
@@ -134,7 +132,9 @@ mod tests {
                 window.record(Time::ZERO, *failed, *slow);
                 let latest = &results[(n + 1).saturating_sub(len)..=n];
                 let mut naive = Sums::default();
-                latest.iter().for_each(|(failed, slow)| naive.add(*failed, *slow));
+                for (failed, slow) in latest {
+                    naive.add(*failed, *slow);
+                }
                 prop_assert_eq!(window.sums(Time::ZERO), naive);
             }
             window.clear();

@@ -114,6 +114,7 @@ impl Settings {
             Some(c) => {
                 words.push(format!("{MAX_CONCURRENT_REQUESTS} {}", c.max_concurrent_requests.value()));
                 lose(&mut lost, c.mode != Mode::Enforce, "concurrency.mode: flags always enforce");
+                lose(&mut lost, c.adaptive.is_some(), "concurrency.adaptive: flags have a fixed limit");
             }
             None => lost.push("concurrency is absent: flags always set it".to_owned()),
         }
@@ -167,6 +168,7 @@ impl Settings {
         lose(lost, q.by_priority, "queue.by_priority: flags know no priorities");
         lose(lost, q.codel.is_some(), "queue.codel: flags cannot say it");
         lose(lost, q.deadline_aware, "queue.deadline_aware: flags cannot say it");
+        lose(lost, q.graduated.is_some(), "queue.graduated: flags cannot say it");
     }
 
     fn graduated_flags(&self, words: &mut Vec<String>, lost: &mut Vec<String>) {

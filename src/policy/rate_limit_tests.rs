@@ -31,7 +31,7 @@ fn comes(limit: &mut RequestRate, nanos: u64) -> bool {
 }
 
 /// Provenance of the rest: published (the same): "5 admitted at once, the 6th refused; 2 s later exactly 5", which are two
-/// rows, and "check_n of 15, 7 or 6: never possible (capacity 5)", which are three.
+/// rows, and `check_n of 15, 7 or 6: never possible (capacity 5)`, which are three.
 #[test]
 fn every_row_of_the_table_is_met() {
     let mut rows = 0;

@@ -1,6 +1,9 @@
 //! The engines against vectors from the literature and from the systems they come from.
 //!
-//! Each table says where its values come from; a test counts the rows, so that none is lost in silence.
+//! Each table says where its values come from; a test counts the rows, so that none is lost in silence. Tables of engines
+//! whose numbers do not show from outside stand beside them: the adaptive limits in `src/policy/adaptive/vectors_tests.rs`,
+//! throttling, the request rate and the breaker in `src/policy/{throttle,rate_limit,breaker}_tests.rs`, the queue's depth
+//! in `src/policy/queue_depth.rs`.
 
 use crate::support::{Hand, reason, refused, started};
 use plimsoll::policy::{Codel, Queue, Settings, rejection_probability};

@@ -13,6 +13,7 @@ use super::super::settings::AdaptiveLimit;
 use super::{between, whole};
 use crate::rng::open01;
 use crate::time::Span;
+use crate::units::Count;
 
 /// 2^64 over the golden ratio: its multiples, wrapped, fill the range evenly.
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -53,7 +54,7 @@ impl Vegas {
     pub(super) fn reconfigure(&mut self, settings: &AdaptiveLimit) {
         if let AdaptiveLimit::Vegas { max, alpha, beta, smoothing, probe_multiplier } = settings {
             self.max = max.value();
-            (self.alpha, self.beta) = (alpha.map(|n| n.value()), beta.map(|n| n.value()));
+            (self.alpha, self.beta) = (alpha.map(Count::value), beta.map(Count::value));
             (self.smoothing, self.probe_multiplier) = (smoothing.value(), f64::from(probe_multiplier.value()));
             self.limit = between(self.limit, 1, self.max);
         }

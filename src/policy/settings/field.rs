@@ -246,3 +246,50 @@ fn positive(value: f64) -> Positive {
 fn non_negative(value: f64) -> NonNegative {
     NonNegative::new(value).expect("a constant of this file of at least 0")
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::Settings;
+
+    /// Every section with nothing but what it must say, and one of its published defaults.
+    const SECTIONS: [(&str, &str); 9] = [
+        ("[concurrency]\nadaptive = { algorithm = 'aimd' }", "backoff_ratio = 0.9"),
+        ("[concurrency.adaptive]\nalgorithm = 'vegas'", "probe_multiplier = 30"),
+        ("[concurrency.adaptive]\nalgorithm = 'gradient2'", "rtt_tolerance = 1.5"),
+        ("[concurrency.adaptive]\nalgorithm = 'envoy_gradient'", "update_interval = \"100ms\""),
+        ("[throttle]\nrule = 'sre'", "count_rejected = true"),
+        ("[throttle]\nrule = 'envoy'", "max_rejection_probability = 0.8"),
+        ("[rate_limit]\nrequests = 60", "per = \"1m\""),
+        ("[signals]", "stale_after = \"200ms\""),
+        ("[queue]\ngraduated = { first = 10, last = 20 }", "last = 20"),
+    ];
+
+    #[test]
+    fn every_section_reads_with_its_defaults_and_reads_back() {
+        for (text, default) in SECTIONS {
+            let settings: Settings = toml::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            let written = toml::to_string(&settings).expect("settings can be written");
+            assert!(written.contains(default), "{text}: {written}");
+            assert_eq!(toml::from_str(&written), Ok(settings), "{written}");
+            let (flags, lost) = toml::from_str::<Settings>(text).expect("as above").to_flags();
+            let section = text.trim_start_matches('[').split([']', '.', '\n']).next().expect("a section");
+            assert!(lost.iter().any(|what| what.starts_with(section)), "{section}: {flags} {lost:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_or_missing_is_an_error() {
+        for text in [
+            "[concurrency.adaptive]\nmin = 3",
+            "[concurrency.adaptive]\nalgorithm = 'aimd'\nqueue_size = 4",
+            "[throttle]\nk = 2",
+            "[throttle]\nrule = 'sre'\naggression = 2",
+            "[rate_limit]\nper = '1s'",
+            "[rate_limit]\nrequests = 0",
+            "[queue.graduated]\nfirst = 3",
+            "[signals]\nwaiting_max = 0",
+        ] {
+            assert!(toml::from_str::<Settings>(text).is_err(), "{text} was taken");
+        }
+    }
+}
