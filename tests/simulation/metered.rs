@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use plimsoll::journal::{self, Event, Journal, Tally, What};
 use plimsoll::policy::{Action, CallEnd, Input, Usage};
-use plimsoll::request::{Cause, Country, ProxyMode, Request};
+use plimsoll::request::{Cause, Country, ProxyMode, Reason, Request};
 use plimsoll::rng::Streams;
 use plimsoll::sim::{Plan, World};
 use plimsoll::upstream::{OutputKind, ProxyPool, UpstreamModel};
@@ -59,13 +59,13 @@ fn a_calendar_counter_refuses_its_closed_form() {
              [[class]]\nname = 'a'\narrival = {{ process = 'poisson', rate = {rate} }}\nmax_tokens = 600\n\
              input = {{ dist = 'fixed', value = 400 }}\noutput = {{ dist = 'fixed', value = 100 }}\n"
         );
-        let tally = tally(&plans("20d", &text)[0]);
+        let tally = tally(&plans("10d", &text)[0]);
         let class = &tally.classes[0];
-        let share = class.failed[Cause::RateLimited as usize] as f64 / class.offered as f64;
+        let share = class.rejected[Reason::UpstreamRate as usize] as f64 / class.offered as f64;
         let expected = 1.0 - mean_of_the_lesser(60.0 * rate, 20) / (60.0 * rate);
-        // 28,800 minutes: the standard deviation of the share is below 0.002.
-        assert!((share - expected).abs() < 0.006, "at {rate} a second: {share}, not {expected}");
-        assert_eq!(class.offered, class.good + class.failed[Cause::RateLimited as usize]);
+        // 14,400 minutes: the standard deviation of the share is below 0.003.
+        assert!((share - expected).abs() < 0.009, "at {rate} a second: {share}, not {expected}");
+        assert_eq!(class.offered, class.good + class.rejected[Reason::UpstreamRate as usize]);
     }
 }
 

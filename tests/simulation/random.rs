@@ -11,8 +11,9 @@ pub fn scenario(seed: u64) -> String {
     let mut dice = Dice::new(seed);
     let mut text = "schema = 1\n".to_owned();
     run(&mut dice, &mut text, seed);
-    let station = dice.one_in(3);
-    let upstream = if station { self::station } else { vllm };
+    let kind = dice.below(4);
+    let (station, is_metered) = (kind == 0, kind == 1);
+    let upstream = [station_of, metered, vllm, vllm][usize::try_from(kind).expect("below 4")];
     upstream(&mut dice, &mut text);
     let shared = dice.one_in(2);
     if shared {
@@ -22,7 +23,8 @@ pub fn scenario(seed: u64) -> String {
         self::class(&mut dice, &mut text, class, shared, station);
     }
     policy(&mut dice, &mut text);
-    text
+    // A metered API has no load 1.0.
+    if is_metered { text.replace("load = 0.8", "rate = 3").replace("load = 2", "rate = 9") } else { text }
 }
 
 fn run(dice: &mut Dice, text: &mut String, seed: u64) {
@@ -36,7 +38,7 @@ fn run(dice: &mut Dice, text: &mut String, seed: u64) {
     }
 }
 
-fn station(dice: &mut Dice, text: &mut String) {
+fn station_of(dice: &mut Dice, text: &mut String) {
     let _ = writeln!(text, "[upstream]\nkind = 'station'\nservers = {}", 1 + dice.below(6));
     let _ = writeln!(text, "service = {}", span(dice, 600));
     if dice.one_in(3) {
@@ -78,6 +80,26 @@ fn vllm(dice: &mut Dice, text: &mut String) {
         // A slow host, down to costs below a nanosecond.
         let host = "request = '3ms', cancel = '1ms', step = '0.7ns', token = '130us', delay_in = '6ms', delay_out = '4ms'";
         let _ = writeln!(text, "host = {{ {host} }}");
+    }
+}
+
+fn metered(dice: &mut Dice, text: &mut String) {
+    let _ = writeln!(text, "[upstream]\nkind = 'token_api'\nerror_rate = {}", dice.pick(&["0", "0.1"]));
+    let limiter = dice.pick(&[
+        "kind = 'continuous', burst = 0.5",
+        "kind = 'quantised', quantum = '1500ms'",
+        "kind = 'calendar', phase = '50s'",
+        "kind = 'reserve_and_settle'",
+    ]);
+    let _ = writeln!(text, "limiter = {{ {limiter} }}\nrefused_after = '{}ms'", dice.pick(&[0, 0, 80]));
+    let _ = writeln!(text, "latency = {{ first_token = {}, per_output_token = '9ms', sigma = 0.4 }}", span(dice, 400));
+    if !dice.one_in(4) {
+        let _ = writeln!(text, "tokens_per_minute = {}\nrequests_per_minute = 200", 1_000 + dice.below(300_000));
+    }
+    if dice.one_in(2) {
+        let outages = "up = { dist = 'exponential', mean = '9s' }, down = { dist = 'exponential', mean = '4s' }";
+        let place = dice.pick(&["before", "behind"]);
+        let _ = writeln!(text, "proxy = {{ place = '{place}', rotating = {{ {outages}, slow = {} }} }}", span(dice, 3_000));
     }
 }
 
@@ -150,6 +172,9 @@ fn class(dice: &mut Dice, text: &mut String, number: u64, shared: bool, station:
         "prefix = { groups = 3, tokens = 100 }",
         "tenants = 4",
         "streaming = false",
+        "grounded = 0.4\ngrounded_usage_ratio = { dist = 'lognormal', mean = 4, sigma = 1 }",
+        "vantage_policy = { ALS_ONLY = 1, ALS_PLUS_PROXY = 1, PROXY_ONLY = 1, NONE = 1 }",
+        "usage_ratio = { dist = 'uniform', min = 0, max = 2 }",
     ];
     for setting in optional {
         if dice.one_in(3) {
