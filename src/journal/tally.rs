@@ -1,5 +1,6 @@
 //! What one replication counts while it runs: flat in the number of requests.
 
+use super::Metered;
 use crate::latency::Latency;
 use crate::request::{Cause, Outcome, Reason};
 use crate::time::{Span, Time};
@@ -35,6 +36,8 @@ pub struct Tally {
     pub abandoned_true_max: u32,
     /// Attempts that a policy sent another way than they asked (proxy degradation).
     pub policy_degraded: u64,
+    /// What the policies in front of a metered API did.
+    pub metered: Metered,
     /// Preemptions.
     pub preemptions: u64,
     /// Why the run was broken off, if it was; such a run is not valid.

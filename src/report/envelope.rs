@@ -18,6 +18,7 @@
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
+use super::metered::MeteredReport;
 use crate::journal::summary::{
     ClassSummary, Counts, LEVEL, Label, LatencyMetric, Metrics, Paired, Recovery, RunCounts, RunMetrics, Summary,
     VariantSummary,
@@ -76,6 +77,8 @@ pub struct VariantReport {
     pub counts: CountsReport,
     /// Over all classes.
     pub metrics: MetricsReport,
+    /// What the policies in front of a metered API did; null where there are none.
+    pub metered: Option<MeteredReport>,
     /// How long goodput took to come back after each spike; absent without spikes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub recovery_s: Vec<RecoveryReport>,
@@ -290,6 +293,7 @@ impl VariantReport {
             label: variant.label.overall(),
             counts: CountsReport::new(&variant.counts, Some(&variant.run_counts)),
             metrics: MetricsReport::new(&variant.metrics, Some(&variant.run_metrics)),
+            metered: variant.metered.as_ref().map(MeteredReport::new),
             recovery_s: variant.recovery.iter().map(RecoveryReport::new).collect(),
             classes: Ordered(classes.collect()),
         }
@@ -326,7 +330,7 @@ pub fn digest_text(digest: u64) -> String {
     format!("{digest:016x}")
 }
 
-fn mean(figure: Option<&Replicated>) -> Mean {
+pub(super) fn mean(figure: Option<&Replicated>) -> Mean {
     Mean { mean: figure.map(|figure| figure.mean), ci95: figure.and_then(|figure| figure.interval(LEVEL)).map(ends) }
 }
 

@@ -53,7 +53,7 @@ fn every_key_stands_where_the_format_says() {
     let text = Envelope::new("overload", 7, None, &summary(2, vec![])).to_json();
     let list = |names: &str| names.split(' ').map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(keys(&text, ""), list("schema scenario seed replications digest variants paired"));
-    assert_eq!(keys(&text, "\"variants\":["), list("name digest label counts metrics classes"));
+    assert_eq!(keys(&text, "\"variants\":["), list("name digest label counts metrics metered classes"));
     assert_eq!(
         keys(&text, "\"counts\":"),
         list(

@@ -6,6 +6,7 @@ mod assertion;
 mod compare;
 mod envelope;
 pub mod format;
+mod metered;
 mod table;
 mod text;
 mod verdict;
@@ -16,6 +17,7 @@ pub use envelope::{
     ClassReport, CountsReport, Envelope, LatencyReport, LoadReport, Mean, MetricsReport, Ordered, PairedReport, PlainMean,
     RecoveryReport, SCHEMA, VariantReport, WaitReport, digest_text,
 };
+pub use metered::{MeteredReport, MultiplierReport, ReservationsReport};
 pub use table::{overview, variant};
 pub use text::text;
 pub use verdict::verdict;

@@ -2,6 +2,7 @@
 
 use super::envelope::digest_text;
 use super::format::{NONE, WIDTH, count, duration, left, number, percent, range, right, says_something, tenths, width};
+use super::metered;
 use crate::journal::summary::{Abandoned, Counts, LEVEL, LatencyMetric, Metrics, RunCounts, Summary, VariantSummary};
 use crate::stats::Replicated;
 
@@ -30,7 +31,8 @@ pub fn variant(variant: &VariantSummary) -> String {
     });
     let classes = if variant.classes.len() > 1 { classes(variant) } else { Vec::new() };
     let abandoned = sparklines(&variant.abandoned);
-    lines(std::iter::once(title(variant)).chain(body).chain(abandoned).chain(classes))
+    let metered = variant.metered.as_ref().map_or_else(Vec::new, metered::lines);
+    lines(std::iter::once(title(variant)).chain(body).chain(abandoned).chain(metered).chain(classes))
 }
 
 /// Abandoned calls over time, counted and true, drawn to one scale.
@@ -55,7 +57,7 @@ fn sparklines(abandoned: &Abandoned) -> Vec<String> {
 }
 
 /// One character a value, eight heights up to `top`; nothing at all is a blank.
-fn sparkline(values: &[f64], top: f64) -> String {
+pub(super) fn sparkline(values: &[f64], top: f64) -> String {
     const HEIGHTS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a share of 8
     let height = |value: f64| if value <= 0.0 { 0 } else { ((value / top * 8.0) as usize).clamp(1, 8) };

@@ -1,6 +1,6 @@
 //! What a replication writes down while it runs, until it is a [`Tally`].
 
-use crate::journal::{ClassTally, Series, Tally, Window};
+use crate::journal::{ClassTally, Metered, Series, Tally, Window};
 use crate::policy::Gateway;
 use crate::request::{ClassId, Outcome, Request};
 use crate::time::{Span, Time};
@@ -129,6 +129,7 @@ impl Record {
             abandoned_counted_max: 0.0,
             abandoned_true_max: 0,
             policy_degraded: 0,
+            metered: Metered::default(),
             preemptions: upstream.totals(end).preemptions,
             halted: None,
         }

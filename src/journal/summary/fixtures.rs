@@ -1,6 +1,6 @@
 //! Tallies made by hand, for tests of everything that reads a summary.
 
-use super::super::{ClassTally, Series, Tally, Window};
+use super::super::{CALL_KINDS, ClassTally, Metered, Series, Tally, Window};
 use crate::request::{Cause, Reason};
 use crate::time::{Span, Time};
 
@@ -63,7 +63,38 @@ pub(crate) fn tally(classes: Vec<ClassTally>, digest: u64) -> Tally {
         abandoned_counted_max: 3.5,
         abandoned_true_max: 9,
         policy_degraded: 2,
+        metered: Metered::default(),
         preemptions: 1,
         halted: None,
     }
+}
+
+/// The seed's adapter at work: 999 reservations, `unit` tenths of a thousand tokens apart; light calls as their prior says,
+/// heavy ones learned from bin 500 on.
+#[allow(clippy::cast_possible_truncation)] // a few digits
+pub(crate) fn metered(unit: u64) -> Metered {
+    let priors = [1.2, 1.3, 1.3, 1.1, 2.5, 2.5, 2.5, 2.0];
+    let mut multipliers = priors;
+    multipliers[4] = 3.5;
+    let mut true_p90 = [None; CALL_KINDS];
+    (true_p90[3], true_p90[4]) = (Some(0.9), Some(4.0));
+    let mut metered = Metered {
+        in_use: true,
+        trims: 12,
+        truncated: 3,
+        lane_acquisitions: 31,
+        circuit_opens: 4,
+        proxy_degradations: 5,
+        finalised: 9,
+        redispatched: 2,
+        upstream_429: 7,
+        multipliers,
+        priors,
+        true_p90,
+        multiplier_series: (0..1_001).map(|bin| if bin < 500 { priors } else { multipliers }.map(|m| m as f32)).collect(),
+        good_tokens: 10_000,
+        ..Metered::default()
+    };
+    (1..1_000).for_each(|i| metered.reserve(i * unit / 10));
+    metered
 }

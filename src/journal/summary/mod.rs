@@ -8,6 +8,7 @@ mod abandoned;
 mod counts;
 mod groups;
 mod label;
+mod metered;
 mod metrics;
 mod paired;
 mod recovery;
@@ -17,12 +18,14 @@ pub use abandoned::Abandoned;
 pub use counts::{Counts, RunCounts};
 pub use groups::{Group, groups};
 pub use label::{Evidence, Label, label};
+pub use metered::{MeteredSummary, Multiplier};
 pub use metrics::{LatencyMetric, Metrics, RunMetrics};
 pub use paired::{ALL_PAIRS_MAX, LEVEL, Paired, PairedMetric, compare};
 pub use recovery::{BACK, HOLD, Recovery, Spike, seconds_to_recover};
 pub use warmup::{WarmUp, warm_up};
 
 use super::{Digest, Halt, Tally};
+use metered::MeteredRows;
 use metrics::{MetricRows, RunRows};
 
 /// What a summary needs to know beside the tallies.
@@ -74,6 +77,8 @@ pub struct VariantSummary {
     pub recovery: Vec<Recovery>,
     /// Abandoned calls over time, in the first replication; empty where there never were any.
     pub abandoned: Abandoned,
+    /// What the policies in front of a metered API did; `None` where there are none.
+    pub metered: Option<MeteredSummary>,
     /// Why the first such replication was broken off: nothing here is valid then.
     pub halted: Option<Halt>,
 }
@@ -132,6 +137,7 @@ pub struct VariantBuilder<'a> {
     label: LabelSummary,
     recovery: Vec<Recovery>,
     abandoned: Abandoned,
+    metered: MeteredRows,
     halted: Option<Halt>,
 }
 
@@ -152,6 +158,7 @@ impl<'a> VariantBuilder<'a> {
             label: LabelSummary::default(),
             recovery: context.spikes.iter().map(|spike| Recovery { spike: *spike, seconds: Vec::new() }).collect(),
             abandoned: Abandoned::default(),
+            metered: MeteredRows::default(),
             halted: None,
         }
     }
@@ -173,6 +180,7 @@ impl<'a> VariantBuilder<'a> {
         self.rows.add(&tally.classes, window_s);
         self.run_counts.add(tally);
         self.run_rows.add(tally);
+        self.metered.add(tally, window_s);
         self.digest.fold(tally.digest);
         self.window_s += window_s;
         if self.label.each.is_empty() {
@@ -207,6 +215,7 @@ impl<'a> VariantBuilder<'a> {
                 .collect(),
             recovery: self.recovery,
             abandoned: self.abandoned,
+            metered: self.metered.finish(),
         }
     }
 }

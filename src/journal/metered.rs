@@ -1,0 +1,116 @@
+//! What the policies in front of a metered API did in one replication (seed 002, "Monitoring").
+
+use hdrhistogram::Histogram;
+
+use crate::request::{Profile, Vantage};
+
+/// Kinds of call that have a multiplier: grounded or not, times the vantage policies.
+pub const CALL_KINDS: usize = 2 * Vantage::ALL.len();
+
+/// The index of a kind of call.
+#[must_use]
+pub const fn call_kind(profile: &Profile) -> usize {
+    profile.grounded as usize * Vantage::ALL.len() + profile.vantage as usize
+}
+
+/// The name of the kind of call at `index`: `grounded ALS_ONLY`.
+#[must_use]
+pub fn call_kind_name(index: usize) -> String {
+    let grounded = if index / Vantage::ALL.len() == 1 { "grounded" } else { "ungrounded" };
+    format!("{grounded} {}", Vantage::ALL[index % Vantage::ALL.len()].name())
+}
+
+/// One replication, warm-up and drain included; tokens of good answers are the cohort's.
+#[derive(Clone, Debug)]
+pub struct Metered {
+    /// Whether any such policy is set. Without, nothing here is reported.
+    pub in_use: bool,
+    /// Reservations as they were taken, tokens (three significant digits; larger than [`Metered::TOKENS_MAX`] count as that).
+    pub reservations: Histogram<u64>,
+    /// The largest of them, exact: a limit that is kept must not look broken by rounding.
+    pub reservation_max: u64,
+    /// Calls whose `max_tokens` was lowered to fit the window.
+    pub trims: u64,
+    /// Answers that ran into a limit which a policy had lowered.
+    pub truncated: u64,
+    /// Starts through the heavy lane.
+    pub lane_acquisitions: u64,
+    /// Times that a breaker opened.
+    pub circuit_opens: u64,
+    /// Attempts sent without the proxy that they asked for.
+    pub proxy_degradations: u64,
+    /// Attempts finalised.
+    pub finalised: u64,
+    /// Attempts sent through the stack again.
+    pub redispatched: u64,
+    /// Calls that the upstream refused for their rate.
+    pub upstream_429: u64,
+    /// Multipliers at the end, by [`call_kind`].
+    pub multipliers: [f64; CALL_KINDS],
+    /// Multipliers at the beginning.
+    pub priors: [f64; CALL_KINDS],
+    /// The 90th percentile of actual usage over estimate of all calls of the kind, which no policy sees; `None` without calls.
+    pub true_p90: [Option<f64>; CALL_KINDS],
+    /// Multipliers at the end of each bin of [`super::Series`].
+    pub multiplier_series: Vec<[f32; CALL_KINDS]>,
+    /// Answer tokens of the cohort's good requests.
+    pub good_tokens: u64,
+}
+
+impl Default for Metered {
+    fn default() -> Self {
+        Self {
+            in_use: false,
+            reservations: Self::no_reservations(),
+            reservation_max: 0,
+            trims: 0,
+            truncated: 0,
+            lane_acquisitions: 0,
+            circuit_opens: 0,
+            proxy_degradations: 0,
+            finalised: 0,
+            redispatched: 0,
+            upstream_429: 0,
+            multipliers: [0.0; CALL_KINDS],
+            priors: [0.0; CALL_KINDS],
+            true_p90: [None; CALL_KINDS],
+            multiplier_series: Vec::new(),
+            good_tokens: 0,
+        }
+    }
+}
+
+impl Metered {
+    /// Largest reservation kept apart, tokens: above the largest limit that can be set.
+    pub const TOKENS_MAX: u64 = 1 << 33;
+
+    /// A histogram of reservations without any.
+    #[must_use]
+    pub fn no_reservations() -> Histogram<u64> {
+        Histogram::new_with_max(Self::TOKENS_MAX, 3).expect("3 digits up to a constant maximum are in range")
+    }
+
+    /// One more reservation.
+    pub fn reserve(&mut self, tokens: u64) {
+        self.reservations.saturating_record(tokens);
+        self.reservation_max = self.reservation_max.max(tokens);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_call_has_an_index_and_a_name() {
+        let mut names = Vec::new();
+        for grounded in [false, true] {
+            for vantage in Vantage::ALL {
+                let index = call_kind(&Profile { grounded, vantage, ..Profile::default() });
+                assert_eq!(index, names.len());
+                names.push(call_kind_name(index));
+            }
+        }
+        assert_eq!((names[0].as_str(), names[7].as_str(), names.len()), ("ungrounded ALS_ONLY", "grounded NONE", CALL_KINDS));
+    }
+}

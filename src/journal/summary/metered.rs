@@ -1,0 +1,156 @@
+//! What the policies in front of a metered API did, over replications: sums of counts, one histogram of reservations, means of
+//! multipliers, and the first replication's multipliers over time.
+
+use hdrhistogram::Histogram;
+
+use super::super::{CALL_KINDS, Metered, Tally, call_kind_name};
+use crate::stats::{Replicated, mean};
+use crate::time::Span;
+
+/// One variant's metered side (seed 002, "Monitoring").
+#[derive(Clone, Debug)]
+pub struct MeteredSummary {
+    /// Reservations of all replications, tokens.
+    pub reservations: Histogram<u64>,
+    /// The largest of them, exact.
+    pub reservation_max: u64,
+    /// Calls whose `max_tokens` was lowered to fit the window.
+    pub trims: u64,
+    /// Answers that ran into a limit which a policy had lowered.
+    pub truncated: u64,
+    /// Starts through the heavy lane.
+    pub lane_acquisitions: u64,
+    /// Times that a breaker opened.
+    pub circuit_opens: u64,
+    /// Attempts sent without the proxy that they asked for.
+    pub proxy_degradations: u64,
+    /// Attempts finalised.
+    pub finalised: u64,
+    /// Attempts sent through the stack again.
+    pub redispatched: u64,
+    /// Calls that the upstream refused for their rate.
+    pub upstream_429: u64,
+    /// Answer tokens of good requests in an hour of the window; `None` without a window.
+    pub good_tokens_per_hour: Option<Replicated>,
+    /// Multipliers of the kinds of call that occurred.
+    pub multipliers: Vec<Multiplier>,
+    /// Length of a column of [`Multiplier::over_time`].
+    pub column: Span,
+}
+
+impl MeteredSummary {
+    /// A quantile of the reservations, tokens, to three significant digits and never above the largest; `None` without any.
+    #[must_use]
+    pub fn reservation_quantile(&self, q: f64) -> Option<u64> {
+        (!self.reservations.is_empty()).then(|| self.reservations.value_at_quantile(q).min(self.reservation_max))
+    }
+}
+
+/// The multiplier of one kind of call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Multiplier {
+    /// The kind's name.
+    pub kind: String,
+    /// What it began with.
+    pub prior: f64,
+    /// What it was at the end, mean over replications.
+    pub learned: f64,
+    /// The true 90th percentile of actual usage over estimate, mean over the replications that have one.
+    pub true_p90: Option<f64>,
+    /// Its value at the end of each column, in the first replication.
+    pub over_time: Vec<f64>,
+}
+
+/// Most columns: they stand in a line of text behind a name.
+const COLUMNS_MAX: usize = 64;
+
+/// Gathers replications.
+#[derive(Debug, Default)]
+pub(super) struct MeteredRows {
+    sum: Option<Metered>,
+    good_per_hour: Vec<f64>,
+    multipliers: Vec<[f64; CALL_KINDS]>,
+    true_p90: Vec<[Option<f64>; CALL_KINDS]>,
+    bin: Span,
+    /// Bins until the last arrival: nothing is learned for long after that.
+    bins: usize,
+}
+
+impl MeteredRows {
+    /// Adds one replication.
+    pub(super) fn add(&mut self, tally: &Tally, window_s: f64) {
+        let one = &tally.metered;
+        if !one.in_use {
+            return;
+        }
+        if window_s > 0.0 {
+            self.good_per_hour.push(one.good_tokens as f64 * 3_600.0 / window_s);
+        }
+        self.multipliers.push(one.multipliers);
+        self.true_p90.push(one.true_p90);
+        let Some(sum) = &mut self.sum else {
+            (self.bin, self.bins) = (tally.series.bin, tally.series.index(tally.window.end).max(1));
+            self.sum = Some(one.clone());
+            return;
+        };
+        sum.reservations.add(&one.reservations).expect("all histograms of reservations have the same bounds");
+        sum.reservation_max = sum.reservation_max.max(one.reservation_max);
+        sum.trims += one.trims;
+        sum.truncated += one.truncated;
+        sum.lane_acquisitions += one.lane_acquisitions;
+        sum.circuit_opens += one.circuit_opens;
+        sum.proxy_degradations += one.proxy_degradations;
+        sum.finalised += one.finalised;
+        sum.redispatched += one.redispatched;
+        sum.upstream_429 += one.upstream_429;
+    }
+
+    /// The figures of all replications added; `None` where no policy of this kind is set.
+    pub(super) fn finish(self) -> Option<MeteredSummary> {
+        let per_column = self.bins.div_ceil(COLUMNS_MAX).max(1);
+        let multipliers = self.multipliers(per_column);
+        let column = Span::from_nanos(self.bin.as_nanos() * per_column as u64);
+        let sum = self.sum?;
+        Some(MeteredSummary {
+            reservations: sum.reservations,
+            reservation_max: sum.reservation_max,
+            trims: sum.trims,
+            truncated: sum.truncated,
+            lane_acquisitions: sum.lane_acquisitions,
+            circuit_opens: sum.circuit_opens,
+            proxy_degradations: sum.proxy_degradations,
+            finalised: sum.finalised,
+            redispatched: sum.redispatched,
+            upstream_429: sum.upstream_429,
+            good_tokens_per_hour: Replicated::of_means(self.good_per_hour).map(|mean| mean.within(0.0, f64::INFINITY)),
+            multipliers,
+            column,
+        })
+    }
+
+    /// Of the kinds that were called or whose multiplier has moved.
+    fn multipliers(&self, per_column: usize) -> Vec<Multiplier> {
+        let Some(sum) = &self.sum else { return Vec::new() };
+        let series = &sum.multiplier_series[..self.bins.min(sum.multiplier_series.len())];
+        let one = |kind: usize| {
+            let prior = sum.priors[kind];
+            let learned = mean(&self.multipliers.iter().map(|each| each[kind]).collect::<Vec<_>>())?;
+            let true_p90 = mean(&self.true_p90.iter().filter_map(|each| each[kind]).collect::<Vec<_>>());
+            let has_moved = self.multipliers.iter().any(|each| each[kind].to_bits() != prior.to_bits());
+            let at_end = |bins: &[[f32; CALL_KINDS]]| bins.last().map(|bin| f64::from(bin[kind]));
+            let over_time = series.chunks(per_column).filter_map(at_end).collect();
+            (true_p90.is_some() || has_moved).then(|| Multiplier {
+                kind: call_kind_name(kind),
+                prior,
+                learned,
+                true_p90,
+                over_time,
+            })
+        };
+        (0..CALL_KINDS).filter_map(one).collect()
+    }
+}
+
+#[cfg(test)]
+#[path = "metered_tests.rs"]
+mod tests;
