@@ -226,12 +226,7 @@ fn saw_words(saw: &Saw) -> (&'static str, String) {
         ),
         Saw::Breaker { country, proxy_mode, open, vantage } => (
             "breaker",
-            format!(
-                "{country}/{} {}: goes as {}",
-                proxy_mode.name(),
-                if *open { "open" } else { "closed" },
-                vantage.name()
-            ),
+            format!("{country}/{} {}: goes as {}", proxy_mode.name(), if *open { "open" } else { "closed" }, vantage.name()),
         ),
         Saw::Slots { in_use, limit } => ("slots", format!("{in_use} of {limit} in use")),
         Saw::Timeout { waited, limit } => ("timeout", format!("{:.3} s of {:.3} s", waited.as_secs_f64(), limit.as_secs_f64())),

@@ -16,14 +16,7 @@ const PAUSE: Span = Span::from_secs(1);
 
 impl Gateway {
     /// Sends an attempt whose call has failed through the stack again, where the settings say so: whether they do. Once.
-    pub(super) fn second_try(
-        &mut self,
-        now: Time,
-        index: u32,
-        cause: Cause,
-        retry_after: Option<Span>,
-        opened: bool,
-    ) -> bool {
+    pub(super) fn second_try(&mut self, now: Time, index: u32, cause: Cause, retry_after: Option<Span>, opened: bool) -> bool {
         let entry = &self.attempts[index];
         if entry.relayed || entry.again {
             return false;

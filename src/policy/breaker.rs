@@ -52,6 +52,7 @@ pub(super) struct Permit {
     ticket: Option<Ticket>,
 }
 
+#[cfg(test)]
 impl Permit {
     /// Whether the call is a probe.
     pub fn is_probe(&self) -> bool {
@@ -183,11 +184,13 @@ impl Breaker {
     }
 
     /// Openings so far, those by late errors included.
+    #[cfg(test)]
     pub const fn opens(&self) -> u64 {
         self.opens
     }
 
     /// Whether a circuit is open and its cooldown not over. Moves nothing.
+    #[cfg(test)]
     pub fn is_open(&self, now: Time, key: ProxyKey) -> bool {
         position(&self.keys, key).is_some_and(|index| self.circuits[index].is_open(now))
     }

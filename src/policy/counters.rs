@@ -135,6 +135,12 @@ pub struct Stats {
     pub service_time: Option<Span>,
     /// Tokens left in the limiter's window, unless it is off.
     pub budget_left: Option<i64>,
+    /// Tokens reserved for calls that run.
+    pub reserved: u64,
+    /// Heavy calls that run in the lane.
+    pub lane_running: u32,
+    /// Proxies whose circuit is not closed.
+    pub circuits_open: usize,
     /// Reservation over estimate by class of call (grounded or not x vantage policy), unless the limiter is off.
     pub multipliers: Option<[f64; 8]>,
     /// Whether arrivals are refused.

@@ -10,7 +10,7 @@ use super::gateway::Gateway;
 use super::limiter::Spent;
 use super::timers::Due;
 use super::{
-    Action, Boundary, CallEnd, CallKind, Finish, FinaliseRule, Mode, Note, OnClientGone, OnTimeout, Refusal, RefusalKind, Saw,
+    Action, Boundary, CallEnd, CallKind, FinaliseRule, Finish, Mode, Note, OnClientGone, OnTimeout, Refusal, RefusalKind, Saw,
     Usage, Verdict, WakeReason,
 };
 use crate::request::{AttemptId, CallId, Cause};
@@ -247,6 +247,9 @@ impl Gateway {
 
     /// What a call has used of its reservation. A last call before the SLA teaches nothing; the seed's settles nothing.
     fn spent(&self, kind: CallKind, lowered: bool, end: CallEnd) -> Spent {
+        if matches!(end, CallEnd::Failed { cause: Cause::Proxy, .. }) && self.limiter.settles() {
+            return Spent::Unsent; // it never got to where tokens are metered
+        }
         let CallEnd::Ok { usage: Some(Usage { input, output }), finish } = end else { return Spent::Unknown };
         let tokens = u64::from(input) + u64::from(output);
         let seeds = self.finalise.as_ref().is_some_and(|finalise| finalise.rule == FinaliseRule::AfterTimeout);

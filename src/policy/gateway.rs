@@ -4,6 +4,7 @@ use slotmap::SlotMap;
 
 use super::attempts::{Attempts, Entry, Newness};
 use super::breaker::Breaker;
+use super::breaker_circuit::Phase;
 use super::calls::Calls;
 use super::codel::ControlledDelay;
 use super::counters::{Counters, Snapshot, Stats};
@@ -190,6 +191,9 @@ impl Gateway {
             time_until_reset: self.graduated.abandoned.time_until_reset(now),
             service_time: self.service.mean(),
             budget_left: metered.then(|| self.limiter.remaining()),
+            reserved: self.limiter.reservations(),
+            lane_running: self.lane.running(),
+            circuits_open: self.breaker.states().filter(|(_, phase)| *phase != Phase::Closed).count(),
             multipliers: metered.then(|| std::array::from_fn(|class| self.limiter.multiplier(class))),
             draining: self.draining,
             hint: self.hint,

@@ -3,9 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Settings;
-use crate::request::{
-    AttemptId, CallId, Cause, ClassId, Country, Profile, ProxyMode, Reason, Refusal, RequestId, Vantage,
-};
+use crate::request::{AttemptId, CallId, Cause, ClassId, Country, Profile, ProxyMode, Reason, Refusal, RequestId, Vantage};
 use crate::time::{Span, Time};
 
 /// An attempt as policies see it: estimates and the class, never the true lengths (INV-7).

@@ -91,7 +91,9 @@ impl Gateway {
     /// Starts the oldest of those who hold a slot or the lane and wait for budget, if there is enough. At the seed's
     /// boundary each waits for itself.
     pub(super) fn serve_budget(&mut self, now: Time, ask_again: &mut Time) -> bool {
-        let Some(index) = self.budget_line.first().filter(|_| self.limiter.boundary() == Boundary::Checked) else { return false };
+        let Some(index) = self.budget_line.first().filter(|_| self.limiter.boundary() == Boundary::Checked) else {
+            return false;
+        };
         match self.grant(now, index) {
             Budget::Granted(grant) => {
                 self.unpark(index);
@@ -151,7 +153,8 @@ impl Gateway {
     /// Asks for budget for an attempt that holds its slot or lane: starts it, or puts it into the line.
     fn claim(&mut self, now: Time, index: u32) {
         let checked = self.limiter.boundary() == Boundary::Checked;
-        let answer = if checked && self.budget_line.first().is_some() { Budget::Wait(Time::FAR) } else { self.grant(now, index) };
+        let answer =
+            if checked && self.budget_line.first().is_some() { Budget::Wait(Time::FAR) } else { self.grant(now, index) };
         match answer {
             Budget::Granted(grant) => self.launch(now, index, grant),
             Budget::Never => self.refuse(now, index, Reason::OverBudget),
@@ -413,7 +416,18 @@ impl Gateway {
         }
         let clocks = self.clocks(now, arrived, kind, profile, &terms);
         let hold = Hold::Running(holds);
-        let call = Call { attempt: id, kind, lowered, arrived, started: now, terms, clocks, draw, in_flight: self.slots.in_use(), hold };
+        let call = Call {
+            attempt: id,
+            kind,
+            lowered,
+            arrived,
+            started: now,
+            terms,
+            clocks,
+            draw,
+            in_flight: self.slots.in_use(),
+            hold,
+        };
         let call = self.calls.insert(call);
         self.attempts[index].stage = Stage::Running(call);
         self.timers.set_call(call, clocks.next(), WakeReason::CallTimeout);

@@ -110,6 +110,7 @@ pub(super) struct Reservation {
     ticket: Option<Ticket>,
 }
 
+#[cfg(test)]
 impl Reservation {
     /// How many.
     pub const fn tokens(&self) -> u64 {
@@ -184,6 +185,11 @@ impl Limiter {
     /// What waiters do at a window's end: checked where the window's kind has no end.
     pub const fn boundary(&self) -> Boundary {
         if self.windows.is_fixed() { self.rules.boundary } else { Boundary::Checked }
+    }
+
+    /// Whether what a call did not use goes back.
+    pub const fn settles(&self) -> bool {
+        self.rules.settle
     }
 
     /// Over how long waiters spread after a window's end, each by its own draw.
@@ -293,11 +299,6 @@ impl Limiter {
     /// The multiplier of a class.
     pub const fn multiplier(&self, class: usize) -> f64 {
         self.multipliers.of(class)
-    }
-
-    /// The multipliers of all classes.
-    pub const fn multipliers(&self) -> &Multipliers {
-        &self.multipliers
     }
 
     /// Tokens that are reserved and not settled.

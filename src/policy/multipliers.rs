@@ -91,11 +91,13 @@ impl Multipliers {
     }
 
     /// What it is before anything is learned.
+    #[cfg(test)]
     pub fn prior(&self, class: usize) -> f64 {
         self.rules.bounded(self.classes[class].prior)
     }
 
     /// Whether the settings name the class's prior.
+    #[cfg(test)]
     pub const fn is_known(&self, class: usize) -> bool {
         self.classes[class].known
     }

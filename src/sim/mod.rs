@@ -3,6 +3,7 @@
 mod area;
 mod guard;
 mod load;
+mod metered;
 mod plan;
 mod prepare;
 mod record;

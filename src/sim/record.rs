@@ -1,7 +1,8 @@
 //! What a replication writes down while it runs, until it is a [`Tally`].
 
-use crate::journal::{ClassTally, Metered, Series, Tally, Window};
-use crate::policy::Gateway;
+use super::metered::MeteredRecord;
+use crate::journal::{ClassTally, Series, Tally, Window};
+use crate::policy::{Gateway, Stats};
 use crate::request::{ClassId, Outcome, Request};
 use crate::time::{Span, Time};
 use crate::upstream::{CallWork, Upstream};
@@ -22,15 +23,17 @@ pub struct Record {
     busy_s: [Option<f64>; 2],
     /// The next of the two to pass, or never.
     mark: Time,
+    /// Of a metered API.
+    pub metered: MeteredRecord,
 }
 
 impl Record {
     /// Nothing yet.
-    pub fn new(window: Window, classes: usize) -> Self {
+    pub fn new(window: Window, classes: usize, metered: MeteredRecord) -> Self {
         let series = Series::over(window.drained);
         let bin_end = Time::ZERO + series.bin;
         let classes = (0..classes).map(|_| ClassTally::default()).collect(); // no clones: a fresh histogram is untouched memory
-        Self { window, classes, series, open: 0, bin: 0, bin_end, busy_s: [None; 2], mark: window.start }
+        Self { window, classes, series, open: 0, bin: 0, bin_end, busy_s: [None; 2], mark: window.start, metered }
     }
 
     /// Time goes on to `at`: samples whatever lies on the way.
@@ -42,7 +45,9 @@ impl Record {
         }
         while self.bin_end <= at && self.bin + 1 < self.series.backlog.len() {
             self.series.backlog[self.bin] = self.open;
-            let snapshot = gateway.stats(self.bin_end).now;
+            let stats = gateway.stats(self.bin_end);
+            self.metered.sample(&stats);
+            let snapshot = stats.now;
             self.series.abandoned_counted[self.bin] = snapshot.abandoned_counted;
             self.series.abandoned_true[self.bin] = snapshot.abandoned_true;
             self.bin += 1;
@@ -53,6 +58,7 @@ impl Record {
     /// A request arrives for the first time.
     pub fn arrive(&mut self, request: &Request) {
         self.open += 1;
+        self.metered.arrive(request);
         self.series.offered[self.bin] += 1; // it arrives now
         if self.window.holds(request.arrival) {
             self.classes[request.class.index()].offered += 1;
@@ -69,6 +75,9 @@ impl Record {
         let class = &mut self.classes[finished.class.index()];
         class.finish(finished);
         class.waited += u64::from(waited);
+        if finished.outcome == Outcome::Good {
+            self.metered.good(finished.output_tokens);
+        }
         if let (Some(wait), Outcome::Good | Outcome::Late | Outcome::Degraded) = (wait, finished.outcome) {
             class.wait.record(wait);
         }
@@ -95,7 +104,7 @@ impl Record {
     }
 
     /// The run is over at `end`: what the clients still hold is in flight.
-    pub fn finish_run(mut self, client: &Client, upstream: &mut Upstream, end: Time) -> Tally {
+    pub fn finish_run(mut self, client: &Client, upstream: &mut Upstream, stats: &Stats, end: Time) -> Tally {
         self.series.backlog[self.bin..].fill(self.open);
         for (request, attempts) in client.unfinished() {
             if self.window.holds(request.arrival) {
@@ -128,8 +137,8 @@ impl Record {
             utilisation: if measured_s > 0.0 { busy / measured_s } else { 0.0 },
             abandoned_counted_max: 0.0,
             abandoned_true_max: 0,
-            policy_degraded: 0,
-            metered: Metered::default(),
+            policy_degraded: stats.counters.proxy_degraded,
+            metered: self.metered.finish(stats),
             preemptions: upstream.totals(end).preemptions,
             halted: None,
         }

@@ -2,8 +2,8 @@
 
 use crate::support::{Hand, reason, refused, started};
 use plimsoll::policy::{
-    Action, Boundary, Breaker, CallEnd, CallKind, Exclusive, Finalise, FinaliseRule, Finish, HeavyLane, HoldRule, Input, Limiter,
-    OnError, Recovery, Redispatch, Refresh, Settings, Trip, UpstreamErrors, Usage,
+    Action, Boundary, Breaker, CallEnd, CallKind, Exclusive, Finalise, FinaliseRule, Finish, HeavyLane, HoldRule, Input,
+    Limiter, OnError, Recovery, Redispatch, Refresh, Settings, Trip, UpstreamErrors, Usage,
 };
 use plimsoll::request::{AttemptId, CallId, Cause, Profile, Reason, Vantage};
 use plimsoll::time::Span;

@@ -245,7 +245,8 @@ impl Driver {
                 self.calls.push(Running { id: call, attempt, detached: false });
                 let running = self.calls.iter().filter(|call| !call.detached).count();
                 if let Some(slots) = self.settings.concurrency.as_ref().filter(|s| s.mode == Mode::Enforce) {
-                    let most = if slots.adaptive.is_some() { usize::MAX } else { slots.max_concurrent_requests.value() as usize };
+                    let most =
+                        if slots.adaptive.is_some() { usize::MAX } else { slots.max_concurrent_requests.value() as usize };
                     assert!(running <= most || self.stack.is_metered(), "INV-9: {running} calls");
                     // Whoever held a slot when the limit was lowered may start yet.
                     assert!(self.reloaded || self.gateway.snapshot().in_flight as usize <= most, "INV-9: slots");
@@ -315,6 +316,7 @@ impl Driver {
         let refused: u64 = Reason::ALL.iter().map(|reason| counters.refused(*reason).enforced).sum();
         let accounted = counters.completed + counters.failed + counters.gone + counters.timed_out + refused;
         assert_eq!((counters.arrived, stats.queue_tokens), (accounted, 0));
+        assert_eq!((stats.reserved, stats.lane_running, snapshot.waiting_for_budget), (0, 0, 0), "all came back");
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::support::Dice;
 use plimsoll::policy::{
     At, Boundary, Breaker, CallTimeout, Codel, Concurrency, Exclusive, Finalise, FinaliseRule, Forget, Graduated, HeavyLane,
-    HoldRule, Limiter, Mode, OnClientGone, OnError, OnTimeout, Order, Queue, QueueGraduated, RateLimit, Recovery, Redispatch, Refresh, Settings, Signals, StaggerScope, Throttle,
-    Timeout, TimeoutFrom, Timeouts, Trip, UpstreamErrors, Window,
+    HoldRule, Limiter, Mode, OnClientGone, OnError, OnTimeout, Order, Queue, QueueGraduated, RateLimit, Recovery, Redispatch,
+    Refresh, Settings, Signals, StaggerScope, Throttle, Timeout, TimeoutFrom, Timeouts, Trip, UpstreamErrors, Window,
 };
 use plimsoll::time::Span;
 use plimsoll::units::{Count, Fraction};

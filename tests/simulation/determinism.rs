@@ -159,8 +159,8 @@ fn a_journal_is_decided_again_alike() {
 /// Another decision than the engine's: what a tampered or foreign journal would hold.
 fn changed(action: Action) -> Option<Action> {
     Some(match action {
-        Action::Start { attempt, call, kind, max_tokens, route, vantage } => {
-            Action::Start { attempt, call, kind, max_tokens: max_tokens + 1, route, vantage }
+        Action::Start { attempt, call, kind, max_tokens, route, vantage, reserved } => {
+            Action::Start { attempt, call, kind, max_tokens: max_tokens + 1, route, vantage, reserved }
         }
         Action::Answer { attempt, mut refusal } => {
             refusal.kind = match refusal.kind {

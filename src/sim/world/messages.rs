@@ -73,7 +73,10 @@ impl World<'_> {
             journal.write(self.now, What::Out(action));
         }
         match action {
-            Action::Start { attempt, call, max_tokens, vantage, .. } => self.start(attempt, call, max_tokens, vantage),
+            Action::Start { attempt, call, max_tokens, vantage, reserved, .. } => {
+                self.record.metered.reserve(reserved);
+                self.start(attempt, call, max_tokens, vantage);
+            }
             Action::Cancel { call } => {
                 if let Some(id) = self.wire(call).filter(|id| !self.drop_reneged(*id)) {
                     let wire = &mut self.wires[id];
@@ -87,7 +90,12 @@ impl World<'_> {
                     self.wires[id].attached = false;
                 }
             }
-            Action::Complete { attempt, degraded } => self.complete(attempt, degraded),
+            Action::Complete { attempt, degraded } => {
+                if degraded {
+                    self.record.metered.truncate();
+                }
+                self.complete(attempt, degraded);
+            }
             Action::Answer { attempt, refusal } | Action::Cut { attempt, refusal } => self.refuse(attempt, refusal),
             Action::Relay { attempt } => self.client.handle(self.now, ClientInput::FirstToken { attempt }),
             Action::Note(_) => {}
@@ -166,6 +174,9 @@ impl World<'_> {
                 self.ended(output.call, &wire, work, Some(CallEnd::Ok { usage: Some(usage), finish: wire.finish }));
             }
             OutputKind::Failed { cause, work, retry_after } => {
+                if cause == Cause::RateLimited {
+                    self.record.metered.refused_for_rate();
+                }
                 self.ended(output.call, &wire, work, Some(CallEnd::Failed { cause, retry_after }));
             }
             OutputKind::Cancelled(work) => self.ended(output.call, &wire, work, None),

@@ -18,6 +18,7 @@ use slotmap::{SecondaryMap, SlotMap};
 use super::Plan;
 use super::area::{Area, inside};
 use super::guard::Guard;
+use super::metered::MeteredRecord;
 use super::record::Record;
 use crate::dist::standard_normal;
 use crate::journal::{Digest, Halt, Journal, Tally, What};
@@ -148,12 +149,14 @@ impl<'a> World<'a> {
         let names = class_names(plan);
         let classes = names.len();
         let setup = Setup { speed: speed(plan, streams), streams, classes: &names };
+        let upstream = Upstream::new(&plan.upstream, &setup);
+        let metered = MeteredRecord::new(&plan.policy, &gateway, &upstream);
         Self {
             plan,
             source: Source::new(&plan.workload, streams),
             client: Client::new(&plan.workload.classes),
             gateway,
-            upstream: Upstream::new(&plan.upstream, &setup),
+            upstream,
             journal,
             sent: SecondaryMap::new(),
             wires: SlotMap::with_key(),
@@ -162,7 +165,7 @@ impl<'a> World<'a> {
             waiting: Area::over(plan.window),
             system: Area::over(plan.window),
             residence: 0,
-            record: Record::new(plan.window, classes),
+            record: Record::new(plan.window, classes, metered),
             digest: Digest::default(),
             events: 0,
             turns: 0,
@@ -265,8 +268,9 @@ impl<'a> World<'a> {
         if let Some(journal) = self.journal {
             journal.write(end, What::End { digest: format!("{:016x}", self.digest.value()) });
         }
-        let snapshot = self.gateway.snapshot();
-        let mut tally = self.record.finish_run(&self.client, &mut self.upstream, end);
+        let stats = self.gateway.stats(end);
+        let snapshot = stats.now;
+        let mut tally = self.record.finish_run(&self.client, &mut self.upstream, &stats, end);
         tally.digest = self.digest.value();
         tally.events = self.events;
         tally.turns = self.turns;
