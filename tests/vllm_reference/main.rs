@@ -9,7 +9,7 @@ mod naive;
 use naive::{Act, Job, Naive};
 use plimsoll::latency::Latency;
 use plimsoll::request::{CallId, ClassId, Prefix};
-use plimsoll::time::{Span, Time};
+use plimsoll::time::Time;
 use plimsoll::upstream::{Call, Cost, EventKind, Gauges, Host, OutputKind, Routing, Totals, Vllm, VllmModel};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
