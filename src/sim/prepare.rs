@@ -199,14 +199,15 @@ impl Files<'_> {
     }
 }
 
-/// Load 1.0 of the baseline; `None` where arrivals are recorded, whose lengths are the recording's own, and where nothing that
-/// arrives can be served.
+/// Load 1.0 of the baseline; `None` where arrivals are recorded, whose lengths are the recording's own, where nothing that
+/// arrives can be served, and for a metered API, whose limits no closed loop measures.
 fn capacity(scenario: &Scenario, upstream: &UpstreamModel, workload: &SourceSettings) -> Option<Capacity> {
     if !workload.recorded.is_empty() {
         return None;
     }
+    let places = upstream.parallelism()?;
     let population = match scenario.run.load_of {
-        LoadOf::Upstream => upstream.parallelism()?,
+        LoadOf::Upstream => places,
         LoadOf::Slots => scenario.variants.iter().find_map(Variant::slots).and_then(Count::new)?,
     };
     load::measure(upstream, workload, scenario.run.load_of, population, scenario.run.seed)

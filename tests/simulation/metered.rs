@@ -151,6 +151,20 @@ fn every_policy_meets_the_same_outages() {
     }
 }
 
+/// Each try has draws of its own: of calls of which half fail, a quarter fails twice.
+#[test]
+fn a_retry_draws_anew() {
+    let text = "upstream = { kind = 'token_api', error_rate = 0.5, tokens_per_minute = 4000000 }\n\
+                policy.concurrency.max_concurrent_requests = 100\n\
+                [[class]]\nname = 'a'\narrival = { process = 'poisson', rate = 5 }\nmax_tokens = 10\nretry = { max_attempts = 2 }\n";
+    let text = format!("{}{text}", HEAD.replace(" }\n", ", load_of = 'slots' }\n"));
+    let prepared = prepared(&text.replace("DURATION", "2h"));
+    assert_eq!(prepared.capacity, None, "a metered API has no load 1.0");
+    let class = &tally(&prepared.plans[0]).classes[0];
+    let share = class.failed[Cause::Server as usize] as f64 / class.offered as f64;
+    assert!((share - 0.25).abs() < 0.01, "{share}");
+}
+
 #[test]
 fn a_run_is_the_same_twice() {
     let plans = plans("1h", PROXIED);
