@@ -102,8 +102,6 @@ pub(super) enum Offer {
 pub(super) struct Reservation {
     tokens: u64,
     class: usize,
-    /// The class's multiplier at the time.
-    multiplier: f64,
     /// Input estimate and limit on the answer together, as reserved.
     estimate: u64,
     /// Where they were taken from; nowhere while the limiter was off.
@@ -115,11 +113,6 @@ impl Reservation {
     /// How many.
     pub const fn tokens(&self) -> u64 {
         self.tokens
-    }
-
-    /// The class's multiplier when they were taken.
-    pub const fn multiplier(&self) -> f64 {
-        self.multiplier
     }
 }
 
@@ -239,7 +232,6 @@ impl Limiter {
         Reservation {
             tokens,
             class: need.class,
-            multiplier: self.multiplier(need.class),
             estimate: need.estimate(),
             ticket: (self.mode != Mode::Off).then(|| self.windows.take(now, signed(tokens))),
         }
