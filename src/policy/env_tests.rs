@@ -44,7 +44,7 @@ fn the_seeds_own_file_is_the_seeds_adapter() {
     assert_eq!(Settings::from_env(""), Ok((Settings::seed_adapter(), vec![])), "all defaults are the seed's");
     let (written, lost) = settings.to_env();
     assert_eq!((written.lines().count(), lost), (11, vec![]));
-    let stated: String = SEED.lines().filter(|line| line.contains('=')).map(|line| format!("{line}\n")).collect();
+    let stated = SEED.lines().filter(|line| line.contains('=')).fold(String::new(), |text, line| text + line + "\n");
     assert_eq!(written, stated.replace("STAGGER_SECONDS=15", "STAGGER_SECONDS=0"));
 }
 

@@ -257,15 +257,16 @@ fn a_million_random_operations() {
     for step in 0..1_000_000u64 {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let (draw, now) = (state >> 33, at(step));
+        let pick = |of: usize| usize::try_from(draw / 1_000).map_or(0, |draw| draw % of);
         match draw % 8 {
             0 if holds.len() < 8 => holds.push(lane.take(now)),
             1 | 2 if !holds.is_empty() => {
-                let hold = holds.swap_remove(draw as usize % holds.len());
+                let hold = holds.swap_remove(pick(holds.len()));
                 lane.give_back(now, hold);
             }
             3 => lane.started_light(now),
             4 if draw.is_multiple_of(1_000) => {
-                let exclusive = exclusives[draw as usize / 1_000 % 3];
+                let exclusive = exclusives[pick(3)];
                 let stagger = Some(Span::from_secs(draw % 20));
                 lane.reconfigure(Some(&HeavyLane { exclusive, stagger, ..HeavyLane::default() }));
             }

@@ -246,6 +246,7 @@ impl Limiter {
     }
 
     /// A call that held a reservation has ended.
+    #[allow(clippy::needless_pass_by_value)] // a reservation comes back once
     pub fn settle(&mut self, now: Time, reservation: Reservation, spent: Spent) {
         self.reserved -= reservation.tokens;
         let Some(ticket) = &reservation.ticket else { return };

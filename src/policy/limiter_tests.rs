@@ -305,7 +305,9 @@ fn waiting_ends_exactly_when_it_is_said_to() {
     for window in [Window::LazyFixed, Window::Calendar, Window::SlidingLog, Window::Gcra] {
         for auto_trim in [false, true] {
             let mut limiter = limiter(|s| (s.window, s.auto_trim) = (window, auto_trim));
-            (0..30).for_each(|n| drop(call(&mut limiter, at(n), need(LIGHT, 13, 777))));
+            for n in 0..30 {
+                let _held = call(&mut limiter, at(n), need(LIGHT, 13, 777));
+            }
             let asked = need(LIGHT, 101, 2_900);
             while call(&mut limiter, at(30), asked).is_some() {}
             let Offer::Wait { until } = limiter.ask(at(30), &asked) else { panic!("{window:?}: it waits") };

@@ -160,7 +160,9 @@ proptest! {
     #[allow(clippy::float_cmp)]
     fn nearest_rank_by_its_definition(ratios in prop::collection::vec(0u16..50, 5..=20)) {
         let mut multipliers = Multipliers::new(&Limiter::default());
-        ratios.iter().for_each(|ratio| multipliers.learn(at(0), HEAVY, f64::from(*ratio)));
+        for ratio in &ratios {
+            multipliers.learn(at(0), HEAVY, f64::from(*ratio));
+        }
         let enough = |x: u16| 10 * ratios.iter().filter(|ratio| **ratio <= x).count() >= 9 * ratios.len();
         let expected = (0..50).find(|x| enough(*x)).expect("all are below 50");
         prop_assert_eq!(multipliers.of(HEAVY), f64::from(expected));

@@ -77,11 +77,11 @@ fn over_time(metered: &MeteredSummary) -> Vec<String> {
     if top <= 0.0 {
         return Vec::new();
     }
-    let column_s = metered.column.as_secs_f64();
+    let lasting = metered.column.as_secs_f64();
     let heading = format!(
         "  multipliers, first replication, from 0 to {} (a column is {}, full height {})",
-        duration(column_s * columns.unwrap_or(0) as f64),
-        duration(column_s),
+        duration(lasting * columns.unwrap_or(0) as f64),
+        duration(lasting),
         number(top)
     );
     let line = |one: &Multiplier| format!("    {}|{}|", left(&one.kind, KIND), sparkline(&one.over_time, top));
@@ -105,7 +105,7 @@ pub struct MeteredReport {
     /// By kind of call.
     pub multipliers: Ordered<MultiplierReport>,
     /// Length of a column of [`MultiplierReport::over_time`], seconds.
-    pub column_s: f64,
+    pub lasting: f64,
 }
 
 /// Reservations, tokens; quantiles are null without any.
@@ -154,7 +154,7 @@ impl MeteredReport {
             upstream_429: metered.upstream_429,
             good_tokens_per_hour: mean(metered.good_tokens_per_hour.as_ref()),
             multipliers: Ordered(multipliers.collect()),
-            column_s: metered.column.as_secs_f64(),
+            lasting: metered.column.as_secs_f64(),
         }
     }
 }
@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(["finalised", "redispatched", "upstream_429"].map(|name| json[name].as_u64().unwrap()), [9, 2, 7]);
         assert_eq!(json["reservations"]["count"], json!(999));
         assert_eq!(json["good_tokens_per_hour"], json!({"mean": 360_000.0, "ci95": null}));
-        assert_eq!(json["column_s"], json!(1.6));
+        assert_eq!(json["lasting"], json!(1.6));
         let grounded = &json["multipliers"]["grounded ALS_ONLY"];
         assert_eq!((&grounded["prior"], &grounded["learned"], &grounded["true_p90"]), (&json!(2.5), &json!(3.5), &json!(4.0)));
         assert_eq!(grounded["over_time"].as_array().unwrap().len(), 63);

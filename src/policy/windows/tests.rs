@@ -79,6 +79,11 @@ fn a_sliding_log_gives_back_each_taking_a_minute_later() {
     assert_eq!(log.next(ms(90_000)), ms(90_000));
 }
 
+/// The ring's places.
+fn capacity() -> i64 {
+    i64::try_from(sliding::CAPACITY).expect("small")
+}
+
 /// Ten times as many takings in a minute as the ring has places: each comes back at most [`sliding::MERGE_WITHIN`] late.
 #[test]
 fn a_full_log_is_late_by_little_and_never_early() {
@@ -86,10 +91,10 @@ fn a_full_log_is_late_by_little_and_never_early() {
     let late = (sliding::MERGE_WITHIN.as_nanos() / gap.as_nanos()).cast_signed() + 1;
     let mut log = Windows::new(Time::ZERO, Window::SlidingLog, 1 << 30, 1);
     let mut now = Time::ZERO;
-    for n in 1..=25 * sliding::CAPACITY as i64 {
+    for n in 1..=25 * capacity() {
         now += gap;
         log.take(now, 1);
-        let inside = n.min(10 * sliding::CAPACITY as i64 + 1); // in the latest 60 s, rounded up
+        let inside = n.min(10 * capacity() + 1); // in the latest 60 s, rounded up
         let counted = (1 << 30) - log.remaining();
         assert!((inside - 1..=inside + late).contains(&counted), "{counted} of {inside}");
     }
@@ -103,7 +108,9 @@ fn merged_takings_are_still_found() {
     let tickets: Vec<_> = (0..20_000).map(|n| log.take(at(n), 3)).collect();
     let end = at(20_000);
     assert_eq!(log.remaining(), (1 << 30) - 60_000);
-    tickets.iter().for_each(|ticket| log.give_back(end, ticket, 2));
+    for ticket in &tickets {
+        log.give_back(end, ticket, 2);
+    }
     assert_eq!(log.remaining(), (1 << 30) - 20_000);
 }
 
@@ -291,7 +298,7 @@ fn a_million_random_steps_of_each_kind() {
             now += Span::from_nanos(state >> 40); // 8 ms on average
             match draw % 4 {
                 0 if !tickets.is_empty() => {
-                    let ticket = tickets.remove(draw as usize % tickets.len()).expect("inside");
+                    let ticket = tickets.remove(usize::try_from(draw).map_or(0, |draw| draw % tickets.len())).expect("inside");
                     windows.give_back(now, &ticket, draw % 400 - 200);
                 }
                 1 => assert!(windows.next(now) >= now),
