@@ -17,7 +17,7 @@ const ATTEMPTS: u64 = 200_000;
 /// Measurements of each case, of which the median is printed.
 const ROUNDS: usize = 15;
 /// Attempts in flight at once.
-const IN_FLIGHT: u64 = 4;
+const IN_FLIGHT: usize = 4;
 
 /// Cases: name, settings, and whether its attempts are grounded and use a proxy.
 const CASES: [(&str, &str, bool); 17] = [
@@ -93,12 +93,12 @@ fn median(values: &[f64]) -> f64 {
 /// Nanoseconds of CPU time for each of [`ATTEMPTS`] attempts.
 fn measure(settings: &Settings, metered: bool) -> f64 {
     let mut gateway = Gateway::new(settings);
-    let mut running = [CallId::null(); IN_FLIGHT as usize];
+    let mut running = [CallId::null(); IN_FLIGHT];
     let mut completed = 0;
     let before = cpu_ns();
     for number in 0..ATTEMPTS {
         let now = Time::ZERO + Span::from_millis(10 * number);
-        let place = (number % IN_FLIGHT) as usize;
+        let place = usize::try_from(number).expect("small") % IN_FLIGHT;
         let call = std::mem::take(&mut running[place]);
         if !call.is_null() {
             let usage = Some(Usage { input: 300, output: 200 });
@@ -109,7 +109,7 @@ fn measure(settings: &Settings, metered: bool) -> f64 {
         completed += drain(&mut gateway, &mut running[place]);
     }
     let spent = cpu_ns() - before;
-    assert_eq!(completed, ATTEMPTS - IN_FLIGHT, "every attempt goes all the way");
+    assert_eq!(completed, ATTEMPTS - IN_FLIGHT as u64, "every attempt goes all the way");
     spent / ATTEMPTS as f64
 }
 

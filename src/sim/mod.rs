@@ -2,6 +2,7 @@
 
 mod area;
 mod guard;
+mod hints;
 mod load;
 mod metered;
 mod plan;

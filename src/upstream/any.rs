@@ -47,6 +47,15 @@ impl UpstreamModel {
         }
     }
 
+    /// Servers alike, at least 1.
+    #[must_use]
+    pub fn replicas(&self) -> u32 {
+        match self {
+            Self::Vllm(model) => model.replicas,
+            _ => 1,
+        }
+    }
+
     /// The same upstream, refusing nobody for load.
     #[must_use]
     pub fn unbounded(&self) -> Self {

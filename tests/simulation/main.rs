@@ -6,6 +6,7 @@ mod common;
 mod conservation;
 mod departed;
 mod determinism;
+mod field;
 mod metered;
 mod random;
 mod real_run;

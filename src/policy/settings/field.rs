@@ -183,6 +183,8 @@ pub struct Signals {
     pub kv_use_max: Positive,
     /// A server without word for longer than this counts as full. Default 200 ms (the extension).
     pub stale_after: Span,
+    /// How often the driver asks the server. Default 50 ms (the extension).
+    pub every: Span,
 }
 
 /// Graduated rejection by queue depth (failsafe-go): from `first` on more and more, from `last` on all.
@@ -197,7 +199,13 @@ pub struct QueueGraduated {
 
 impl Default for Signals {
     fn default() -> Self {
-        Self { mode: Mode::Enforce, waiting_max: count(5), kv_use_max: positive(0.8), stale_after: Span::from_millis(200) }
+        Self {
+            mode: Mode::Enforce,
+            waiting_max: count(5),
+            kv_use_max: positive(0.8),
+            stale_after: Span::from_millis(200),
+            every: Span::from_millis(50),
+        }
     }
 }
 

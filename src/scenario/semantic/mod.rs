@@ -2,6 +2,7 @@
 
 mod arrival;
 mod class;
+mod field;
 mod metered;
 mod policy;
 mod profile;

@@ -1,6 +1,6 @@
 //! The policies.
 
-use super::{Report, metered};
+use super::{Report, field, metered};
 use crate::policy::{Codel, Graduated, Mode, Order, Queue, Settings};
 use crate::scenario::variant::Variant;
 use crate::time::Span;
@@ -22,6 +22,7 @@ pub(super) fn check_settings(policy: &Settings, clients: Option<&Variant>, repor
         check_queue(queue, has_deadline(policy, clients), report);
     }
     metered::check(policy, report);
+    field::check(policy, report);
 }
 
 /// Whether the gateway knows by when an attempt must be done, or may be told where the clients are not known.

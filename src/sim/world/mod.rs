@@ -18,11 +18,12 @@ use slotmap::{SecondaryMap, SlotMap};
 use super::Plan;
 use super::area::{Area, inside};
 use super::guard::Guard;
+use super::hints::Hints;
 use super::metered::MeteredRecord;
 use super::record::Record;
 use crate::dist::standard_normal;
 use crate::journal::{Digest, Halt, Journal, Tally, What};
-use crate::policy::{Finish, Gateway, Input};
+use crate::policy::{Finish, Gateway, Hint, Input};
 use crate::request::{AttemptId, CallId, ClassId, Request, RequestId};
 use crate::rng::{Streams, mix};
 use crate::time::Time;
@@ -113,6 +114,8 @@ pub struct World<'a> {
     events: u64,
     turns: u64,
     guard: Guard,
+    /// The upstream's signals, where a policy listens to them.
+    hints: Option<Hints>,
     halted: Option<Halt>,
     now: Time,
 }
@@ -124,6 +127,7 @@ enum Machine {
     Gateway,
     Client,
     Source,
+    Hint,
 }
 
 /// This run's speed against the model's own: lognormal with median 1, the same for every variant of one spread.
@@ -170,6 +174,7 @@ impl<'a> World<'a> {
             events: 0,
             turns: 0,
             guard: Guard::new(),
+            hints: Hints::new(&plan.policy),
             halted: None,
             now: Time::ZERO,
         }
@@ -221,13 +226,19 @@ impl<'a> World<'a> {
         if let Some((at, kind @ EventKind::Step)) = upstream {
             offer(at, Machine::Upstream(kind));
         }
-        (least.0 < Time::FAR).then_some(least)
+        if least.0 == Time::FAR {
+            return None;
+        }
+        // At the instant of a tick the gateway hears first, and then decides.
+        let hint = self.hints.and_then(|hints| hints.before(least.0)).filter(|tick| *tick >= self.now);
+        Some(hint.map_or(least, |tick| (tick, Machine::Hint)))
     }
 
     fn turn(&mut self, machine: Machine) {
         match machine {
             Machine::Upstream(kind) => self.upstream.advance(self.now, kind),
             Machine::Gateway => self.tell_gateway(Input::Wake),
+            Machine::Hint => self.hint(),
             Machine::Client => self.client.handle(self.now, ClientInput::Wake),
             Machine::Source => {
                 let request = self.source.take().expect("an arrival was announced");
@@ -238,6 +249,21 @@ impl<'a> World<'a> {
                 }
                 self.client.handle(self.now, ClientInput::New(request));
             }
+        }
+    }
+
+    /// The upstream's signals reach the gateway.
+    fn hint(&mut self) {
+        let gauges = self.upstream.gauges();
+        let hint = Hint {
+            running: gauges.running,
+            waiting: gauges.waiting.div_ceil(self.plan.upstream.replicas()),
+            kv_use: gauges.kv_use,
+            remaining_tokens: self.upstream.remaining_tokens(self.now),
+        };
+        self.tell_gateway(Input::Hint(hint));
+        if let Some(hints) = &mut self.hints {
+            hints.played(self.now);
         }
     }
 
