@@ -9,7 +9,7 @@ use crate::journal::summary::{Context, Spike, summarise};
 use crate::time::{Span, Time};
 
 fn summary(replications: u64, spikes: Vec<Spike>) -> Summary {
-    let context = Context { classes: vec!["zebra".into(), "ant".into()], capacity_rps: None, spikes };
+    let context = Context { classes: vec!["zebra".into(), "ant".into()], spikes, ..Context::default() };
     let run = |good: u64| -> Vec<Tally> {
         (0..replications).map(|r| tally(vec![full_class(), class(100, good + r, 50)], r + 1)).collect()
     };

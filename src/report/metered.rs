@@ -56,36 +56,38 @@ fn good_tokens(metered: &MeteredSummary) -> String {
     format!("    {}{} tokens an hour{interval}", left("in good answers", 20), right(&shown, 15))
 }
 
-/// What was learned, beside what it began with and what would have been right.
+/// What was learned, beside what it began with and what would have been right; dashes without a limiter.
 fn multipliers(metered: &MeteredSummary) -> Vec<String> {
     if metered.multipliers.is_empty() {
         return Vec::new();
     }
     let row = |name: &str, cells: [&str; 3]| format!("    {}{}", left(name, KIND), cells.map(|cell| right(cell, 12)).concat());
     let one = |multiplier: &Multiplier| {
-        let truth = multiplier.true_p90.map_or_else(|| NONE.to_owned(), number);
-        row(&multiplier.kind, [&number(multiplier.prior), &number(multiplier.learned), &truth])
+        let [prior, learned, truth] = [multiplier.prior, multiplier.learned, multiplier.true_p90]
+            .map(|figure| figure.map_or_else(|| NONE.to_owned(), number));
+        row(&multiplier.kind, [&prior, &learned, &truth])
     };
     let heading = row("multiplier", ["prior", "at the end", "true p90"]);
     [String::new(), heading].into_iter().chain(metered.multipliers.iter().map(one)).collect()
 }
 
-/// Multipliers over time, drawn to one scale.
+/// Multipliers over time, drawn to one scale: of the kinds of call that arrived, where there is a limiter.
 fn over_time(metered: &MeteredSummary) -> Vec<String> {
-    let all = || metered.multipliers.iter().flat_map(|multiplier| multiplier.over_time.iter().copied());
-    let (top, columns) = (all().fold(0.0, f64::max), metered.multipliers.iter().map(|one| one.over_time.len()).max());
+    let drawn = || metered.multipliers.iter().filter(|one| one.true_p90.is_some() && !one.over_time.is_empty());
+    let top = drawn().flat_map(|one| one.over_time.iter().copied()).fold(0.0, f64::max);
+    let columns = drawn().map(|one| one.over_time.len()).max();
     if top <= 0.0 {
         return Vec::new();
     }
-    let lasting = metered.column.as_secs_f64();
+    let column_s = metered.column.as_secs_f64();
     let heading = format!(
         "  multipliers, first replication, from 0 to {} (a column is {}, full height {})",
-        duration(lasting * columns.unwrap_or(0) as f64),
-        duration(lasting),
+        duration(column_s * columns.unwrap_or(0) as f64),
+        duration(column_s),
         number(top)
     );
     let line = |one: &Multiplier| format!("    {}|{}|", left(&one.kind, KIND), sparkline(&one.over_time, top));
-    [String::new(), heading].into_iter().chain(metered.multipliers.iter().map(line)).collect()
+    [String::new(), heading].into_iter().chain(drawn().map(line)).collect()
 }
 
 /// The metered side of a variant: counts summed over replications.
@@ -104,8 +106,10 @@ pub struct MeteredReport {
     pub good_tokens_per_hour: Mean,
     /// By kind of call.
     pub multipliers: Ordered<MultiplierReport>,
+    /// Mean of `|learned - true p90| / true p90` over the kinds of call that arrived; null without a limiter.
+    pub multiplier_error: Option<f64>,
     /// Length of a column of [`MultiplierReport::over_time`], seconds.
-    pub lasting: f64,
+    pub column_s: f64,
 }
 
 /// Reservations, tokens; quantiles are null without any.
@@ -122,13 +126,13 @@ pub struct ReservationsReport {
 /// The multiplier of one kind of call.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MultiplierReport {
-    /// What it began with.
-    pub prior: f64,
-    /// What it was at the end, mean over replications.
-    pub learned: f64,
+    /// What it began with; null without a limiter.
+    pub prior: Option<f64>,
+    /// What it was at the end, mean over replications; null without a limiter.
+    pub learned: Option<f64>,
     /// What would have been right; null where nothing was called.
     pub true_p90: Option<f64>,
-    /// At the end of each column, in the first replication.
+    /// At the end of each column, in the first replication; empty without a limiter.
     pub over_time: Vec<f64>,
 }
 
@@ -154,7 +158,8 @@ impl MeteredReport {
             upstream_429: metered.upstream_429,
             good_tokens_per_hour: mean(metered.good_tokens_per_hour.as_ref()),
             multipliers: Ordered(multipliers.collect()),
-            lasting: metered.column.as_secs_f64(),
+            multiplier_error: metered.multiplier_error,
+            column_s: metered.column.as_secs_f64(),
         }
     }
 }
@@ -171,7 +176,7 @@ mod tests {
 
     use crate::journal::summary::fixtures::{full_class, metered, tally};
     use crate::journal::summary::{Context, Summary, summarise};
-    use crate::journal::{Metered, Tally};
+    use crate::journal::{CALL_KINDS, Metered, Tally};
     use crate::report::format::{WIDTH, width};
     use crate::report::{Envelope, variant};
 
@@ -209,6 +214,33 @@ mod tests {
     }
 
     #[test]
+    fn without_a_limiter_multipliers_are_dashes_and_nothing_is_drawn() {
+        let zeros = [0.0; CALL_KINDS];
+        let series = vec![[0.0; CALL_KINDS]; 1_001];
+        let none = Metered { priors: zeros, multipliers: zeros, multiplier_series: series, ..metered(1_000) };
+        let shown = variant(&summary(none.clone()).variants[0]);
+        assert!(shown.contains("    grounded ALS_ONLY                   -           -        4.00\n"), "{shown}");
+        assert!(!shown.contains("multipliers, first replication"), "{shown}");
+        let json = envelope(none);
+        assert_eq!(json["multiplier_error"], Value::Null);
+        let heavy = json!({"prior": null, "learned": null, "true_p90": 4.0, "over_time": []});
+        assert_eq!(json["multipliers"]["grounded ALS_ONLY"], heavy);
+    }
+
+    /// What calls taught that a policy had sent another way stands in the list, but no such call ever arrived.
+    #[test]
+    fn kinds_that_never_arrived_are_not_drawn() {
+        let mut moved = metered(1_000);
+        moved.true_p90[4] = None;
+        let shown = variant(&summary(moved).variants[0]);
+        assert!(shown.contains("    grounded ALS_ONLY                2.50        3.50           -\n"), "{shown}");
+        assert!(
+            shown.contains("full height 1.10)\n    ungrounded NONE          |█") && !shown.contains("ALS_ONLY        |"),
+            "{shown}"
+        );
+    }
+
+    #[test]
     fn without_reservations_there_are_no_quantiles() {
         let idle = Metered { in_use: true, ..Metered::default() };
         let shown = variant(&summary(idle.clone()).variants[0]);
@@ -234,7 +266,9 @@ mod tests {
         assert_eq!(["finalised", "redispatched", "upstream_429"].map(|name| json[name].as_u64().unwrap()), [9, 2, 7]);
         assert_eq!(json["reservations"]["count"], json!(999));
         assert_eq!(json["good_tokens_per_hour"], json!({"mean": 360_000.0, "ci95": null}));
-        assert_eq!(json["lasting"], json!(1.6));
+        assert_eq!(json["column_s"], json!(1.6));
+        // |1.1 - 0.9| / 0.9 and |3.5 - 4| / 4.
+        assert!((json["multiplier_error"].as_f64().unwrap() - 0.173_611).abs() < 1e-6, "{json}");
         let grounded = &json["multipliers"]["grounded ALS_ONLY"];
         assert_eq!((&grounded["prior"], &grounded["learned"], &grounded["true_p90"]), (&json!(2.5), &json!(3.5), &json!(4.0)));
         assert_eq!(grounded["over_time"].as_array().unwrap().len(), 63);

@@ -2,7 +2,7 @@
 
 use super::envelope::{LoadReport, digest_text};
 use super::format::{count, number, wrap};
-use super::{overview, variant, verdict};
+use super::{overview, rungs, variant, verdict};
 use crate::journal::summary::Summary;
 
 /// Formulas behind the tables' figures, once for all.
@@ -11,12 +11,13 @@ const NOTES: &str = "good: complete, full length, within its SLO, as a share of 
     - 1); ITL = every gap between tokens; e2e = last byte - arrival; wait = begin of service - the last attempt's arrival. \
     Intervals are 95 %, over replications. retried counts requests with more than one attempt.";
 
-/// Verdict, what was run, overview (of several variants), a table for each variant, notes.
+/// Verdict, what was run, overview (of several variants, and of what they did in front of a metered API), a table for each variant, notes.
 #[must_use]
 pub fn text(scenario: &str, seed: u64, load: Option<&LoadReport>, summary: &Summary) -> String {
     let mut parts = vec![verdict(summary), run_lines(scenario, seed, load, summary)];
     if summary.variants.len() > 1 {
         parts.push(overview(summary));
+        parts.extend(rungs::table(summary));
     }
     parts.extend(summary.variants.iter().map(variant));
     parts.push(wrap(NOTES) + "\n");

@@ -62,6 +62,7 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared, Diagnostics> {
         classes: baseline.classes.iter().map(|class| class.name.clone()).collect(),
         capacity_rps: rps,
         spikes: spikes(baseline, window.end),
+        lightest: lightest(baseline),
     };
     let remarks = floor_remark(&plans);
     let mut prepared = Prepared { plans, capacity, context, remarks };
@@ -232,6 +233,14 @@ fn check_loads(scenario: &Scenario, rps: Option<f64>) -> Result<(), Diagnostics>
         }
     }
     Ok(())
+}
+
+/// The class whose answers are the shortest on average, of those that are never grounded and state a length.
+fn lightest(variant: &Variant) -> Option<usize> {
+    let ungrounded =
+        variant.classes.iter().enumerate().filter(|(_, class)| class.grounded.is_none_or(|share| share.value() <= 0.0));
+    let means = ungrounded.filter_map(|(index, class)| Some((index, class.output.as_ref()?.mean())));
+    means.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(index, _)| index)
 }
 
 /// The spikes of all arrivals, in order of time.

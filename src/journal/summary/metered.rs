@@ -34,6 +34,11 @@ pub struct MeteredSummary {
     pub good_tokens_per_hour: Option<Replicated>,
     /// Multipliers of the kinds of call that occurred.
     pub multipliers: Vec<Multiplier>,
+    /// How far the multipliers are from the truth at the end: mean of `|learned - true p90| / true p90` over the kinds of call
+    /// that arrived, then over replications. `None` without a limiter or without calls.
+    pub multiplier_error: Option<f64>,
+    /// The class with the shortest answers of those that are never grounded, by index.
+    pub lightest: Option<usize>,
     /// Length of a column of [`Multiplier::over_time`].
     pub column: Span,
 }
@@ -51,13 +56,13 @@ impl MeteredSummary {
 pub struct Multiplier {
     /// The kind's name.
     pub kind: String,
-    /// What it began with.
-    pub prior: f64,
-    /// What it was at the end, mean over replications.
-    pub learned: f64,
+    /// What it began with; `None` without a limiter.
+    pub prior: Option<f64>,
+    /// What it was at the end, mean over replications; `None` without a limiter.
+    pub learned: Option<f64>,
     /// The true 90th percentile of actual usage over estimate, mean over the replications that have one.
     pub true_p90: Option<f64>,
-    /// Its value at the end of each column, in the first replication.
+    /// Its value at the end of each column, in the first replication; empty without a limiter.
     pub over_time: Vec<f64>,
 }
 
@@ -106,9 +111,9 @@ impl MeteredRows {
     }
 
     /// The figures of all replications added; `None` where no policy of this kind is set.
-    pub(super) fn finish(self) -> Option<MeteredSummary> {
+    pub(super) fn finish(self, lightest: Option<usize>) -> Option<MeteredSummary> {
         let per_column = self.bins.div_ceil(COLUMNS_MAX).max(1);
-        let multipliers = self.multipliers(per_column);
+        let (multipliers, multiplier_error) = (self.multipliers(per_column), self.multiplier_error());
         let column = Span::from_nanos(self.bin.as_nanos() * per_column as u64);
         let sum = self.sum?;
         Some(MeteredSummary {
@@ -124,6 +129,8 @@ impl MeteredRows {
             upstream_429: sum.upstream_429,
             good_tokens_per_hour: Replicated::of_means(self.good_per_hour).map(|mean| mean.within(0.0, f64::INFINITY)),
             multipliers,
+            multiplier_error,
+            lightest,
             column,
         })
     }
@@ -138,16 +145,27 @@ impl MeteredRows {
             let true_p90 = mean(&self.true_p90.iter().filter_map(|each| each[kind]).collect::<Vec<_>>());
             let has_moved = self.multipliers.iter().any(|each| each[kind].to_bits() != prior.to_bits());
             let at_end = |bins: &[[f32; CALL_KINDS]]| bins.last().map(|bin| f64::from(bin[kind]));
-            let over_time = series.chunks(per_column).filter_map(at_end).collect();
+            // Priors are above zero wherever there is a limiter.
+            let limiter = prior > 0.0;
+            let over_time = series.chunks(per_column).filter(|_| limiter).filter_map(at_end).collect();
             (true_p90.is_some() || has_moved).then(|| Multiplier {
                 kind: call_kind_name(kind),
-                prior,
-                learned,
+                prior: limiter.then_some(prior),
+                learned: limiter.then_some(learned),
                 true_p90,
                 over_time,
             })
         };
         (0..CALL_KINDS).filter_map(one).collect()
+    }
+
+    fn multiplier_error(&self) -> Option<f64> {
+        let of_one = |(learned, true_p90): (&[f64; CALL_KINDS], &[Option<f64>; CALL_KINDS])| {
+            let kinds = learned.iter().zip(true_p90).filter(|(learned, _)| **learned > 0.0);
+            let known = kinds.filter_map(|(learned, truth)| Some((*learned, truth.filter(|truth| *truth > 0.0)?)));
+            mean(&known.map(|(learned, truth)| (learned - truth).abs() / truth).collect::<Vec<_>>())
+        };
+        mean(&self.multipliers.iter().zip(&self.true_p90).filter_map(of_one).collect::<Vec<_>>())
     }
 }
 

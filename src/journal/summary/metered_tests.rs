@@ -46,9 +46,12 @@ fn multipliers_are_averaged_and_those_of_kinds_without_calls_left_out() {
     let mut other = metered(1);
     (other.multipliers[4], other.true_p90[4]) = (4.5, None);
     let both = summary(&[with(metered(1), 1), with(other, 2)]).unwrap();
-    let shown: Vec<(&str, f64, f64, Option<f64>)> =
+    let shown: Vec<(&str, Option<f64>, Option<f64>, Option<f64>)> =
         both.multipliers.iter().map(|one| (one.kind.as_str(), one.prior, one.learned, one.true_p90)).collect();
-    assert_eq!(shown, [("ungrounded NONE", 1.1, 1.1, Some(0.9)), ("grounded ALS_ONLY", 2.5, 4.0, Some(4.0))]);
+    assert_eq!(
+        shown,
+        [("ungrounded NONE", Some(1.1), Some(1.1), Some(0.9)), ("grounded ALS_ONLY", Some(2.5), Some(4.0), Some(4.0))]
+    );
 }
 
 #[test]
@@ -58,4 +61,26 @@ fn multipliers_over_time_are_those_at_the_end_of_a_column() {
     // 1,000 bins of 0.1 s in columns of 16: 2.5 until bin 500, 3.5 from there on.
     assert_eq!((one.column, grounded.len()), (Span::from_millis(1_600), 63));
     assert_eq!((grounded[30], grounded[31], grounded[62]), (2.5, 3.5, 3.5));
+}
+
+#[test]
+fn the_error_is_taken_in_each_replication() {
+    // |1.1 - 0.9| / 0.9 and |3.5 - 4| / 4 in one; in the other |4.5 - 4| / 4 instead, which a mean of multipliers would hide.
+    let mut other = metered(1);
+    other.multipliers[4] = 4.5;
+    let (light, heavy) = (0.2 / 0.9, 0.125);
+    let one = summary(&[with(metered(1), 1)]).unwrap().multiplier_error.unwrap();
+    let both = summary(&[with(metered(1), 1), with(other, 2)]).unwrap().multiplier_error.unwrap();
+    assert!((one - f64::midpoint(light, heavy)).abs() < 1e-12 && (both - one).abs() < 1e-12, "{one} {both}");
+}
+
+#[test]
+fn without_a_limiter_only_the_truth_is_known() {
+    let zeros = [0.0; CALL_KINDS];
+    let series = vec![[0.0; CALL_KINDS]; 1_001];
+    let idle = Metered { priors: zeros, multipliers: zeros, multiplier_series: series, ..metered(1) };
+    let found = summary(&[with(idle, 1)]).unwrap();
+    assert_eq!((found.multiplier_error, found.multipliers.len()), (None, 2));
+    assert!(found.multipliers.iter().all(|one| (one.prior, one.learned) == (None, None) && one.over_time.is_empty()));
+    assert_eq!(found.multipliers[1].true_p90, Some(4.0));
 }

@@ -37,6 +37,8 @@ pub struct Context {
     pub capacity_rps: Option<f64>,
     /// Spikes to time the recovery from, in order of time; empty for none.
     pub spikes: Vec<Spike>,
+    /// The class with the shortest answers of those that are never grounded, by index: who waits behind heavy calls.
+    pub lightest: Option<usize>,
 }
 
 /// All variants of one scenario.
@@ -215,7 +217,7 @@ impl<'a> VariantBuilder<'a> {
                 .collect(),
             recovery: self.recovery,
             abandoned: self.abandoned,
-            metered: self.metered.finish(),
+            metered: self.metered.finish(self.context.lightest),
         }
     }
 }
