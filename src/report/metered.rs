@@ -79,11 +79,11 @@ fn over_time(metered: &MeteredSummary) -> Vec<String> {
     if top <= 0.0 {
         return Vec::new();
     }
-    let column_s = metered.column.as_secs_f64();
+    let width = metered.column.as_secs_f64();
     let heading = format!(
         "  multipliers, first replication, from 0 to {} (a column is {}, full height {})",
-        duration(column_s * columns.unwrap_or(0) as f64),
-        duration(column_s),
+        duration(width * columns.unwrap_or(0) as f64),
+        duration(width),
         number(top)
     );
     let line = |one: &Multiplier| format!("    {}|{}|", left(&one.kind, KIND), sparkline(&one.over_time, top));
