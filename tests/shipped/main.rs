@@ -1,5 +1,6 @@
 //! The shipped scenarios: each loads, says what its figures say, and shows what it claims to show.
 
+mod rungs;
 mod seed_plan;
 
 use std::path::Path;
@@ -12,10 +13,20 @@ use plimsoll::sim::{Prepared, prepare, run, run_all};
 use plimsoll::trace::{self, Ended};
 
 /// All of them, each with its lints: code, and whether it is a warning.
-const SHIPPED: [(&str, &[(&str, bool)]); 5] = [
+const SHIPPED: [(&str, &[(&str, bool)]); 6] = [
     ("queue_mmc", &[("offered_load", false)]),
     ("real_vllm_run", &[]),
     ("retry_storm", &[("queue_bound", true), ("unreachable_places", false)]),
+    (
+        "seed_adapter",
+        &[
+            ("breaker_opens_on_health", false),
+            ("breaker_opens_on_health", true),
+            ("cooldown_below_call", true),
+            ("finalise_out_of_reach", true),
+            ("window_over_limit", true),
+        ],
+    ),
     ("seed_server", &[("unreachable_places", false)]),
     ("vllm_overload", &[("offered_load", false), ("offered_load", true), ("queue_bound", true), ("unreachable_places", false)]),
 ];
