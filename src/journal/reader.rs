@@ -17,6 +17,16 @@ pub enum JournalError {
         /// Why.
         source: io::Error,
     },
+    /// The file ends inside a line, or inside a compressed block: the run was broken off, or the copy is not whole.
+    #[error("{path}: cut short after line {line} ({source}); the lines before it are whole")]
+    Cut {
+        /// Which file.
+        path: String,
+        /// The last whole line, from 1; 0 where there is none.
+        line: usize,
+        /// What the reader saw.
+        source: io::Error,
+    },
     /// A line is not an event.
     #[error("{path}:{line}: not a journal line ({message}): journals are what `plimsoll simulate --journal FILE` writes")]
     Line {
@@ -50,7 +60,13 @@ pub fn read(path: &Path, mut each: impl FnMut(usize, Event) -> bool) -> Result<(
         if compressed { Box::new(BufReader::new(zstd::Decoder::with_buffer(bytes).map_err(io)?)) } else { Box::new(bytes) };
     let mut lines = 0;
     for (index, line) in reader.lines().enumerate() {
-        let line = line.map_err(io)?;
+        let line = line.map_err(|source| {
+            let path = shown.clone();
+            match source.kind() {
+                io::ErrorKind::UnexpectedEof => JournalError::Cut { path, line: lines, source },
+                _ => JournalError::Io { path, source },
+            }
+        })?;
         lines = index + 1;
         let event = serde_json::from_str(&line).map_err(|error| JournalError::Line {
             path: shown.clone(),
@@ -62,4 +78,20 @@ pub fn read(path: &Path, mut each: impl FnMut(usize, Event) -> bool) -> Result<(
         }
     }
     if lines == 0 { Err(JournalError::Empty { path: shown }) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compressed_journal_that_was_cut_short_says_after_which_line() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("cut.jsonl.zst");
+        let line = "{\"t\":5,\"finish\":{\"request\":3,\"outcome\":\"good\",\"attempts\":1}}\n";
+        let whole = zstd::encode_all(line.repeat(10_000).as_bytes(), 1).expect("memory is writable");
+        std::fs::write(&path, &whole[..whole.len() - 5]).expect("a temporary file");
+        let error = read(&path, |_, _| true).expect_err("its end is missing").to_string();
+        assert!(error.contains("cut short after line"), "{error}");
+    }
 }

@@ -36,7 +36,7 @@ fn ranking(group: &[&VariantSummary]) -> String {
     match ranked[..] {
         [] => "Nothing was offered inside the measured window, so there is nothing to judge.".to_owned(),
         [(only, share)] => {
-            format!("{}: {} of the offered requests are good{}.", only.name, percent(share.mean), interval(share))
+            format!("{}: {} of the offered requests are good{}.", named(only), percent(share.mean), interval(share))
         }
         [best, next, ..] => comparison(group[0], best, next, &ranked),
     }
@@ -46,18 +46,23 @@ type Ranked<'a> = (&'a VariantSummary, &'a Replicated);
 
 fn comparison(base: &VariantSummary, best: Ranked, next: Ranked, ranked: &[Ranked]) -> String {
     let good = format!("{} of the offered requests are good{}", percent(best.1.mean), interval(best.1));
-    let Some(difference) = goodput_difference(next.0, best.0) else { return format!("{}: {good}.", best.0.name) };
+    let Some(difference) = goodput_difference(next.0, best.0) else { return format!("{}: {good}.", named(best.0)) };
     let Some(bounds) = difference.interval else {
         return format!(
             "{} has the most good requests: {}, against {} of {}. One replication gives no interval: the difference may be chance.",
-            best.0.name,
+            named(best.0),
             percent(best.1.mean),
             percent(next.1.mean),
-            next.0.name
+            named(next.0)
         );
     };
     if bounds.lo > 0.0 {
-        return format!("{} wins: {good}, {}{}.", best.0.name, more_than(next.0, &difference), over_baseline(base, best, next));
+        return format!(
+            "{} wins: {good}, {}{}.",
+            named(best.0),
+            more_than(next.0, &difference),
+            over_baseline(base, best, next)
+        );
     }
     let tied = tied_with(best, ranked);
     if bounds.hi <= 0.0 {
@@ -73,12 +78,12 @@ fn comparison(base: &VariantSummary, best: Ranked, next: Ranked, ranked: &[Ranke
 }
 
 /// The names of all variants whose difference from the best may be 0, the best first.
-fn tied_with<'a>(best: Ranked<'a>, ranked: &[Ranked<'a>]) -> Vec<&'a str> {
+fn tied_with(best: Ranked, ranked: &[Ranked]) -> Vec<String> {
     let alike = |other: &&VariantSummary| {
         goodput_difference(other, best.0).and_then(|difference| difference.interval).is_some_and(|bounds| bounds.lo <= 0.0)
     };
     let others = ranked.iter().map(|(variant, _)| *variant).filter(|variant| variant.name != best.0.name);
-    std::iter::once(best.0.name.as_str()).chain(others.filter(alike).map(|variant| variant.name.as_str())).collect()
+    std::iter::once(best.0).chain(others.filter(alike)).map(named).collect()
 }
 
 /// How far the best is above the baseline, where that was not said already.
@@ -87,14 +92,14 @@ fn over_baseline(base: &VariantSummary, best: Ranked, next: Ranked) -> String {
         return String::new();
     }
     goodput_difference(base, best.0).map_or(String::new(), |difference| match difference.interval {
-        Some(bounds) if bounds.lo <= 0.0 => format!("; from {}, the baseline, it cannot be told apart either", base.name),
+        Some(bounds) if bounds.lo <= 0.0 => format!("; from {}, the baseline, it cannot be told apart either", named(base)),
         _ => format!(", and {}, the baseline", more_than(base, &difference)),
     })
 }
 
 fn more_than(other: &VariantSummary, difference: &Difference) -> String {
     let bounds = difference.interval.map_or(String::new(), |bounds| format!(" ({})", range(bounds, 100.0, hundredths)));
-    format!("{} percentage points{bounds} more than {}", hundredths(100.0 * difference.mean), other.name)
+    format!("{} percentage points{bounds} more than {}", hundredths(100.0 * difference.mean), named(other))
 }
 
 fn goodput_difference(a: &VariantSummary, b: &VariantSummary) -> Option<Difference> {
@@ -126,7 +131,7 @@ fn baseline(group: &[&VariantSummary]) -> Option<String> {
     let shares: Vec<String> =
         ends.iter().take(3).map(|(n, what)| format!("{} {what}", counts.share(*n).map_or(NONE.to_owned(), percent))).collect();
     let ttft = base.metrics.ttft.p99.map_or(String::new(), |p99| format!("; TTFT p99 of those answered {}", duration(p99)));
-    (!shares.is_empty()).then(|| format!("{}, the baseline: {}{ttft}.", base.name, shares.join(", ")))
+    (!shares.is_empty()).then(|| format!("{}, the baseline: {}{ttft}.", named(base), shares.join(", ")))
 }
 
 fn labelled(summary: &Summary, label: Label) -> Option<String> {
@@ -135,7 +140,7 @@ fn labelled(summary: &Summary, label: Label) -> Option<String> {
     let explain = found.len() <= EXPLAINED_MAX && label != Label::Stable;
     let each: Vec<String> = found
         .iter()
-        .map(|variant| if explain { format!("{} ({})", variant.name, why(variant, label)) } else { in_some(variant, label) })
+        .map(|variant| if explain { format!("{} ({})", named(variant), why(variant, label)) } else { in_some(variant, label) })
         .collect();
     let name = label.name();
     let heading = name[..1].to_uppercase() + &name[1..];
@@ -145,7 +150,7 @@ fn labelled(summary: &Summary, label: Label) -> Option<String> {
 /// The name, and in how many replications where not in all.
 fn in_some(variant: &VariantSummary, label: Label) -> String {
     let (times, all) = (variant.label.count(label), variant.label.each.len());
-    if times == all { variant.name.clone() } else { format!("{} in {times} of {all} replications", variant.name) }
+    if times == all { named(variant) } else { format!("{} in {times} of {all} replications", named(variant)) }
 }
 
 fn why(variant: &VariantSummary, label: Label) -> String {
@@ -173,7 +178,7 @@ fn recoveries(summary: &Summary) -> Vec<String> {
     let spikes = summary.variants.first().map_or(0, |variant| variant.recovery.len());
     let of_spike = |which: usize| {
         let each = summary.variants.iter().filter_map(|variant| Some((variant, variant.recovery.get(which)?)));
-        let each: Vec<String> = each.map(|(variant, recovery)| format!("{} {}", variant.name, recovered(recovery))).collect();
+        let each: Vec<String> = each.map(|(variant, recovery)| format!("{} {}", named(variant), recovered(recovery))).collect();
         let end = summary.variants[0].recovery[which].spike.end.as_secs_f64();
         format!("After the spike that ends at {}: {}.", duration(end), each.join("; "))
     };
@@ -189,10 +194,16 @@ fn recovered(recovery: &Recovery) -> String {
     }
 }
 
-fn list(names: &[&str]) -> String {
+/// The variant's name, in quotes where it is more than one plain word: names are written by people.
+fn named(variant: &VariantSummary) -> String {
+    let plain = |c: char| c.is_alphanumeric() || c == '_' || c == '-' || c == '.';
+    if variant.name.chars().all(plain) { variant.name.clone() } else { format!("\"{}\"", variant.name) }
+}
+
+fn list(names: &[String]) -> String {
     match names {
         [] => String::new(),
-        [one] => (*one).to_owned(),
+        [one] => one.clone(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
 }

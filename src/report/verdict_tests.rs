@@ -56,13 +56,15 @@ fn a_sweep_is_ranked_value_by_value() {
         ("a @ 60 %", &[961, 969, 980]),
         ("a @ 150 %", &[300, 305, 310]),
     ]));
-    for part in
-        ["At 60 %: a @ 60 % wins: 97.0 %", "At 150 %: a @ 150 % wins: 30.5 %", "At 150 %: base @ 150 %, the baseline: 89.5 %"]
-    {
+    for part in [
+        "At 60 %: \"a @ 60 %\" wins: 97.0 %",
+        "At 150 %: \"a @ 150 %\" wins: 30.5 %",
+        "At 150 %: \"base @ 150 %\", the baseline: 89.5 %",
+    ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
     let one = verdict(&summary(&[("base @ 1", &[500, 510]), ("base @ 2", &[700, 705])]));
-    assert!(one.starts_with("base @ 2 wins"), "{one}");
+    assert!(one.starts_with("\"base @ 2\" wins"), "{one}");
 }
 
 #[test]

@@ -130,6 +130,7 @@ pub struct SpikeSettings {
 #[serde(deny_unknown_fields)]
 pub struct ClassSettings {
     /// Its name in reports.
+    #[schemars(length(min = 1))]
     pub name: String,
     /// Share of the shared `[arrival]`, relative to the other classes'. Default 1.
     #[serde(default = "one")]
