@@ -9,7 +9,7 @@
 use slotmap::SlotMap;
 
 use super::terms::{Answer, Terms};
-use super::{ClassSettings, RetryOn};
+use super::{ClassSettings, EarnedBy, RetryOn};
 use crate::fifo::Fifo;
 use crate::heap::IndexedHeap;
 use crate::request::{AttemptId, Cause, ClassId, Outcome, Reason, Refusal, RefusalKind, Request, RequestId, slot_of};
@@ -219,7 +219,7 @@ impl Client {
 
     fn begin(&mut self, now: Time, request: Request) {
         if let Some(retry) = &mut self.terms[request.class.index()].retry {
-            retry.earn();
+            retry.earn(EarnedBy::FirstAttempt);
         }
         let pending = Pending { request, attempts: 0, resting: false, sent: now, first_token: None };
         let attempt = self.pending.insert(pending);
@@ -261,7 +261,11 @@ impl Client {
             end: now,
             output_tokens,
         };
-        let outcome = self.terms[pending.request.class.index()].judge(answer, degraded);
+        let terms = &mut self.terms[pending.request.class.index()];
+        if let Some(retry) = &mut terms.retry {
+            retry.earn(EarnedBy::Success);
+        }
+        let outcome = terms.judge(answer, degraded);
         self.finish(now, attempt, &pending, outcome, output_tokens);
     }
 

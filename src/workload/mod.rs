@@ -18,7 +18,7 @@ pub use client::{Client, ClientAction, ClientInput, Finished};
 pub use profile::{CountrySettings, ProxyModeWeights, VantageWeights};
 pub use recorded::{UnknownClass, pairs, recorded};
 pub use settings::{
-    ArrivalSettings, ClassSettings, ClientTimeoutSettings, PrefixSettings, RateSettings, RetryBudgetSettings, RetryOn,
-    RetrySettings, SineSettings, SloSettings, SpikeSettings, StepSettings,
+    ArrivalSettings, ClassSettings, ClientTimeoutSettings, EarnedBy, PrefixSettings, RateSettings, RetryBudgetSettings,
+    RetryOn, RetrySettings, SineSettings, SloSettings, SpikeSettings, StepSettings,
 };
 pub use source::{Pairs, Recorded, Source, SourceSettings};

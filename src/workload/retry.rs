@@ -2,9 +2,10 @@
 //!
 //! The wait before attempt `n + 1` is uniform between 0 and `min(backoff_cap, backoff_base * 2^(n - 1))`: exponential backoff
 //! with full jitter (M. Brooker, "Exponential backoff and jitter", AWS Architecture Blog, 2015). A retry budget is a token
-//! bucket that first attempts fill and retries empty (Finagle's `RetryBudget`; gRPC proposal A6, "retry throttling").
+//! bucket that first attempts (Finagle's `RetryBudget`) or complete answers (gRPC proposal A6, "retry throttling") fill and
+//! retries empty.
 
-use super::{RetryBudgetSettings, RetryOn, RetrySettings};
+use super::{EarnedBy, RetryBudgetSettings, RetryOn, RetrySettings};
 use crate::request::Request;
 use crate::rng::mix;
 use crate::time::Span;
@@ -40,9 +41,9 @@ impl Retry {
         }
     }
 
-    /// A first attempt is made: it earns its share of a retry.
-    pub(super) fn earn(&mut self) {
-        if let Some(budget) = &mut self.budget {
+    /// A first attempt is made, or an answer is complete: it earns its share of a retry where that is the rule.
+    pub(super) fn earn(&mut self, by: EarnedBy) {
+        if let Some(budget) = self.budget.as_mut().filter(|budget| budget.earned_by == by) {
             budget.earn();
         }
     }
@@ -87,6 +88,7 @@ struct Budget {
     saved: u64,
     ratio: u64,
     burst: u64,
+    earned_by: EarnedBy,
 }
 
 impl Budget {
@@ -94,7 +96,7 @@ impl Budget {
     fn new(settings: RetryBudgetSettings) -> Self {
         let units = |tokens: f64| libm::round(tokens * TOKEN as f64) as u64;
         let burst = units(settings.burst.value());
-        Self { saved: burst, ratio: units(settings.ratio.value()), burst }
+        Self { saved: burst, ratio: units(settings.ratio.value()), burst, earned_by: settings.earned_by }
     }
 
     fn earn(&mut self) {
@@ -147,6 +149,21 @@ mod tests {
         assert!(wait("max_attempts = 2, backoff_base = '10h', backoff_cap = '10h'") > Span::from_secs(9));
     }
 
+    /// gRPC's rule: without answers the budget is spent once and stays empty.
+    #[test]
+    fn where_successes_earn_first_attempts_do_not() {
+        let mut retry = retry("max_attempts = 9, budget = { ratio = 0.5, burst = 1, earned_by = 'success' }");
+        let mut again = |retry: &mut Retry| retry.after(&request(0, 1), 1, RetryOn::Failed, None).is_some();
+        assert!(again(&mut retry) && !again(&mut retry));
+        for _ in 0..10 {
+            retry.earn(EarnedBy::FirstAttempt);
+        }
+        assert!(!again(&mut retry));
+        retry.earn(EarnedBy::Success);
+        retry.earn(EarnedBy::Success);
+        assert!(again(&mut retry) && !again(&mut retry));
+    }
+
     #[test]
     fn ten_first_attempts_at_a_tenth_pay_one_retry() {
         let mut retry = retry("max_attempts = 9, budget = { ratio = 0.1, burst = 1 }");
@@ -154,7 +171,7 @@ mod tests {
         assert!(again(&mut retry) && !again(&mut retry)); // the burst, then nothing
         for _ in 0..10 {
             assert!(!again(&mut retry));
-            retry.earn();
+            retry.earn(EarnedBy::FirstAttempt);
         }
         assert!(again(&mut retry) && !again(&mut retry));
     }
@@ -168,7 +185,7 @@ mod tests {
             for first in ops {
                 if first {
                     firsts += 1.0;
-                    retry.earn();
+                    retry.earn(EarnedBy::FirstAttempt);
                 } else if retry.after(&request(0, 1), 1, RetryOn::GaveUp, None).is_some() {
                     retries += 1.0;
                 }

@@ -248,7 +248,7 @@ pub struct RetrySettings {
     /// After what the client tries again. Default: refusals, timeouts of either side, and failures.
     #[serde(default = "retry_on")]
     pub on: Vec<RetryOn>,
-    /// Retry budget: tokens earned by each first attempt and spent by each retry, over the whole class. Default: none, unbounded.
+    /// Retry budget: tokens earned by first attempts or successes and spent by retries, over the whole class. Default: none, unbounded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<RetryBudgetSettings>,
 }
@@ -267,12 +267,26 @@ pub enum RetryOn {
     Failed,
 }
 
+/// What fills a retry budget.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EarnedBy {
+    /// Each first attempt (Finagle).
+    #[default]
+    FirstAttempt,
+    /// Each complete answer (gRPC): a server that answers nobody is retried by nobody.
+    Success,
+}
+
 /// A token bucket for retries (as in Finagle and gRPC).
 #[derive(Copy, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetryBudgetSettings {
-    /// Tokens that each first attempt earns: 0.1 allows one retry for ten requests.
+    /// Tokens that each first attempt, or each success, earns: 0.1 allows one retry for ten requests.
     pub ratio: NonNegative,
+    /// What earns them.
+    #[serde(default)]
+    pub earned_by: EarnedBy,
     /// Most tokens that can be saved up, and how many there are at first. Default 10.
     #[serde(default = "budget_burst")]
     pub burst: NonNegative,
