@@ -162,8 +162,8 @@ refusing              7      7    12     3     31       4      9 0.174          
         let mut context = context(Some(1));
         context.classes[1] = "a class's name that is far longer than any that a person would type".into();
         let shown = text("any", 1, None, &summarise(&names.map(|name| (name, &runs[..])), &context));
-        let (overview, rungs) = (shown.find("\nvariant "), shown.find("\nin front of the metered API"));
-        assert!(overview.is_some() && overview < rungs && rungs < shown.find("  requests"), "{shown}");
+        let (overview, beside) = (shown.find("\nvariant "), shown.find("\nin front of the metered API"));
+        assert!(overview.is_some() && overview < beside && beside < shown.find("  requests"), "{shown}");
         for line in shown.lines() {
             assert!(width(line) <= WIDTH, "{}: {line}", width(line));
         }
