@@ -73,9 +73,9 @@ fn multipliers(metered: &MeteredSummary) -> Vec<String> {
 
 /// Multipliers over time, drawn to one scale: of the kinds of call that arrived, where there is a limiter.
 fn over_time(metered: &MeteredSummary) -> Vec<String> {
-    let drawn = || metered.multipliers.iter().filter(|one| one.true_p90.is_some() && !one.over_time.is_empty());
-    let top = drawn().flat_map(|one| one.over_time.iter().copied()).fold(0.0, f64::max);
-    let columns = drawn().map(|one| one.over_time.len()).max();
+    let called = || metered.multipliers.iter().filter(|one| one.true_p90.is_some() && !one.over_time.is_empty());
+    let top = called().flat_map(|one| one.over_time.iter().copied()).fold(0.0, f64::max);
+    let columns = called().map(|one| one.over_time.len()).max();
     if top <= 0.0 {
         return Vec::new();
     }
@@ -87,7 +87,7 @@ fn over_time(metered: &MeteredSummary) -> Vec<String> {
         number(top)
     );
     let line = |one: &Multiplier| format!("    {}|{}|", left(&one.kind, KIND), sparkline(&one.over_time, top));
-    [String::new(), heading].into_iter().chain(drawn().map(line)).collect()
+    [String::new(), heading].into_iter().chain(called().map(line)).collect()
 }
 
 /// The metered side of a variant: counts summed over replications.
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_limiter_multipliers_are_dashes_and_nothing_is_drawn() {
+    fn without_a_limiter_multipliers_are_dashes_and_nothing_is_called() {
         let zeros = [0.0; CALL_KINDS];
         let series = vec![[0.0; CALL_KINDS]; 1_001];
         let none = Metered { priors: zeros, multipliers: zeros, multiplier_series: series, ..metered(1_000) };
@@ -229,7 +229,7 @@ mod tests {
 
     /// What calls taught that a policy had sent another way stands in the list, but no such call ever arrived.
     #[test]
-    fn kinds_that_never_arrived_are_not_drawn() {
+    fn kinds_that_never_arrived_are_not_called() {
         let mut moved = metered(1_000);
         moved.true_p90[4] = None;
         let shown = variant(&summary(moved).variants[0]);

@@ -11,7 +11,7 @@ const HEADINGS: [[&str; 2]; COLUMNS] = [
     ["", "trims"],
     ["cut", "short"],
     ["lane", "starts"],
-    ["circuit", "opens"],
+    ["circ.", "opens"],
     ["final-", "ised"],
     ["mult.", "error"],
     ["good tokens", "1,000/h (95 %)"],
@@ -126,12 +126,12 @@ mod tests {
         let shown = table(&summarise(&variants, &context(Some(1)))).unwrap();
         let expected = "\
 in front of the metered API, over all replications; wait: class chat, the lightest
-                          over         cut   lane circuit final- mult.        good tokens    wait
-variant            429s budget trims short starts   opens   ised error     1,000/h (95 %)     p90
-none                  7      0    12     3     31       4      9     -              0.000 80.0 ms
-limiter            123k      0  100k     6     62       8     18 0.174 396 (0.000 to 853) 80.0 ms
-not in front of it    -      -     -     -      -       -      -     -                  -       -
-refusing              7      7    12     3     31       4      9 0.174                360 80.0 ms
+                          over         cut   lane circ. final- mult.        good tokens    wait
+variant            429s budget trims short starts opens   ised error     1,000/h (95 %)     p90
+none                  7      0    12     3     31     4      9     -              0.000 80.0 ms
+limiter            123k      0  100k     6     62     8     18 0.174 396 (0.000 to 853) 80.0 ms
+not in front of it    -      -     -     -      -     -      -     -                  -       -
+refusing              7      7    12     3     31     4      9 0.174                360 80.0 ms
 ";
         assert_eq!(shown, expected);
     }
@@ -162,8 +162,8 @@ refusing              7      7    12     3     31       4      9 0.174          
         let mut context = context(Some(1));
         context.classes[1] = "a class's name that is far longer than any that a person would type".into();
         let shown = text("any", 1, None, &summarise(&names.map(|name| (name, &runs[..])), &context));
-        let (overview, rungs) = (shown.find("\nvariant "), shown.find("\nin front of the metered API"));
-        assert!(overview.is_some() && overview < rungs && rungs < shown.find("  requests"), "{shown}");
+        let (overview, beside) = (shown.find("\nvariant "), shown.find("\nin front of the metered API"));
+        assert!(overview.is_some() && overview < beside && beside < shown.find("  requests"), "{shown}");
         for line in shown.lines() {
             assert!(width(line) <= WIDTH, "{}: {line}", width(line));
         }

@@ -46,12 +46,10 @@ fn multipliers_are_averaged_and_those_of_kinds_without_calls_left_out() {
     let mut other = metered(1);
     (other.multipliers[4], other.true_p90[4]) = (4.5, None);
     let both = summary(&[with(metered(1), 1), with(other, 2)]).unwrap();
-    let shown: Vec<(&str, Option<f64>, Option<f64>, Option<f64>)> =
-        both.multipliers.iter().map(|one| (one.kind.as_str(), one.prior, one.learned, one.true_p90)).collect();
-    assert_eq!(
-        shown,
-        [("ungrounded NONE", Some(1.1), Some(1.1), Some(0.9)), ("grounded ALS_ONLY", Some(2.5), Some(4.0), Some(4.0))]
-    );
+    let kinds: Vec<&str> = both.multipliers.iter().map(|one| one.kind.as_str()).collect();
+    let figures: Vec<[Option<f64>; 3]> = both.multipliers.iter().map(|one| [one.prior, one.learned, one.true_p90]).collect();
+    assert_eq!(kinds, ["ungrounded NONE", "grounded ALS_ONLY"]);
+    assert_eq!(figures, [[1.1, 1.1, 0.9], [2.5, 4.0, 4.0]].map(|row| row.map(Some)));
 }
 
 #[test]
