@@ -21,7 +21,6 @@ const SHIPPED: [(&str, &[(&str, bool)]); 6] = [
         "seed_adapter",
         &[
             ("breaker_opens_on_health", false),
-            ("breaker_opens_on_health", true),
             ("cooldown_below_call", true),
             ("finalise_out_of_reach", true),
             ("window_over_limit", true),
