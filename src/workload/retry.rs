@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn where_successes_earn_first_attempts_do_not() {
         let mut retry = retry("max_attempts = 9, budget = { ratio = 0.5, burst = 1, earned_by = 'success' }");
-        let mut again = |retry: &mut Retry| retry.after(&request(0, 1), 1, RetryOn::Failed, None).is_some();
+        let again = |retry: &mut Retry| retry.after(&request(0, 1), 1, RetryOn::Failed, None).is_some();
         assert!(again(&mut retry) && !again(&mut retry));
         for _ in 0..10 {
             retry.earn(EarnedBy::FirstAttempt);
