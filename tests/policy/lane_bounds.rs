@@ -104,7 +104,9 @@ fn longest_waits(draw: &Draw, dice: &mut Dice) -> [Span; 2] {
             let side = &sides[dice.below(2)].waiting;
             if let Some(at) = dice.pick(side.len()) {
                 let id = side[at].0;
-                sides.iter_mut().for_each(|side| _ = side.leave(id));
+                for side in &mut sides {
+                    side.leave(id);
+                }
                 traffic.leave(id, &mut |now, seen| note(&mut sides, now, seen));
             }
         }
@@ -129,7 +131,9 @@ fn longest_waits(draw: &Draw, dice: &mut Dice) -> [Span; 2] {
             &mut |now, seen| actions.push((now, seen)),
         );
         sides[which].waiting.push((id, to));
-        actions.into_iter().for_each(|(now, seen)| note(&mut sides, now, seen));
+        for (now, seen) in actions {
+            note(&mut sides, now, seen);
+        }
     }
     let now = traffic.now;
     sides.map(|mut side| {
@@ -139,7 +143,9 @@ fn longest_waits(draw: &Draw, dice: &mut Dice) -> [Span; 2] {
 }
 
 fn note(sides: &mut [Side; 2], now: Time, seen: Seen) {
-    sides.iter_mut().for_each(|side| side.look(now));
+    for side in sides.iter_mut() {
+        side.look(now);
+    }
     match seen {
         Seen::Action(Action::Start { attempt, .. }) => {
             for side in sides {
