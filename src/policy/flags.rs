@@ -165,6 +165,7 @@ impl Settings {
         lose(lost, q.max_queue_tokens.is_some(), "queue.max_queue_tokens: flags bound requests only");
         lose(lost, q.order != Order::Fifo, "queue.order: flags have fifo only");
         lose(lost, q.adaptive_lifo_share != plain.adaptive_lifo_share, "queue.adaptive_lifo_share: flags have fifo only");
+        lose(lost, !q.weights.is_empty(), "queue.weights: flags have fifo only");
         lose(lost, q.by_priority, "queue.by_priority: flags know no priorities");
         lose(lost, q.codel.is_some(), "queue.codel: flags cannot say it");
         lose(lost, q.deadline_aware, "queue.deadline_aware: flags cannot say it");

@@ -14,7 +14,7 @@ use super::breaker::Gate;
 use super::contract::{Asked, Engine};
 use super::gateway::{Gateway, Log};
 use super::launch::{Budget, Grant};
-use super::{Action, At, Mode, Note, Refusal, RefusalKind, Verdict};
+use super::{Action, At, Attempt, Mode, Note, Refusal, RefusalKind, Verdict};
 use crate::request::{AttemptId, Reason};
 use crate::time::{Span, Time};
 
@@ -205,14 +205,14 @@ impl Gateway {
             tokens: u64::from(attempt.input_estimate) + u64::from(attempt.max_tokens),
             draw: attempt.draw,
             must_wait,
-            predicted_wait: if predicts { self.predicted_wait(attempt.priority) } else { Span::ZERO },
+            predicted_wait: if predicts { self.predicted_wait(attempt) } else { Span::ZERO },
             service: self.service.mean(),
         }
     }
 
     /// Position x smoothed service time / slots; zero before the first sample.
-    fn predicted_wait(&self, priority: u8) -> Span {
-        let position = self.waiting.ahead(priority).saturating_add(1);
+    fn predicted_wait(&self, attempt: &Attempt) -> Span {
+        let position = self.waiting.ahead(attempt).saturating_add(1);
         self.service_of(position).unwrap_or(Span::ZERO)
     }
 

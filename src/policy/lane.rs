@@ -187,7 +187,8 @@ impl Lane {
         self.free.push(hold.place);
     }
 
-    /// Whether a light attempt that has waited `light_waited` may start at `now`, beside the oldest heavy one that waits.
+    /// Whether a light attempt may start at `now`, beside the oldest heavy one that waits. `light_waited` is the wait that a
+    /// heavy one that asks is shown: that of the oldest light attempt, whichever of them goes first.
     pub fn light(&self, now: Time, heavy_waited: Option<Span>, light_waited: Span) -> LaneAnswer {
         if self.mode == Mode::Off {
             return LaneAnswer::Pass;

@@ -114,6 +114,7 @@ impl Gateway {
     /// Leads a light attempt for which there is a slot through the gates at the exit.
     pub(super) fn start(&mut self, asked: &Asked, index: u32, grant: Grant) {
         if self.passes_exit(asked, index) {
+            self.waiting.started(&self.attempts[index].attempt);
             if self.holds_while_waiting() {
                 self.attempts[index].held.slot = Some(self.slots.seat());
                 self.claim(asked.now, index);
@@ -287,7 +288,10 @@ impl Gateway {
             return None;
         }
         let heavy_waited = self.lane_line.first().map(|heavy| now - self.attempts[heavy].arrived);
-        match self.lane.light(now, heavy_waited, now - self.attempts[index].arrived) {
+        // The wait that a heavy attempt is shown too, whoever the queue's order lets go first: else, with the oldest at the
+        // end of the queue, either side could hold back the other.
+        let arrived = self.waiting.oldest(&self.attempts).unwrap_or(self.attempts[index].arrived);
+        match self.lane.light(now, heavy_waited, now - arrived) {
             LaneAnswer::Pass => None,
             LaneAnswer::Wait { until } => Some(until.unwrap_or(Time::FAR)),
         }

@@ -9,7 +9,7 @@ use crate::support::{Dice, attempt};
 use plimsoll::policy::{
     Action, CallEnd, CallKind, Counted, Counters, Finish, Gateway, Hint, Input, Mode, RefusalKind, Settings, Usage,
 };
-use plimsoll::request::{AttemptId, CallId, Cause, Profile, ProxyMode, Reason, Vantage};
+use plimsoll::request::{AttemptId, CallId, Cause, ClassId, Profile, ProxyMode, Reason, Vantage};
 use plimsoll::time::{Span, Time};
 use slotmap::{Key, SlotMap};
 
@@ -119,6 +119,7 @@ impl Driver {
         arriving.input_estimate = u32::try_from(self.dice.below(100)).expect("small");
         arriving.max_tokens = u32::try_from(self.dice.below(100)).expect("small");
         arriving.draw = self.dice.bits();
+        arriving.class = ClassId([0, 1, 2, 700][self.dice.below(4)]);
         arriving.profile = Profile {
             grounded: self.dice.below(2) == 0,
             vantage: Vantage::ALL[self.dice.below(4)],

@@ -7,7 +7,7 @@ use plimsoll::policy::{
     Refresh, Settings, Signals, StaggerScope, Throttle, Timeout, TimeoutFrom, Timeouts, Trip, UpstreamErrors, Window,
 };
 use plimsoll::time::Span;
-use plimsoll::units::{Count, Fraction};
+use plimsoll::units::{Count, Fraction, Positive};
 
 /// What stands in the stack under test.
 #[derive(Copy, Clone, Debug, PartialEq)]
@@ -152,8 +152,9 @@ fn queue(dice: &mut Dice) -> Queue {
         max_queue_size: count(dice, 10),
         queue_rejection_threshold: fraction(dice),
         max_queue_tokens: (dice.below(3) == 0).then(|| count(dice, 400)),
-        order: [Order::Fifo, Order::Lifo, Order::AdaptiveLifo][dice.below(3)],
+        order: [Order::Fifo, Order::Lifo, Order::AdaptiveLifo, Order::WeightedFair][dice.below(4)],
         adaptive_lifo_share: fraction(dice),
+        weights: [1.0, 0.5, 7.0].iter().filter_map(|weight| Positive::new(*weight)).take(dice.below(4)).collect(),
         by_priority: dice.below(2) == 0,
         codel: (dice.below(2) == 0).then(|| Codel {
             target: (dice.below(2) == 0).then(|| millis(dice, 10)),

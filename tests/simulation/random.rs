@@ -229,9 +229,10 @@ fn policy(dice: &mut Dice, text: &mut String) {
 fn queue(dice: &mut Dice, text: &mut String, deadline: bool) {
     let _ = writeln!(text, "[policy.queue]\nmode = '{}'\nmax_queue_size = {}", dice.pick(&MODES), 1 + dice.below(30));
     let _ = writeln!(text, "queue_rejection_threshold = {}", dice.pick(&["0", "0.3", "0.8", "1"]));
-    let _ = writeln!(text, "by_priority = {}", dice.one_in(2));
-    let orders: &[&str] = if deadline { &["fifo", "lifo", "adaptive_lifo"] } else { &["fifo", "lifo"] };
-    let _ = writeln!(text, "order = '{}'", dice.pick(orders));
+    let orders: &[&str] =
+        if deadline { &["fifo", "lifo", "weighted_fair", "adaptive_lifo"] } else { &["fifo", "lifo", "weighted_fair"] };
+    let order = dice.pick(orders);
+    let _ = writeln!(text, "order = '{order}'\nby_priority = {}", order != "weighted_fair" && dice.one_in(2));
     if dice.one_in(3) {
         let _ = writeln!(text, "max_queue_tokens = {}", 500 + dice.below(5_000));
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AdaptiveLimit, Mode, QueueGraduated, count, fraction};
 use crate::time::Span;
-use crate::units::{Count, Fraction};
+use crate::units::{Count, Fraction, Positive};
 
 /// Graduated rejection (seed 000, stage 2): refuse at random as abandoned work fills its capacity.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -85,7 +85,11 @@ pub struct Queue {
     /// With `order = "adaptive_lifo"`: newest first while the oldest has waited longer than this share of its deadline. Default 0.5 (ours).
     #[serde(default = "half")]
     pub adaptive_lifo_share: Fraction,
-    /// Whether classes of higher priority go first. Default false.
+    /// With `order = "weighted_fair"`: each class's share of the tokens that start, against the others', by the class's
+    /// position. Default 1 each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub weights: Vec<Positive>,
+    /// Whether classes of higher priority go first. Not with `order = "weighted_fair"`. Default false.
     #[serde(default)]
     pub by_priority: bool,
     /// Drop from a standing queue.
@@ -110,6 +114,8 @@ pub enum Order {
     Lifo,
     /// Newest first while the queue is slow.
     AdaptiveLifo,
+    /// Classes take turns, so that their tokens are as their weights (start-time fair queueing); oldest first in a class.
+    WeightedFair,
 }
 
 /// Controlled delay: folly's variant of Nichols and Jacobson, "Controlling queue delay", ACM Queue 10:5, 2012.
@@ -208,6 +214,7 @@ impl Default for Queue {
             max_queue_tokens: None,
             order: Order::Fifo,
             adaptive_lifo_share: half(),
+            weights: Vec::new(),
             by_priority: false,
             codel: None,
             deadline_aware: false,

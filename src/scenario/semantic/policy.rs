@@ -5,6 +5,9 @@ use crate::policy::{Codel, Graduated, Mode, Order, Queue, Settings};
 use crate::scenario::variant::Variant;
 use crate::time::Span;
 
+/// Weights of classes that are told apart exactly enough.
+const WEIGHTS: std::ops::RangeInclusive<f64> = 1e-6..=1e6;
+
 pub(super) fn check(variant: &Variant, report: &mut Report<'_>) {
     check_settings(&variant.policy, Some(variant), report);
 }
@@ -20,6 +23,7 @@ pub(super) fn check_settings(policy: &Settings, clients: Option<&Variant>, repor
     }
     if let Some(queue) = policy.queue.as_ref().filter(|queue| queue.mode != Mode::Off) {
         check_queue(queue, has_deadline(policy, clients), report);
+        check_order(queue, clients.map(|variant| variant.classes.len()), report);
     }
     metered::check(policy, report);
     field::check(policy, report);
@@ -60,5 +64,30 @@ fn check_queue(queue: &Queue, has_deadline: bool, report: &mut Report<'_>) {
                 report.error(&format!("policy.queue.codel.{key}"), format!("`{key}` cannot be 0"), "write a time above 0");
             }
         }
+    }
+}
+
+/// Weights by class: of an order that has them, of classes that there are, and that priorities do not overrule.
+fn check_order(queue: &Queue, classes: Option<usize>, report: &mut Report<'_>) {
+    let fair = queue.order == Order::WeightedFair;
+    if fair && queue.by_priority {
+        let help = "remove one of them: a class that goes first takes no turns";
+        report.error("policy.queue.by_priority", "`by_priority` has no effect with `order = \"weighted_fair\"`", help);
+    }
+    if queue.weights.is_empty() {
+        return;
+    }
+    if !fair {
+        let help = "write `order = \"weighted_fair\"`, or remove them";
+        report.error("policy.queue.weights", "only the order \"weighted_fair\" has weights", help);
+    }
+    if let Some(classes) = classes.filter(|classes| queue.weights.len() > *classes) {
+        let message =
+            format!("{} weights for {classes} {}", queue.weights.len(), if classes == 1 { "class" } else { "classes" });
+        report.error("policy.queue.weights", message, "write one weight for each class, in the order of the classes");
+    }
+    if queue.weights.iter().any(|weight| !WEIGHTS.contains(&weight.value())) {
+        let help = "write weights from 0.000001 to 1000000: only what they are to each other matters";
+        report.error("policy.queue.weights", "a weight is out of range", help);
     }
 }
