@@ -224,6 +224,9 @@ fn saw_words(saw: &Saw) -> (&'static str, String) {
             "budget",
             format!("{remaining} of {budget} tokens left, needs {tokens} (x{multiplier:.2}, at most {max_tokens} out)"),
         ),
+        Saw::Lane { remaining, budget, running, waiting } => {
+            ("lane", format!("{remaining} of {budget} tokens left, {running} heavy running, {waiting} heavy waiting"))
+        }
         Saw::Breaker { country, proxy_mode, open, vantage } => (
             "breaker",
             format!("{country}/{} {}: goes as {}", proxy_mode.name(), if *open { "open" } else { "closed" }, vantage.name()),

@@ -14,6 +14,9 @@ use crate::time::{Span, Time};
 /// How long an attempt waits before it tries again where the upstream does not say.
 const PAUSE: Span = Span::from_secs(1);
 
+/// Longer than this nobody waits for an upstream, whatever it asks: its refusal is passed on.
+const PAUSE_MAX: Span = Span::from_secs(600);
+
 impl Gateway {
     /// Sends an attempt whose call has failed through the stack again, where the settings say so: whether they do. Once.
     pub(super) fn second_try(&mut self, now: Time, index: u32, cause: Cause, retry_after: Option<Span>, opened: bool) -> bool {
@@ -28,7 +31,8 @@ impl Gateway {
             Cause::Overloaded | Cause::Server | Cause::Connection | Cause::Idle => errors.on_5xx,
             Cause::BadRequest | Cause::Proxy => OnError::PassOn,
         };
-        if what == OnError::PassOn {
+        let pause = retry_after.unwrap_or(PAUSE);
+        if what == OnError::PassOn || what == OnError::Wait && pause > PAUSE_MAX {
             return false;
         }
         self.attempts[index].again = true;
@@ -39,9 +43,9 @@ impl Gateway {
         } else {
             let entry = &mut self.attempts[index];
             entry.stage = Stage::Later;
-            let due = now + retry_after.unwrap_or(PAUSE);
-            let expiry = entry.terms.waiting_due(entry.arrived);
-            self.timers.set_attempt_for(index, due.min(expiry), WakeReason::Budget);
+            entry.wake = now + pause;
+            let due = entry.wake.min(entry.terms.waiting_due(entry.arrived));
+            self.timers.set_attempt_for(index, due, WakeReason::Budget);
         }
         true
     }
@@ -64,13 +68,11 @@ impl Gateway {
     /// Replaces a call that runs by a last, short one with budget of its own, so that the SLA can be met: whether it could.
     /// Without budget the call runs on.
     pub(super) fn finalise_early(&mut self, now: Time, id: CallId) -> bool {
-        let Some(index) = self.may_finalise(id, FinaliseRule::BeforeSla) else { return false };
-        let max_tokens = self.last_limit(index);
-        let grant = self.grant_now(now, index, max_tokens);
-        if let Some(grant) = grant {
-            self.replace(now, id, index, grant, false);
-        }
-        grant.is_some()
+        let Some(index) = self.may_finalise(id, FinaliseRule::BeforeSla).filter(|index| self.keeps_a_way(now, *index)) else {
+            return false;
+        };
+        let grant = self.grant_now(now, index, self.last_limit(index));
+        grant.is_some_and(|grant| self.replace(now, id, index, grant, false))
     }
 
     /// After a call timeout past the SLA (the seed): one more call on the old reservation. Whether it is made.
@@ -80,8 +82,7 @@ impl Gateway {
         if now - self.attempts[index].arrived <= sla {
             return false;
         }
-        self.replace(now, id, index, Grant::unasked(self.last_limit(index)), true);
-        true
+        self.replace(now, id, index, Grant::unasked(self.last_limit(index)), true)
     }
 
     /// The attempt of a call that may be followed by a last one.
@@ -92,8 +93,16 @@ impl Gateway {
         if mode == Mode::Off || call.kind == CallKind::Finalise || self.attempts[index].relayed {
             return None;
         }
-        self.log.counters.finalised.add(mode == Mode::Enforce);
-        (mode == Mode::Enforce).then_some(index)
+        Some(index)
+    }
+
+    /// Whether the breaker leaves the attempt a way upstream; takes the lesser one where that is what is left.
+    fn keeps_a_way(&mut self, now: Time, index: u32) -> bool {
+        let left = self.vantage_left(now, index);
+        if let Some(vantage) = left {
+            self.attempts[index].vantage = vantage;
+        }
+        left.is_some()
     }
 
     fn last_limit(&self, index: u32) -> u32 {
@@ -102,7 +111,13 @@ impl Gateway {
     }
 
     /// Ends a call and starts a last one in its place, on its slot or in its lane; with `keeps` on its reservation too.
-    fn replace(&mut self, now: Time, id: CallId, index: u32, grant: Grant, keeps: bool) {
+    /// Whether it is made: one that is only observed is counted.
+    fn replace(&mut self, now: Time, id: CallId, index: u32, grant: Grant, keeps: bool) -> bool {
+        let enforced = self.finalise.as_ref().is_some_and(|finalise| finalise.mode == Mode::Enforce);
+        self.log.counters.finalised.add(enforced);
+        if !enforced {
+            return false;
+        }
         let Call { hold, terms, .. } = &mut self.calls[id];
         let on_timeout = terms.on_timeout;
         let Hold::Running(old) = hold else { unreachable!("an abandoned call has no attempt") };
@@ -115,5 +130,6 @@ impl Gateway {
             _ => self.cancel(now, id),
         }
         self.call(now, index, CallKind::Finalise, grant, holds);
+        true
     }
 }

@@ -44,6 +44,8 @@ pub(super) struct Entry {
     pub wanted: u64,
     /// Before this its budget is not asked for once more.
     pub not_before: Time,
+    /// When what it waits for alone may be there.
+    pub wake: Time,
     /// Its neighbours in the queue, its list there, and its number among all who ever waited.
     pub link: Link,
 }
@@ -103,6 +105,7 @@ impl Entry {
             again: false,
             wanted: 0,
             not_before: Time::ZERO,
+            wake: Time::FAR,
             link: Link::NONE,
         }
     }

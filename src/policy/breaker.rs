@@ -128,7 +128,7 @@ impl Breaker {
 
     /// What becomes of the attempt whose error has opened it.
     pub fn redispatch(&self) -> Redispatch {
-        self.settings.as_ref().map_or(Redispatch::Off, |s| s.redispatch)
+        self.settings.as_ref().filter(|s| s.mode == Mode::Enforce).map_or(Redispatch::Off, |s| s.redispatch)
     }
 
     /// Whether a call may go through. Takes nothing, but moves a circuit whose cooldown is over.

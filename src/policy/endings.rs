@@ -109,19 +109,26 @@ impl Gateway {
     fn attempt_due(&mut self, now: Time, index: u32) {
         let entry = &self.attempts[index];
         let (expiry, timed) = (entry.terms.waiting_due(entry.arrived), entry.terms.mode != Mode::Off);
-        if timed && expiry <= now {
-            self.waited_too_long(now, index);
+        if timed && expiry <= now && self.waited_too_long(now, index) {
             return;
         }
+        let entry = &self.attempts[index];
         match entry.stage {
-            Stage::Budget if self.limiter.boundary() == Boundary::Seed => self.wake_at_boundary(now, index),
-            Stage::Later => self.try_again(now, index),
-            _ => self.timers.set_attempt(index, expiry),
+            Stage::Budget if entry.wake <= now && self.limiter.boundary() == Boundary::Seed => {
+                self.wake_at_boundary(now, index)
+            }
+            Stage::Later if entry.wake <= now => self.try_again(now, index),
+            Stage::Budget | Stage::Later => {
+                let wake = if entry.wake > now { entry.wake } else { Time::FAR };
+                let due = entry.terms.waiting_due(entry.arrived).min(wake);
+                self.timers.set_attempt_for(index, due, WakeReason::Budget);
+            }
+            _ => self.timers.set_attempt(index, entry.terms.waiting_due(entry.arrived)),
         }
     }
 
-    /// A waiting attempt has reached its timeout.
-    fn waited_too_long(&mut self, now: Time, index: u32) {
+    /// A waiting attempt has reached its timeout: whether that ends it.
+    fn waited_too_long(&mut self, now: Time, index: u32) -> bool {
         let entry = &self.attempts[index];
         let (id, terms, arrived) = (entry.attempt.id, entry.terms, entry.arrived);
         let enforced = terms.mode == Mode::Enforce;
@@ -132,8 +139,8 @@ impl Gateway {
             self.answer_timeout(now, index);
         } else {
             self.attempts[index].terms.mode = Mode::Off; // counted: its call is not timed once more
-            self.attempt_due(now, index);
         }
+        enforced
     }
 
     /// A call has reached one of its times, or the end of its lease as abandoned work.
@@ -145,11 +152,11 @@ impl Gateway {
         }
         let (attempt, clock_start) = (call.attempt, call.terms.clock_start(call.arrived, call.started));
         let mut enforced = false;
-        while let Some((due, mode)) = self.calls[id].clocks.take_due(now) {
+        while let Some((due, mode, own)) = self.calls[id].clocks.take_due(now) {
             let carried_out = mode == Mode::Enforce;
             enforced |= carried_out;
             self.time_up(attempt, Saw::Timeout { waited: now - clock_start, limit: due - clock_start }, carried_out);
-            if let Some(index) = self.attempts.find(attempt).filter(|_| !carried_out) {
+            if let Some(index) = self.attempts.find(attempt).filter(|_| own && !carried_out) {
                 self.attempts[index].terms.mode = Mode::Off; // counted: no later call is timed once more
             }
         }
@@ -247,9 +254,6 @@ impl Gateway {
 
     /// What a call has used of its reservation. A last call before the SLA teaches nothing; the seed's settles nothing.
     fn spent(&self, kind: CallKind, lowered: bool, end: CallEnd) -> Spent {
-        if matches!(end, CallEnd::Failed { cause: Cause::Proxy, .. }) && self.limiter.settles() {
-            return Spent::Unsent; // it never got to where tokens are metered
-        }
         let CallEnd::Ok { usage: Some(Usage { input, output }), finish } = end else { return Spent::Unknown };
         let tokens = u64::from(input) + u64::from(output);
         let seeds = self.finalise.as_ref().is_some_and(|finalise| finalise.rule == FinaliseRule::AfterTimeout);
@@ -270,7 +274,8 @@ impl Gateway {
                 self.log.actions.push(Action::Complete { attempt, degraded });
             }
             CallEnd::Failed { cause, retry_after } => {
-                if !self.second_try(now, index, cause, retry_after, opened) {
+                let last = kind == CallKind::Finalise;
+                if last || !self.second_try(now, index, cause, retry_after, opened) {
                     self.log.counters.failed += 1;
                     let refusal = Refusal { status: status(cause), kind: RefusalKind::Upstream(cause), retry_after };
                     self.end(now, index, refusal);

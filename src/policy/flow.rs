@@ -25,7 +25,11 @@ impl Gateway {
         let id = self.attempts[index].attempt.id;
         if let Err(reason) = self.entrance(id, &asked) {
             self.refuse(now, index, reason);
-        } else if self.is_heavy(self.attempts[index].attempt.profile) {
+        } else if let Err(reason) = self.ask_breaker(now, index) {
+            self.refuse(now, index, reason);
+        } else if self.is_too_large(now, index) {
+            self.refuse(now, index, Reason::OverBudget);
+        } else if self.is_heavy(index) {
             self.admit_heavy(now, index, &asked);
         } else {
             self.observe_lane(now, index);
@@ -39,11 +43,12 @@ impl Gateway {
             self.park(asked, index);
         } else if self.may_wait() {
             let behind = self.waiting.oldest(&self.attempts).is_some();
-            match if behind { Budget::Wait(Time::FAR) } else { self.light_grant(now, index) } {
+            let answer = if behind { Budget::Wait(Time::FAR) } else { self.light_grant(now, index) };
+            match answer {
                 Budget::Granted(grant) => self.start(asked, index, grant),
                 Budget::Never => self.refuse(now, index, Reason::OverBudget),
-                Budget::Wait(until) => {
-                    self.count_budget(now, index, Verdict::Wait);
+                Budget::Wait(until) | Budget::Held(until) => {
+                    self.count_wait(now, index, answer);
                     if self.has_room(id, asked, now, index) {
                         self.park(asked, index);
                         self.timers.gate_by(until);
@@ -87,9 +92,11 @@ impl Gateway {
         self.timers.set_gate(ask_again);
     }
 
-    /// Whether anything but a slot can make an attempt wait.
-    fn may_wait(&self) -> bool {
-        self.limiter.mode() != Mode::Off || self.lane.mode() == Mode::Enforce
+    /// Whether anything but a slot can make an attempt wait, or does since before the latest settings.
+    pub(super) fn may_wait(&self) -> bool {
+        self.limiter.mode() != Mode::Off
+            || self.lane.mode() == Mode::Enforce
+            || self.lane_line.len() + self.budget_line.len() > 0
     }
 
     /// Starts the head of the queue, if it can: whether that has changed anything.
@@ -104,7 +111,7 @@ impl Gateway {
                 self.unpark(index);
                 self.refuse(now, index, Reason::OverBudget);
             }
-            Budget::Wait(until) => {
+            Budget::Wait(until) | Budget::Held(until) => {
                 *ask_again = (*ask_again).min(until);
                 return false;
             }
@@ -122,7 +129,7 @@ impl Gateway {
     /// Whether the lane and the budget let a light attempt start.
     fn light_grant(&mut self, now: Time, index: u32) -> Budget {
         if let Some(until) = self.lane_blocks_light(now, index) {
-            return Budget::Wait(until);
+            return Budget::Held(until);
         }
         self.early_grant(now, index)
     }
@@ -195,8 +202,10 @@ impl Gateway {
 
     pub(super) fn asked(&self, now: Time, index: u32) -> Asked {
         let entry = &self.attempts[index];
-        let (attempt, arrived, must_wait) = (&entry.attempt, entry.arrived, !self.slots.free());
-        let predicts = must_wait && self.deadline.mode() != Mode::Off;
+        let (attempt, arrived) = (&entry.attempt, entry.arrived);
+        let heavy = self.lane.mode() == Mode::Enforce && self.is_heavy(index);
+        let must_wait = if heavy { self.lane_line.len() > 0 } else { !self.slots.free() };
+        let predicts = !heavy && must_wait && self.deadline.mode() != Mode::Off;
         Asked {
             now,
             arrived,

@@ -226,6 +226,9 @@ impl Gateway {
             self.refuse(now, index, Reason::Draining);
         } else {
             self.admit(now, index);
+            if self.may_wait() {
+                self.dispatch(now); // it may go before those who cannot start yet
+            }
         }
     }
 
@@ -262,6 +265,7 @@ impl Gateway {
         self.finalise.clone_from(&settings.finalise);
         self.upstream_errors = settings.upstream_errors.unwrap_or_default();
         self.waiting.reconfigure(&mut self.attempts, queue);
+        self.rearm_budget_line(now);
         self.dispatch(now);
     }
 

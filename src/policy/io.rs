@@ -277,6 +277,17 @@ pub enum Saw {
         /// The limit on the answer that this is for.
         max_tokens: u32,
     },
+    /// Heavy lane.
+    Lane {
+        /// Tokens left in the window.
+        remaining: i64,
+        /// Tokens of a whole window.
+        budget: u64,
+        /// Heavy calls that run.
+        running: u32,
+        /// Heavy attempts that wait.
+        waiting: u32,
+    },
     /// Circuit breaker.
     Breaker {
         /// Of which country.

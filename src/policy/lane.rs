@@ -196,6 +196,8 @@ impl Lane {
         let leased = self.leased(now).filter(|_| self.rules.exclusive == Exclusive::All);
         let stagger = self.staggered(now).filter(|_| self.rules.stagger_scope == StaggerScope::All);
         let (held_back, until) = self.held_back_by_heavy(now, heavy_waited, light_waited);
+        // While another heavy call keeps the aged one out, to hold back the light ones would help nobody.
+        let held_back = held_back && self.leased(now).is_none();
         LaneAnswer::Pass.and(leased.is_some(), leased).and(stagger.is_some(), stagger).and(held_back, until)
     }
 

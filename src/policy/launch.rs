@@ -1,12 +1,13 @@
 //! The start of a call: breaker, token budget, and what the call holds until its end.
 
-use super::attempts::Stage;
+use super::attempts::{Entry, Stage};
 use super::breaker::{Gate, ProxyKey};
 use super::calls::{Call, Hold, Holds};
 use super::contract::{Asked, Engine};
 use super::gateway::Gateway;
 use super::lane::{LaneAnswer, LaneView};
 use super::limiter::{Need, Offer};
+use super::line::Line;
 use super::multipliers::class_of;
 use super::timeout::Clocks;
 use super::{Action, Boundary, CallKind, HoldRule, Mode, Note, Saw, Verdict, WakeReason};
@@ -38,8 +39,10 @@ impl Grant {
 pub(super) enum Budget {
     /// Go on.
     Granted(Grant),
-    /// Ask again then, or when something is given back.
+    /// There is too little: ask again then, or when something is given back.
     Wait(Time),
+    /// The lane is not free, or others go first: ask again then, or when something is given back.
+    Held(Time),
     /// No window could hold it.
     Never,
 }
@@ -47,12 +50,12 @@ pub(super) enum Budget {
 impl Gateway {
     /// Leads a heavy attempt to its lane.
     pub(super) fn admit_heavy(&mut self, now: Time, index: u32, asked: &Asked) {
-        let answer = if self.lane_line.first().is_some() { Budget::Wait(Time::FAR) } else { self.heavy_grant(now, index) };
+        let answer = if self.lane_line.first().is_some() { Budget::Held(Time::FAR) } else { self.heavy_grant(now, index) };
         match answer {
             Budget::Granted(grant) => self.start_heavy(asked, index, grant),
             Budget::Never => self.refuse(now, index, Reason::OverBudget),
-            Budget::Wait(until) => {
-                self.count_budget(now, index, Verdict::Wait);
+            Budget::Wait(until) | Budget::Held(until) => {
+                self.count_wait(now, index, answer);
                 let id = self.attempts[index].attempt.id;
                 if self.has_room(id, asked, now, index) {
                     self.attempts[index].stage = Stage::Lane(self.queue.take(asked));
@@ -67,7 +70,7 @@ impl Gateway {
     /// Starts the oldest heavy attempt, if it can: whether that has changed anything.
     pub(super) fn serve_lane(&mut self, now: Time, ask_again: &mut Time) -> bool {
         let Some(index) = self.lane_line.first() else { return false };
-        if !self.is_heavy(self.attempts[index].attempt.profile) {
+        if self.lane.mode() != Mode::Enforce {
             return self.leave_lane(now, index); // the lane has been taken away
         }
         match self.heavy_grant(now, index) {
@@ -80,7 +83,7 @@ impl Gateway {
                 self.unpark(index);
                 self.refuse(now, index, Reason::OverBudget);
             }
-            Budget::Wait(until) => {
+            Budget::Wait(until) | Budget::Held(until) => {
                 *ask_again = (*ask_again).min(until);
                 return false;
             }
@@ -103,7 +106,7 @@ impl Gateway {
                 self.unpark(index);
                 self.refuse(now, index, Reason::OverBudget);
             }
-            Budget::Wait(until) => {
+            Budget::Wait(until) | Budget::Held(until) => {
                 *ask_again = (*ask_again).min(until);
                 return false;
             }
@@ -136,10 +139,10 @@ impl Gateway {
         }
     }
 
-    /// The gates at the exit and the breaker: refuses the attempt where one of them does.
+    /// The gates at the exit: refuses the attempt where one of them does.
     fn passes_exit(&mut self, asked: &Asked, index: u32) -> bool {
         let id = self.attempts[index].attempt.id;
-        let passed = self.exit(id, asked).and_then(|()| self.ask_breaker(asked.now, index));
+        let passed = self.exit(id, asked);
         if let Err(reason) = passed {
             self.refuse(asked.now, index, reason);
         }
@@ -159,7 +162,7 @@ impl Gateway {
         match answer {
             Budget::Granted(grant) => self.launch(now, index, grant),
             Budget::Never => self.refuse(now, index, Reason::OverBudget),
-            Budget::Wait(until) => {
+            Budget::Wait(until) | Budget::Held(until) => {
                 self.count_budget(now, index, Verdict::Wait);
                 let need = self.need(now, index);
                 let wanted = self.limiter.tokens(&need);
@@ -172,9 +175,22 @@ impl Gateway {
                     self.timers.set_attempt(index, expiry);
                     self.timers.gate_by(until);
                 } else {
+                    self.attempts[index].wake = until;
                     self.timers.set_attempt_for(index, expiry.min(until), WakeReason::Budget);
                 }
             }
+        }
+    }
+
+    /// New settings may have made those who wait for budget wait each for itself.
+    pub(super) fn rearm_budget_line(&mut self, now: Time) {
+        let own = self.limiter.boundary() == Boundary::Seed;
+        let mut at = self.budget_line.first().filter(|_| own);
+        while let Some(index) = at {
+            let (expiry, wake) = (self.timers.attempt_due(index), self.limiter.next_window(now));
+            self.attempts[index].wake = wake;
+            self.timers.set_attempt_for(index, expiry.min(wake), WakeReason::Budget);
+            at = Line::behind(&self.attempts, index);
         }
     }
 
@@ -204,6 +220,9 @@ impl Gateway {
         let mode = self.limiter.mode();
         if mode == Mode::Off {
             return Budget::Granted(Grant::NONE);
+        }
+        if mode == Mode::Enforce && self.is_too_large(now, index) {
+            return Budget::Never; // by what has been learned while it waited
         }
         let offer = self.limiter.ask(now, &need);
         if mode == Mode::Observe {
@@ -267,7 +286,7 @@ impl Gateway {
         let view = self.lane_view(now, index);
         match self.lane.ask(now, &view) {
             LaneAnswer::Pass => self.early_grant(now, index),
-            LaneAnswer::Wait { until } => Budget::Wait(until.unwrap_or(Time::FAR)),
+            LaneAnswer::Wait { until } => Budget::Held(until.unwrap_or(Time::FAR)),
         }
     }
 
@@ -297,9 +316,10 @@ impl Gateway {
         }
     }
 
-    /// Whether such a call goes by the lane.
-    pub(super) fn is_heavy(&self, profile: Profile) -> bool {
-        self.lane.mode() == Mode::Enforce && self.lane.is_heavy(profile)
+    /// Whether an attempt goes by the lane, with the vantage policy that it is left with.
+    pub(super) fn is_heavy(&self, index: u32) -> bool {
+        let Entry { vantage, attempt, .. } = &self.attempts[index];
+        self.lane.mode() == Mode::Enforce && self.lane.is_heavy(Profile { vantage: *vantage, ..attempt.profile })
     }
 
     /// Moves an attempt from the lane's line to the queue.
@@ -321,12 +341,18 @@ impl Gateway {
     /// The vantage policy that the breaker leaves the attempt, without counting anything.
     fn vantage_now(&mut self, now: Time, index: u32) -> Vantage {
         let vantage = self.attempts[index].vantage;
+        self.vantage_left(now, index).unwrap_or(vantage)
+    }
+
+    /// The same; `None` where no way is left.
+    pub(super) fn vantage_left(&mut self, now: Time, index: u32) -> Option<Vantage> {
+        let vantage = self.attempts[index].vantage;
         if !vantage.uses_proxy() || self.breaker.mode() != Mode::Enforce {
-            return vantage;
+            return Some(vantage);
         }
         match self.breaker.ask(now, self.proxy_key(index)) {
-            Gate::Open { .. } => self.breaker.degrade(vantage).unwrap_or(vantage),
-            Gate::Closed | Gate::Probe => vantage,
+            Gate::Open { .. } => self.breaker.degrade(vantage),
+            Gate::Closed | Gate::Probe => Some(vantage),
         }
     }
 
@@ -335,8 +361,8 @@ impl Gateway {
         ProxyKey { country, mode: proxy_mode }
     }
 
-    /// The breaker's decision about an attempt that starts: pass, degrade or refuse.
-    fn ask_breaker(&mut self, now: Time, index: u32) -> Result<(), Reason> {
+    /// The breaker's decision about an attempt that comes in or starts: pass, degrade or refuse.
+    pub(super) fn ask_breaker(&mut self, now: Time, index: u32) -> Result<(), Reason> {
         let (mode, vantage) = (self.breaker.mode(), self.attempts[index].vantage);
         if mode == Mode::Off || !vantage.uses_proxy() {
             return Ok(());
@@ -361,11 +387,38 @@ impl Gateway {
         }
     }
 
-    /// Counts and reports what the limiter or the lane says.
+    /// Counts and reports that an attempt has to wait for budget, or for the lane.
+    pub(super) fn count_wait(&mut self, now: Time, index: u32, answer: Budget) {
+        let Budget::Held(_) = answer else { return self.count_budget(now, index, Verdict::Wait) };
+        self.log.counters.verdict(Verdict::Wait, true);
+        let saw = Saw::Lane {
+            remaining: self.limiter.remaining(),
+            budget: self.limiter.capacity(),
+            running: self.lane.running(),
+            waiting: self.lane_line.len(),
+        };
+        let attempt = self.attempts[index].attempt.id;
+        self.log.note(Note { attempt, saw, verdict: Verdict::Wait, enforced: true });
+    }
+
+    /// Whether no window could ever hold the attempt's reservation, trimmed or not: counts it.
+    pub(super) fn is_too_large(&mut self, now: Time, index: u32) -> bool {
+        if self.limiter.mode() != Mode::Enforce {
+            return false;
+        }
+        let need = self.need(now, index);
+        let never = self.limiter.is_too_large(&need);
+        if never {
+            self.count_budget(now, index, Verdict::Refuse(Reason::OverBudget));
+        }
+        never
+    }
+
+    /// Counts and reports what the limiter says.
     pub(super) fn count_budget(&mut self, now: Time, index: u32, verdict: Verdict) {
         self.log.counters.verdict(verdict, true);
+        let need = self.need(now, index); // asks the breaker, which may move: whether or not somebody listens
         if self.log.notes {
-            let need = self.need(now, index);
             let tokens = self.limiter.tokens(&need);
             self.note_budget(index, need, tokens, verdict, true);
         }
@@ -374,7 +427,7 @@ impl Gateway {
     fn note_budget(&mut self, index: u32, need: Need, tokens: u64, verdict: Verdict, enforced: bool) {
         let saw = Saw::Budget {
             remaining: self.limiter.remaining(),
-            budget: self.limiter.budget(),
+            budget: self.limiter.capacity(),
             tokens,
             multiplier: self.limiter.multiplier(need.class),
             max_tokens: need.max_tokens,
@@ -385,12 +438,16 @@ impl Gateway {
 
     /// Starts the call of an attempt that has passed everything.
     pub(super) fn launch(&mut self, now: Time, index: u32, grant: Grant) {
-        let heavy = self.is_heavy(self.attempts[index].attempt.profile);
+        // Asked on the way in too; since then it may have waited for an hour.
+        if let Err(reason) = self.ask_breaker(now, index) {
+            self.refuse(now, index, reason);
+            return;
+        }
         let entry = &mut self.attempts[index];
         let kind = if entry.again { CallKind::Redispatch } else { CallKind::First };
         let slot = entry.held.slot.take();
         let lane = entry.held.lane.take();
-        let slot = if heavy && lane.is_some() { slot } else { slot.or_else(|| Some(self.slots.seat())) };
+        let slot = if lane.is_some() { slot } else { slot.or_else(|| Some(self.slots.seat())) };
         if lane.is_none() {
             self.lane.started_light(now);
         }

@@ -133,8 +133,6 @@ pub(super) enum Spent {
         /// How many, input and output.
         tokens: u64,
     },
-    /// It was never sent: all goes back, whether or not usage is settled.
-    Unsent,
 }
 
 impl Limiter {
@@ -175,14 +173,12 @@ impl Limiter {
         self.rules.hold
     }
 
-    /// What waiters do at a window's end: checked where the window's kind has no end.
+    /// What waiters do at a window's end: checked where the window's kind has no end, or where nobody waits on its own.
     pub const fn boundary(&self) -> Boundary {
-        if self.windows.is_fixed() { self.rules.boundary } else { Boundary::Checked }
-    }
-
-    /// Whether what a call did not use goes back.
-    pub const fn settles(&self) -> bool {
-        self.rules.settle
+        match self.rules.hold {
+            HoldRule::WhileWaiting if self.windows.is_fixed() => self.rules.boundary,
+            _ => Boundary::Checked,
+        }
     }
 
     /// Over how long waiters spread after a window's end, each by its own draw.
@@ -211,6 +207,11 @@ impl Limiter {
             least if least <= signed(capacity) => Offer::Wait { until: self.windows.when(least) },
             _ => Offer::Never { tokens, budget: capacity },
         }
+    }
+
+    /// Whether not even a whole window could hold it, as far as trimming goes. Looks at nothing that moves.
+    pub fn is_too_large(&self, need: &Need) -> bool {
+        self.boundary() == Boundary::Checked && self.least(need, self.tokens(need)) > signed(self.windows.capacity())
     }
 
     /// The reservation of `need`, untrimmed, by the multiplier as it is now.
@@ -252,7 +253,6 @@ impl Limiter {
         let Some(ticket) = &reservation.ticket else { return };
         let used = match spent {
             Spent::Unknown => return,
-            Spent::Unsent => return self.windows.give_back(now, ticket, signed(reservation.tokens)),
             Spent::Used { tokens, .. } | Spent::Untaught { tokens } => tokens,
         };
         if self.rules.settle {
@@ -275,6 +275,7 @@ impl Limiter {
     }
 
     /// Tokens a window: `floor(tpm_limit x (1 - headroom))`.
+    #[cfg(test)]
     pub const fn budget(&self) -> u64 {
         self.budget
     }

@@ -19,7 +19,7 @@ fn count(value: u32) -> Count {
 }
 
 fn settings(change: impl FnOnce(&mut settings::Limiter)) -> settings::Limiter {
-    let mut settings = settings::Limiter::default();
+    let mut settings = settings::Limiter { hold: HoldRule::WhileWaiting, ..settings::Limiter::default() };
     change(&mut settings);
     settings
 }
@@ -164,7 +164,7 @@ fn usage_is_settled_with_the_window_that_it_came_from() {
     let mut limiter = limiter(|s| s.priors = light_at(1.0));
     let small = need(LIGHT, 1_000, 4_000);
     let mut take = |now| call(&mut limiter, now, small).expect("it fits");
-    let [less, more, unknown, unsent, late] = [take(at(0)), take(at(0)), take(at(0)), take(at(0)), take(at(0))];
+    let [less, more, unknown, exact, late] = [take(at(0)), take(at(0)), take(at(0)), take(at(0)), take(at(0))];
     assert_eq!(limiter.remaining(), 500);
     limiter.settle(at(1), less, Spent::Used { tokens: 2_000, cut: false });
     assert_eq!(limiter.remaining(), 3_500);
@@ -172,7 +172,7 @@ fn usage_is_settled_with_the_window_that_it_came_from() {
     assert_eq!(limiter.remaining(), -500, "an overrun is charged");
     limiter.settle(at(1), unknown, Spent::Unknown);
     assert_eq!(limiter.remaining(), -500);
-    limiter.settle(at(1), unsent, Spent::Unsent);
+    limiter.settle(at(1), exact, Spent::Untaught { tokens: 0 });
     assert_eq!(limiter.remaining(), 4_500);
     let next = call(&mut limiter, at(61), small).expect("a new window");
     limiter.settle(at(62), late, Spent::Used { tokens: 1, cut: false });
@@ -183,7 +183,7 @@ fn usage_is_settled_with_the_window_that_it_came_from() {
 }
 
 #[test]
-fn the_seed_never_settles_but_what_was_never_sent_goes_back() {
+fn the_seed_never_settles() {
     let mut seed = limiter(|s| (s.priors, s.settle) = (light_at(1.0), false));
     let spent = [Spent::Used { tokens: 90_000, cut: false }, Spent::Untaught { tokens: 1 }, Spent::Unknown];
     for (n, spent) in spent.into_iter().enumerate() {
@@ -191,9 +191,6 @@ fn the_seed_never_settles_but_what_was_never_sent_goes_back() {
         seed.settle(at(1), reservation, spent);
         assert_eq!(seed.remaining(), 24_500 - 1_000 * i64::try_from(n).expect("three"));
     }
-    let reservation = call(&mut seed, at(1), need(LIGHT, 0, 1_000)).expect("it fits");
-    seed.settle(at(2), reservation, Spent::Unsent);
-    assert_eq!(seed.remaining(), 22_500);
 }
 
 /// 1,000 tokens reserved at 2.5 as 2,500; by the time 5,000 are known to be used, the multiplier stands at 4.
@@ -234,7 +231,6 @@ fn cut_answers_and_finalisations_teach_nothing_unless_asked() {
         (cut, true, 3.0),
         (Spent::Untaught { tokens: 3_000 }, true, 1.1),
         (Spent::Unknown, true, 1.1),
-        (Spent::Unsent, true, 1.1),
         (Spent::Used { tokens: 3_000, cut: false }, false, 3.0),
     ] {
         let mut limiter = limiter(|s| (s.learn_from_cut, s.min_samples) = (learn_from_cut, count(1)));
@@ -295,7 +291,7 @@ fn new_settings_keep_what_is_taken_and_what_was_learned() {
     limiter.reconfigure(at(1), None);
     limiter.reconfigure(at(1), Some(&changed(|s| s.window = Window::SlidingLog)));
     assert_eq!((limiter.multiplier(LIGHT), limiter.remaining(), limiter.reservations()), (2.0, 25_500, 2_000));
-    limiter.settle(at(1), held, Spent::Unsent);
+    limiter.settle(at(1), held, Spent::Unknown);
     assert_eq!((limiter.remaining(), limiter.reservations()), (25_500, 0), "another kind of window");
 }
 
@@ -329,7 +325,6 @@ fn op() -> impl Strategy<Value = Op> {
     let call = (0..8usize, 0..4_000u32, 1..8_000u32).prop_map(|(class, input, max)| Op::Call(need(class, input, max)));
     let spent = prop_oneof![
         Just(Spent::Unknown),
-        Just(Spent::Unsent),
         (0..40_000u64).prop_map(|tokens| Spent::Untaught { tokens }),
         (0..40_000u64, any::<bool>()).prop_map(|(tokens, cut)| Spent::Used { tokens, cut }),
     ];
@@ -350,7 +345,6 @@ proptest! {
                 Op::Settle(which, spent) if which < held.len() => {
                     let reservation: Reservation = held.swap_remove(which);
                     gone += match spent {
-                        Spent::Unsent => 0,
                         Spent::Used { tokens, .. } | Spent::Untaught { tokens } if settle => signed(tokens),
                         _ => signed(reservation.tokens()),
                     };
@@ -375,7 +369,7 @@ proptest! {
         for op in ops {
             match op {
                 Op::Pass(millis) => now += Span::from_millis(millis),
-                Op::Settle(which, spent) if which < held.len() && spent != Spent::Unsent => {
+                Op::Settle(which, spent) if which < held.len() => {
                     limiter.settle(now, held.swap_remove(which), spent);
                 }
                 Op::Settle(..) => {}
@@ -454,7 +448,7 @@ fn a_million_random_operations() {
             6 | 7 if !held.is_empty() => {
                 let reservation = held.swap_remove(draw as usize % held.len());
                 let tokens = draw / 512 % 20_000;
-                let spent = [Spent::Unknown, Spent::Unsent, Spent::Used { tokens, cut: false }, Spent::Untaught { tokens }];
+                let spent = [Spent::Unknown, Spent::Unknown, Spent::Used { tokens, cut: false }, Spent::Untaught { tokens }];
                 limiter.settle(now, reservation, spent[draw as usize / 64 % 4]);
             }
             _ => assert!(limiter.next_window(now) >= now),

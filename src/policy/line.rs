@@ -51,6 +51,12 @@ impl Line {
         (self.oldest != NIL).then_some(self.oldest)
     }
 
+    /// The slot of the one behind `index`.
+    pub fn behind(attempts: &Attempts, index: u32) -> Option<u32> {
+        let newer = attempts[index].link.newer;
+        (newer != NIL).then_some(newer)
+    }
+
     /// How many.
     pub const fn len(&self) -> u32 {
         self.len

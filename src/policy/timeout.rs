@@ -119,10 +119,13 @@ impl Clocks {
         self.own.0.min(self.kind.0).min(self.finalise)
     }
 
-    /// A timeout that is due at `now`, once.
-    pub fn take_due(&mut self, now: Time) -> Option<(Time, Mode)> {
-        let clock = if self.own.0 <= now { &mut self.own } else { &mut self.kind };
-        (clock.0 <= now).then(|| std::mem::replace(clock, (Time::FAR, Mode::Off)))
+    /// A timeout that is due at `now`, once, and whether it is the gateway's own.
+    pub fn take_due(&mut self, now: Time) -> Option<(Time, Mode, bool)> {
+        let own = self.own.0 <= now;
+        let clock = if own { &mut self.own } else { &mut self.kind };
+        let (due, mode) = *clock;
+        *clock = if due <= now { (Time::FAR, Mode::Off) } else { *clock };
+        (due <= now).then_some((due, mode, own))
     }
 
     /// Whether the last moment for a last call has come; once.

@@ -75,6 +75,11 @@ impl Timers {
         self.set(slot * 2 + 1, due, reason);
     }
 
+    /// When the timer of the attempt in slot `attempt` is due; [`Time::FAR`] without one.
+    pub fn attempt_due(&self, attempt: u32) -> Time {
+        self.heap.key(attempt * 2 + ATTEMPTS).map_or(Time::FAR, time_of)
+    }
+
     /// The attempt in slot `attempt` has nothing to wait for any more.
     pub fn clear_attempt(&mut self, attempt: u32) {
         self.heap.remove(attempt * 2 + ATTEMPTS);

@@ -15,10 +15,9 @@
 use crate::support::Dice;
 use crate::traffic::{Job, Seen, Traffic};
 use plimsoll::policy::{
-    Action, Boundary, CallEnd, Concurrency, Exclusive, Finish, HeavyLane, HoldRule, Limiter, RefusalKind, Settings, Usage,
-    Window,
+    Action, Boundary, CallEnd, Concurrency, Exclusive, Finish, HeavyLane, HoldRule, Limiter, Settings, Usage, Window,
 };
-use plimsoll::request::{AttemptId, CallId, Cause, Profile, Reason, Vantage};
+use plimsoll::request::{AttemptId, CallId, Cause, Profile, Vantage};
 use plimsoll::time::{Span, Time};
 use plimsoll::units::{Count, Fraction};
 
@@ -58,8 +57,7 @@ impl Books {
         Self { kind, budget, burst, settle, taken, window: 0, anchor, starts: 0, most: 0, over: false }
     }
 
-    /// Somebody has asked the limiter. With nothing but the limiter in the way, each look into a new window ends in a start
-    /// or a refusal.
+    /// Somebody has asked the limiter. With nothing but the limiter in the way, each look into a new window ends in a start.
     fn look(&mut self, now: Time) {
         match self.kind {
             Window::Calendar => self.window = now.as_nanos() / MINUTE.as_nanos(),
@@ -88,9 +86,6 @@ impl Books {
                 self.over |= sum > most;
                 (self.starts, self.most) = (self.starts + 1, self.most.max(sum));
             }
-            Seen::Action(Action::Answer { refusal, .. }) if refusal.kind == RefusalKind::Rejected(Reason::OverBudget) => {
-                self.look(now);
-            }
             Seen::Ends(call, end) if self.settle => self.settle(now, call, end),
             _ => {}
         }
@@ -105,10 +100,8 @@ impl Books {
             Window::SlidingLog | Window::Gcra => now - taken.at < MINUTE,
         };
         if let Some(taken) = self.taken.iter_mut().find(|taken| taken.call == call).filter(|taken| open(taken)) {
-            match end {
-                CallEnd::Ok { usage: Some(Usage { input, output }), .. } => taken.tokens = u64::from(input) + u64::from(output),
-                CallEnd::Failed { cause: Cause::Proxy, .. } => taken.tokens = 0,
-                _ => {}
+            if let CallEnd::Ok { usage: Some(Usage { input, output }), .. } = end {
+                taken.tokens = u64::from(input) + u64::from(output);
             }
         }
     }

@@ -27,7 +27,8 @@ pub struct Limiter {
     pub window: Window,
     /// What waiters do at a window's end (`lazy_fixed` and `calendar`).
     pub boundary: Boundary,
-    /// With `boundary = "checked"`: waiters start spread over this time after a reset. Default: at once.
+    /// With `boundary = "checked"`: the first of those who wait goes up to this long after the window's end, by its own draw,
+    /// so that several gateways do not start at one instant; those behind it follow. Default: at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jitter: Option<Span>,
     /// With `window = "gcra"`: tokens that may go at once. Default: a sixth of the budget (ours).

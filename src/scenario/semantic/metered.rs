@@ -1,7 +1,7 @@
 //! The policies in front of a metered API: reservations, heavy lane, breaker, timeouts by call, finalisation.
 
 use super::Report;
-use crate::policy::{Breaker, CallTimeout, Finalise, HeavyLane, Limiter, Mode, Settings, Trip, Window};
+use crate::policy::{Boundary, Breaker, CallTimeout, Finalise, HeavyLane, HoldRule, Limiter, Mode, Settings, Trip, Window};
 use crate::time::Span;
 
 /// Ratios that a class can remember, and calls that a breaker's window can hold.
@@ -42,6 +42,11 @@ fn check_limiter(limiter: &Limiter, report: &mut Report<'_>) {
             let message = format!("there are two priors for {kind} {} calls", prior.vantage_policy.name());
             report.error(&format!("policy.limiter.priors[{i}]"), message, "keep one of them");
         }
+    }
+    if limiter.boundary == Boundary::Seed && limiter.hold == HoldRule::AllOrNone {
+        let message =
+            "at the seed's boundary each waiter waits on its own, holding its slot: `all_or_none` does not go with it";
+        report.error("policy.limiter.boundary", message, "write `hold = \"while_waiting\"` too, or leave `boundary` out");
     }
     if limiter.min_samples > limiter.samples {
         let (least, most) = (limiter.min_samples.value(), limiter.samples.value());
