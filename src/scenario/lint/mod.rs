@@ -17,6 +17,7 @@ mod queue_places;
 mod reservation;
 mod reset_interval;
 mod window_limit;
+mod words;
 
 pub use erlang::{erlang_b, erlang_c};
 pub use estimate::{ServiceEstimate, offered_rps, service_estimate};
