@@ -48,12 +48,11 @@ fn pools(variant: &Variant) -> Option<Vec<Pool>> {
         let proxied: f64 = kinds(class).iter().filter(|kind| kind.vantage.uses_proxy()).map(|kind| kind.share).sum();
         for (country, mode, share) in proxy_keys(class) {
             let rate = rps * proxied * share;
-            match pools.iter_mut().find(|pool| (pool.country, pool.mode) == (country, mode)) {
-                Some(pool) => pool.rate += rate,
-                None => {
-                    let errors = Quality::resolve(settings, country, mode).error_rate;
-                    pools.push(Pool { country, mode, rate, errors });
-                }
+            if let Some(pool) = pools.iter_mut().find(|pool| (pool.country, pool.mode) == (country, mode)) {
+                pool.rate += rate;
+            } else {
+                let errors = Quality::resolve(settings, country, mode).error_rate;
+                pools.push(Pool { country, mode, rate, errors });
             }
         }
     }
