@@ -99,10 +99,10 @@ fn reserved(limiter: &Limiter, classes: &[ClassSettings], rates: &[f64]) -> Opti
         (if share > 1.0 { Level::Warning } else { Level::Note }, "without `settle` nothing comes back before the window does")
     };
     let message = format!(
-        "at their first multipliers calls reserve {} tokens a minute, {} of the limiter's budget of {}: they wait for budget, and \
+        "at their first multipliers calls reserve {} tokens a minute, {} the limiter's budget of {}: they wait for budget, and \
          {settles}",
         whole(wanted),
-        percent(share),
+        if share < 2.0 { format!("{} of", percent(share)) } else { format!("{} times", round(share)) },
         whole(budget)
     );
     Some((level, message))
@@ -169,6 +169,12 @@ mod tests {
         assert_eq!(level, Level::Note);
         assert_eq!(found("limiter = { tpm_limit = 60_000, headroom = 0, settle = false }").unwrap().0, Level::Warning);
         assert_eq!(found("limiter = { tpm_limit = 60_000, headroom = 0 }").unwrap().0, Level::Note);
+        assert!(
+            found("limiter = { tpm_limit = 30_000, headroom = 0 }")
+                .unwrap()
+                .1
+                .contains("minute, 2.2 times the limiter's budget")
+        );
         assert_eq!(found("limiter = { tpm_limit = 90_000, headroom = 0 }"), None);
         // 30 x 2000 x 0.9 = 54000 is 90 % of 60000, and no more.
         assert_eq!(found("limiter = { tpm_limit = 60_000, headroom = 0, multiplier_max = 0.9 }"), None);
