@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::Failure;
 use crate::policy::Settings;
-use crate::scenario::Scenario;
+use crate::scenario::{Holds, Scenario, Variant, kind};
 use crate::units::Count;
 
 /// Which scenario, with which changes. Commands that run one flatten this into their own arguments.
@@ -37,14 +37,14 @@ impl ScenarioArguments {
         if let Some(flags) = &self.from_flags {
             let stated = scenario.variants.iter().find_map(|variant| variant.policy.graduated.as_ref());
             let policies = flag_settings(flags, stated.map(|graduated| graduated.max_abandoned))?;
-            scenario.replace_policies(&policies)?;
+            replace_policies(&mut scenario, &policies, "of `--from-flags`")?;
         }
         if let Some(path) = &self.from_env {
             let (policies, remarks) = env_settings(path)?;
-            for remark in remarks {
-                let _ = writeln!(std::io::stderr(), "note: {remark}"); // worth no failure where standard error is closed
+            for text in &remarks {
+                remark(text);
             }
-            scenario.replace_policies(&policies)?;
+            replace_policies(&mut scenario, &policies, &format!("of `{}`", path.display()))?;
         }
         Ok(scenario)
     }
@@ -54,6 +54,25 @@ impl ScenarioArguments {
         let referred = scenario.files().into_iter().map(|file| file.resolved);
         std::iter::once(self.scenario.clone()).chain(self.from_env.clone()).chain(referred).collect()
     }
+}
+
+/// Puts the same policies into every variant, and says so where that makes several of them alike.
+fn replace_policies(scenario: &mut Scenario, policies: &Settings, whose: &str) -> Result<(), Failure> {
+    scenario.replace_policies(policies)?;
+    let all = scenario.variants.len();
+    let (first, others) = scenario.variants.split_first().expect("a scenario has a variant at least");
+    let alike = |other: &Variant| {
+        (&other.upstream, &other.arrival, &other.classes) == (&first.upstream, &first.arrival, &first.classes)
+    };
+    if !others.is_empty() {
+        let rest = if others.iter().all(alike) { ": nothing tells them apart any more" } else { "" };
+        remark(&format!("all {all} variants now have the policies {whose}{rest}"));
+    }
+    Ok(())
+}
+
+fn remark(text: &str) {
+    let _ = writeln!(std::io::stderr(), "note: {text}"); // worth no failure where standard error is closed
 }
 
 /// The settings behind a running system's flags.
@@ -79,7 +98,17 @@ pub fn env_settings(path: &Path) -> Result<(Settings, Vec<String>), Failure> {
     if read as u64 > ENV_BYTES_MAX {
         return Err(Failure::Input(format!("the environment file `{shown}` has more than {ENV_BYTES_MAX} bytes")));
     }
-    Settings::from_env(&text).map_err(|wrong| Failure::Input(format!("--from-env {shown}, {wrong}")))
+    Settings::from_env(&text).map_err(|wrong| {
+        let what = match kind(&text) {
+            Some(Holds::Scenario) => "a scenario",
+            Some(Holds::Settings) => "settings in TOML",
+            Some(Holds::Environment) | None => return Failure::Input(format!("--from-env {shown}, {wrong}")),
+        };
+        Failure::Input(format!(
+            "--from-env {shown}: this file holds {what}, and no environment (lines `NAME=value`)\n  = write its policies as one: \
+             `plimsoll export {shown} --as env`"
+        ))
+    })
 }
 
 /// How results are written.

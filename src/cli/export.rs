@@ -84,6 +84,10 @@ fn read(arguments: &Arguments) -> Result<(Settings, Vec<String>), Failure> {
     let path = arguments.settings.as_deref().expect("clap asks for one of the three");
     let settings = match holds(path) {
         Holds::Scenario => of_scenario(path, arguments.variant.as_deref())?,
+        Holds::Environment => {
+            let shown = path.display();
+            return Err(Failure::Input(format!("`{shown}` holds an environment: name it behind `--from-env`")));
+        }
         Holds::Settings if arguments.variant.is_some() => {
             return Err(Failure::Input(format!("`{}` holds settings alone, so it has no `--variant`", path.display())));
         }

@@ -12,6 +12,7 @@ use super::path::{NotAPath, Path};
 use super::run::RunSettings;
 use super::schema;
 use super::semantic;
+use super::settings_file::not_a_scenario;
 use super::source::{Place, Sources};
 use super::tree::Node;
 use super::variant::{FileReference, Sections, Variant};
@@ -45,6 +46,9 @@ impl Scenario {
         let shown = path.display().to_string();
         match read_text(path) {
             Ok(text) => {
+                if let Some(wrong) = not_a_scenario(&shown, &text) {
+                    return Err(Diagnostics::new(Sources::default(), vec![wrong]));
+                }
                 let mut scenario = Self::parse(&shown, &text, sets)?;
                 path.parent().unwrap_or(FilePath::new("")).clone_into(&mut scenario.folder);
                 Ok(scenario)

@@ -30,7 +30,7 @@ pub use load::Scenario;
 pub use path::{NotAPath, Path, Step};
 pub use run::{LoadOf, RunSettings, StreamsOf, Warmup};
 pub use semantic::{REPLICATIONS_MAX, REQUESTS_MAX};
-pub use settings_file::{Holds, holds, parse_settings, read_settings};
+pub use settings_file::{Holds, holds, kind, parse_settings, read_settings};
 pub use source::{Place, Position, Sources};
 pub use tree::{Entry, Node, Value};
 pub use variant::{FileReference, Variant};

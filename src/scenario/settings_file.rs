@@ -22,15 +22,66 @@ pub enum Holds {
     Scenario,
     /// Settings alone.
     Settings,
+    /// A running system's environment.
+    Environment,
 }
 
-/// Whether the file at `path` is a scenario or settings alone. What cannot be read or is no TOML counts as a scenario, whose
-/// reader says what is wrong.
+/// What the file at `path` holds. What cannot be read or is no TOML counts as a scenario, whose reader says what is wrong.
 #[must_use]
 pub fn holds(path: &FilePath) -> Holds {
-    let tree = read_text(path).ok().and_then(|text| Node::parse_document(0, &text).ok());
-    let is_scenario = |tree: Node| SCENARIO_KEYS.iter().any(|key| tree.child(key).is_some());
-    if tree.is_none_or(is_scenario) { Holds::Scenario } else { Holds::Settings }
+    let Ok(text) = read_text(path) else { return Holds::Scenario };
+    let or_settings = || if Node::parse_document(0, &text).is_ok() { Holds::Settings } else { Holds::Scenario };
+    kind(&text).unwrap_or_else(or_settings)
+}
+
+/// What a text plainly holds; `None` where it could be anything.
+#[must_use]
+pub fn kind(text: &str) -> Option<Holds> {
+    if begins_an_environment(text) {
+        return Some(Holds::Environment);
+    }
+    let tree = Node::parse_document(0, text).ok()?;
+    if SCENARIO_KEYS.iter().any(|key| tree.child(key).is_some()) {
+        return Some(Holds::Scenario);
+    }
+    let Value::Table(entries) = &tree.value else { return None };
+    let alone = !entries.is_empty() && entries.iter().all(|entry| entry.key == TABLE || is_section(&entry.key));
+    alone.then_some(Holds::Settings)
+}
+
+/// Whether the first line that says anything is `NAME=value`, the name in capitals as no key of ours is.
+fn begins_an_environment(text: &str) -> bool {
+    let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+    let first = lines.into_iter().find(|line| !line.is_empty() && !line.starts_with('#'));
+    let name = first.and_then(|line| line.strip_prefix("export ").unwrap_or(line).split_once('=')).map(|(name, _)| name.trim());
+    name.is_some_and(|name| {
+        name.starts_with(|c: char| c.is_ascii_uppercase())
+            && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+    })
+}
+
+/// Whether the settings' table has such a section.
+fn is_section(key: &str) -> bool {
+    let Rule::Table(keys) = schema::sections_rule() else { return false };
+    matches!(keys.known.get(TABLE), Some(Rule::Table(sections)) if sections.known.contains_key(key))
+}
+
+/// What is wrong with a text that is plainly no scenario, and what to do with it.
+pub(super) fn not_a_scenario(shown: &str, text: &str) -> Option<Diagnostic> {
+    let (what, help) = match kind(text)? {
+        Holds::Scenario => return None,
+        Holds::Settings => (
+            "settings alone",
+            format!(
+                "put them into a scenario's `[policy]` (`plimsoll export {shown} --as toml` writes one) and name that scenario"
+            ),
+        ),
+        Holds::Environment => (
+            "an environment (lines `NAME=value`)",
+            format!("name a scenario here, and this file behind `--from-env`: `SCENARIO --from-env {shown}`"),
+        ),
+    };
+    Some(Diagnostic::whole(format!("`{shown}` holds {what}, and no scenario")).help(help))
 }
 
 /// Reads a file of settings alone.
@@ -100,6 +151,21 @@ mod tests {
         assert_eq!(settings.queue.as_ref().map(|queue| queue.max_queue_size.value()), Some(7));
         assert_eq!(parse_settings("a.toml", &table), Ok(settings));
         assert_eq!(parse_settings("a.toml", ""), Ok(Settings::default()));
+    }
+
+    #[test]
+    fn kinds_of_files_are_told_apart() {
+        let environments = ["OPENAI_TPM_LIMIT=1\n", "# ours\n\nexport  A_1 = x y\n", "\u{feff}OTHER='1'\nnonsense"];
+        assert!(environments.iter().all(|text| kind(text) == Some(Holds::Environment)));
+        for text in ["[queue]\n", "queue.max_queue_size = 7\n[limiter]\n", "[policy]\n", "policy.queue = {}\n[lane]\n"] {
+            assert_eq!(kind(text), Some(Holds::Settings), "{text}");
+        }
+        assert!(
+            ["schema = 1\n", "[upstream]\n[policy]\n", "[[class]]\n"].iter().all(|text| kind(text) == Some(Holds::Scenario))
+        );
+        for text in ["", "# nothing", "dear reader", "[run]\n[policy]\n", "[queu]\n", "a = 1\n", "A b = 1\n", "=1", "1A=1\n"] {
+            assert_eq!(kind(text), None, "{text}");
+        }
     }
 
     #[test]

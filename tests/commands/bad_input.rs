@@ -40,6 +40,49 @@ fn scenario_files_that_are_none() {
 }
 
 #[test]
+fn files_of_another_kind_are_named_and_sent_where_they_belong() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let settings = file("settings.toml", "[limiter]\ntpm_limit = 90000\n");
+    let env = file("my.env", "# ours\nOPENAI_TPM_LIMIT=90000\n");
+    let typo = file("typo.env", "OPENAI_TPM_LIMIT 90000\n");
+    let scenario = "scenarios/queue_mmc.toml";
+    for command in ["check", "simulate"] {
+        let said = refused(&[command, &settings]);
+        assert_eq!(
+            said,
+            format!(
+                "error: `{settings}` holds settings alone, and no scenario\n = put them into a scenario's `[policy]` (`plimsoll export \
+                 {settings} --as toml` writes one) and name that scenario\n"
+            )
+        );
+        let said = refused(&[command, &env]);
+        assert_eq!(
+            said,
+            format!(
+                "error: `{env}` holds an environment (lines `NAME=value`), and no scenario\n = name a scenario here, and this file \
+                 behind `--from-env`: `SCENARIO --from-env {env}`\n"
+            )
+        );
+        let said = refused(&[command, scenario, "--from-env", &settings]);
+        assert!(
+            said.contains("this file holds settings in TOML, and no environment (lines `NAME=value`)\n  = write"),
+            "{said}"
+        );
+        let said = refused(&[command, scenario, "--from-env", scenario]);
+        assert!(said.contains("this file holds a scenario, and no environment"), "{said}");
+        assert!(said.ends_with("write its policies as one: `plimsoll export scenarios/queue_mmc.toml --as env`\n"), "{said}");
+    }
+    assert!(refused(&["export", &env, "--as", "toml"]).ends_with("holds an environment: name it behind `--from-env`\n"));
+    let said = refused(&["check", scenario, "--from-env", &typo]);
+    assert!(said.contains("line 1: `OPENAI_TPM_LIMIT 90000`: write `NAME=value`"), "{said}");
+}
+
+#[test]
 fn settings_are_answered_with_the_place_and_the_remedy() {
     for (set, says) in [
         ("foo", "there is no `=` here"),

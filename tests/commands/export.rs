@@ -71,6 +71,12 @@ fn an_environment_file_is_put_into_every_variant() {
     let output = plimsoll(&["check", "scenarios/queue_mmc.toml", "--from-env", &env]);
     assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
     assert!(told(&output.stderr).starts_with("note: OPENAI_STAGGER_SECONDS=15 is not in force"), "{}", told(&output.stderr));
+    assert_eq!(told(&output.stderr).lines().count(), 1, "{}", told(&output.stderr));
+    let output = plimsoll(&["check", "scenarios/seed_adapter.toml", "--from-env", &env]);
+    let alike = format!("note: all 9 variants now have the policies of `{env}`: nothing tells them apart any more\n");
+    assert!(told(&output.stderr).ends_with(&alike), "{}", told(&output.stderr));
+    let output = plimsoll(&["check", "scenarios/seed_server.toml", "--from-flags", "--max_queue_size 40"]);
+    assert_eq!(told(&output.stderr), "note: all 18 variants now have the policies of `--from-flags`\n", "loads differ");
     let wrong = file(folder.path(), "wrong.env", "OPENAI_TPM_LIMIT=1\nOPENAI_TPM_LIMIT=2\nOPENAI_API_KEY=sk-123\n");
     for command in
         [&["check", "scenarios/queue_mmc.toml"][..], &["simulate", "scenarios/queue_mmc.toml"], &["export", "--as", "toml"]]
@@ -107,5 +113,25 @@ fn what_cannot_be_exported_says_why() {
         let (code, text, said) = export(arguments);
         assert_eq!((code, text.as_str()), (Some(2), ""), "{arguments:?}: {said}");
         assert!(said.contains(says), "{arguments:?}: {said}");
+    }
+}
+
+/// The page names every flag and every name of the environment file, with the default that the program has.
+#[test]
+fn the_page_of_settings_says_the_defaults() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = file(folder.path(), "empty.env", "");
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/SETTINGS.md")).unwrap();
+    let rows: Vec<Vec<&str>> =
+        page.lines().filter(|line| line.starts_with("| `")).map(|line| line.split('|').map(str::trim).collect()).collect();
+    let (_, env, _) = export(&["--from-env", &empty, "--as", "env"]);
+    let (_, flags, _) = export(&["--from-flags", "--max_abandoned_threads 10", "--as", "flags"]);
+    let words: Vec<&str> = flags.split_whitespace().collect();
+    let flags = words.chunks(2).map(|pair| (pair[0], if pair[0] == "--max_abandoned_threads" { "none" } else { pair[1] }));
+    let all: Vec<(&str, &str)> = env.lines().filter_map(|line| line.split_once('=')).chain(flags).collect();
+    assert_eq!((all.len(), rows.len()), (18, 18));
+    for (name, default) in all {
+        let row = rows.iter().find(|row| row[1] == format!("`{name}`")).unwrap_or_else(|| panic!("{name} is missing"));
+        assert_eq!(row[3], default, "{name}");
     }
 }

@@ -6,6 +6,7 @@ use crate::dist::{Dist, TokenDist};
 use crate::policy::Limiter;
 use crate::request::{Country, ProxyMode, Vantage};
 use crate::scenario::Variant;
+use crate::upstream::{ProxySettings, UpstreamSettings};
 use crate::workload::ClassSettings;
 
 /// A kind of call, and how much of a class is of it.
@@ -56,43 +57,40 @@ fn vantages(weights: &Value) -> Vec<(Vantage, f64)> {
     weighed.into_iter().map(|(vantage, weight)| (vantage, weight / total)).collect()
 }
 
-/// Where a class's proxies stand and how they are chosen, with shares: `US/rotating`.
-pub(super) fn proxy_keys(class: &ClassSettings) -> Vec<(String, String, f64)> {
-    let written = serde_json::to_value(class).unwrap_or_default();
-    let weight = |entry: &Value| entry.as_f64().unwrap_or(1.0);
-    let countries = written["country"].as_array().into_iter().flatten();
-    let countries = countries.filter_map(|entry| Some((entry["country"].as_str()?.to_owned(), weight(&entry["weight"]))));
-    let modes = written["proxy_mode"].as_object().into_iter().flatten();
-    let modes = modes.filter_map(|(mode, entry)| Some((mode.clone(), entry.as_f64()?)));
-    let (countries, modes) = (
-        shares(countries.collect(), Country::default().to_string()),
-        shares(modes.collect(), ProxyMode::default().name().to_owned()),
-    );
-    let pairs = countries
-        .iter()
-        .flat_map(|(country, share)| modes.iter().map(move |(mode, of)| (country.clone(), mode.clone(), share * of)));
-    pairs.collect()
+/// Where a class's proxies stand and how they are chosen, with shares.
+pub(super) fn proxy_keys(class: &ClassSettings) -> Vec<(Country, ProxyMode, f64)> {
+    let countries = class.country.iter().map(|entry| (entry.country, entry.weight.value()));
+    let modes = class.proxy_mode.unwrap_or_default().all().map(|(weight, mode)| (mode, weight));
+    let modes = shares(modes.into_iter().filter(|(_, weight)| *weight > 0.0).collect(), ProxyMode::default());
+    let countries = shares(countries.collect(), Country::default());
+    let of_country = |(country, share): (Country, f64)| modes.iter().map(move |(mode, of)| (country, *mode, share * of));
+    countries.into_iter().flat_map(of_country).collect()
 }
 
 /// Weights as shares; all for `default` where there are none.
-fn shares(weights: Vec<(String, f64)>, default: String) -> Vec<(String, f64)> {
+fn shares<T>(weights: Vec<(T, f64)>, default: T) -> Vec<(T, f64)> {
     let total: f64 = weights.iter().map(|(_, weight)| weight).sum();
     if total <= 0.0 {
         return vec![(default, 1.0)];
     }
-    weights.into_iter().map(|(name, weight)| (name, weight / total)).collect()
+    weights.into_iter().map(|(one, weight)| (one, weight / total)).collect()
 }
 
-/// Share of the calls through a proxy of this mode that fail while it is up, where the scenario says so.
-pub(super) fn stated_error_rate(variant: &Variant, mode: &str) -> Option<f64> {
-    let upstream = serde_json::to_value(&variant.upstream).ok()?;
-    upstream["proxy"][mode]["error_rate"].as_f64()
+/// Whether any call of this class goes through a proxy.
+pub(super) fn uses_proxy(class: &ClassSettings) -> bool {
+    kinds(class).iter().any(|kind| kind.vantage.uses_proxy())
 }
 
-/// What the provider allows, tokens a minute: as the upstream says, or else as the limiter believes.
-pub(super) fn provider_limit(variant: &Variant, limiter: &Limiter) -> f64 {
-    let upstream = serde_json::to_value(&variant.upstream).unwrap_or_default();
-    upstream["tokens_per_minute"].as_f64().unwrap_or_else(|| f64::from(limiter.tpm_limit.value()))
+/// The proxies between gateway and upstream, where there are any.
+pub(super) fn proxies(variant: &Variant) -> Option<&ProxySettings> {
+    let UpstreamSettings::TokenApi(api) = &variant.upstream else { return None };
+    api.proxy.as_deref()
+}
+
+/// What the provider allows, tokens a minute, where the upstream is one that says so.
+pub(super) fn provider_limit(variant: &Variant) -> Option<f64> {
+    let UpstreamSettings::TokenApi(api) = &variant.upstream else { return None };
+    api.tokens_per_minute.map(|limit| f64::from(limit.value()))
 }
 
 /// The first multiplier of a kind of call; `None` where it has no prior.
@@ -154,8 +152,8 @@ mod tests {
         let variant = crate::scenario::Scenario::parse("a.toml", text, &[]).unwrap().variants.remove(0);
         let class = &variant.classes[0];
         assert_eq!(kinds(class), [Kind { grounded: false, vantage: Vantage::None, share: 1.0 }]);
-        assert_eq!(proxy_keys(class), [("US".to_owned(), "rotating".to_owned(), 1.0)]);
-        assert_eq!(stated_error_rate(&variant, "rotating"), None);
+        assert_eq!(proxy_keys(class), [(Country::default(), ProxyMode::Rotating, 1.0)]);
+        assert_eq!((proxies(&variant), provider_limit(&variant), uses_proxy(class)), (None, None, false));
         assert_eq!(largest_input(class), (1.0, "at most"));
     }
 

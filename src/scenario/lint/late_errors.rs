@@ -1,5 +1,6 @@
 //! Call timeouts against the breaker's times: results of calls from before an opening that come in after it.
 
+use super::calls::uses_proxy;
 use super::{Finding, Level, less};
 use crate::policy::{Breaker, CallTimeout, Mode, Recovery, Timeouts};
 use crate::scenario::{Scenario, Variant};
@@ -8,24 +9,40 @@ use crate::time::Span;
 pub(super) fn check(variant: &Variant, _: &Scenario, found: &mut Vec<Finding>) {
     let policy = &variant.policy;
     let Some(breaker) = policy.breaker.as_ref().filter(|breaker| breaker.mode != Mode::Off) else { return };
-    let Some(timeout) = policy.call_timeout.as_ref().filter(|timeout| timeout.mode == Mode::Enforce) else { return };
-    let (longest, key) = longest_by_proxy(timeout);
+    let Some((longest, key)) = longest(variant) else { return };
     let mut add = |code, path: &str, message| {
         found.push(Finding { code, level: Level::Warning, path: path.to_owned(), message });
     };
-    if let Some(message) = late(breaker, longest, key) {
+    if let Some(message) = late(breaker, longest, &key) {
         add("cooldown_below_call", "policy.breaker.cooldown", message);
     }
     if breaker.recovery == Recovery::HalfOpen && breaker.probe_lease < longest {
         let message = format!(
-            "a probe may take {longest} (`policy.call_timeout.{key}`), and is given up after {}: a slow success is never counted",
+            "a probe may take {longest} (`{key}`), and is given up after {}: a slow success is never counted",
             breaker.probe_lease
         );
         add("probe_lease_below_call", "policy.breaker.probe_lease", message);
     }
 }
 
-/// How long a call through a proxy may take, and the setting that says so.
+/// How long a call through a proxy may take, and the setting that says so: the call timeout, or else the patience of the most
+/// patient client, where every client's is known and its going ends the call.
+fn longest(variant: &Variant) -> Option<(Span, String)> {
+    let policy = &variant.policy;
+    if let Some(timeout) = policy.call_timeout.as_ref().filter(|timeout| timeout.mode == Mode::Enforce) {
+        let (longest, key) = longest_by_proxy(timeout);
+        return Some((longest, format!("policy.call_timeout.{key}")));
+    }
+    // A gateway's own timeout that is shorter ends the call before the client does; one that abandons it leaves it running.
+    if policy.timeout.as_ref().is_some_and(|timeout| timeout.mode == Mode::Enforce) {
+        return None;
+    }
+    let proxied = variant.classes.iter().enumerate().filter(|(_, class)| uses_proxy(class));
+    let patience = proxied.map(|(i, class)| Some((class.timeout?.total?, format!("class[{i}].timeout.total"))));
+    patience.collect::<Option<Vec<_>>>()?.into_iter().max_by_key(|(total, _)| *total)
+}
+
+/// The longest call timeout of calls through a proxy, and its key.
 fn longest_by_proxy(timeout: &CallTimeout) -> (Span, &'static str) {
     let grounded = match timeout.timeouts {
         Timeouts::Env => (timeout.grounded_proxy, "grounded_proxy"),
@@ -50,7 +67,7 @@ fn late(breaker: &Breaker, longest: Span, key: &str) -> Option<String> {
         "they come in among the probes and say nothing of the proxy as it is by then"
     };
     Some(format!(
-        "the cooldown of {} is over before a call from before the opening has to be (`policy.call_timeout.{key}` is {longest}): \
+        "the cooldown of {} is over before a call from before the opening has to be (`{key}` is {longest}): \
          errors of such calls come in for up to {} after it; {becomes}",
         breaker.cooldown,
         less(longest, breaker.cooldown)
@@ -63,8 +80,12 @@ mod tests {
     use crate::scenario::lint::lints;
 
     fn found(policy: &str) -> Vec<(String, String)> {
+        found_of("{ name = 'a' }", policy)
+    }
+
+    fn found_of(class: &str, policy: &str) -> Vec<(String, String)> {
         let text = format!(
-            "schema = 1\narrival = {{ process = 'poisson', rate = 1 }}\nclass = [{{ name = 'a' }}]\n[upstream]\nkind = 'station'\n\
+            "schema = 1\narrival = {{ process = 'poisson', rate = 1 }}\nclass = [{class}]\n[upstream]\nkind = 'station'\n\
              servers = 1\nservice = {{ dist = 'fixed', value = '1s' }}\n[policy]\n{policy}\n"
         );
         let codes = ["cooldown_below_call", "probe_lease_below_call"];
@@ -89,6 +110,20 @@ mod tests {
             seed[0].1.contains("`policy.call_timeout.grounded_direct` is 8m")
                 && seed[0].1.ends_with("starts the cooldown again")
         );
+    }
+
+    #[test]
+    fn without_call_timeouts_the_client_ends_a_call() {
+        let class = "{ name = 'a', vantage_policy = { PROXY_ONLY = 1 }, timeout = { total = '15m' } }";
+        let breaker = "breaker = { cooldown = '60s', probe_lease = '15m' }";
+        let [(_, message)] = &found_of(class, breaker)[..] else { panic!("one lint") };
+        assert!(message.contains("(`class[0].timeout.total` is 15m): errors of such calls come in for up to 14m"), "{message}");
+        assert_eq!(found_of(class, "breaker = { cooldown = '15m', probe_lease = '15m' }"), []);
+        assert_eq!(found_of(&class.replace("timeout = { total = '15m' }", "weight = 1"), breaker), []);
+        assert_eq!(found_of(&class.replace("vantage_policy = { PROXY_ONLY = 1 },", ""), breaker), []);
+        assert_eq!(found_of(class, "breaker = { cooldown = '60s' }\ntimeout = {}"), []);
+        let patient = format!("{class}, {}", class.replace("'a'", "'b'").replace("15m", "20m"));
+        assert!(found_of(&patient, breaker)[0].1.contains("`class[1].timeout.total` is 20m"));
     }
 
     #[test]

@@ -10,13 +10,16 @@ mod finalise_sla;
 mod heavy_share;
 mod idle_settings;
 mod late_errors;
+mod limiter_share;
 mod load;
+mod offered_tokens;
 mod physics;
 mod queue_bound;
 mod queue_places;
 mod reservation;
 mod reset_interval;
 mod window_limit;
+mod words;
 
 pub use erlang::{erlang_b, erlang_c};
 pub use estimate::{ServiceEstimate, offered_rps, service_estimate};
@@ -63,7 +66,7 @@ struct Finding {
 
 type Rule = fn(&Variant, &Scenario, &mut Vec<Finding>);
 
-const RULES: [Rule; 12] = [
+const RULES: [Rule; 14] = [
     load::check,
     queue_bound::check,
     queue_places::check,
@@ -72,6 +75,8 @@ const RULES: [Rule; 12] = [
     physics::check,
     reservation::check,
     window_limit::check,
+    limiter_share::check,
+    offered_tokens::check,
     heavy_share::check,
     breaker_errors::check,
     late_errors::check,

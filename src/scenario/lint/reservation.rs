@@ -38,7 +38,8 @@ fn too_large(limiter: &Limiter, class: &str, kind: &Kind, input: (f64, &str), ma
         "without `auto_trim` it is refused (`over_budget`)".to_owned()
     };
     Some(format!(
-        "a {} call of class `{class}` reserves {} ({} + {max_tokens}) x {} = {} tokens, and a window has {}: {becomes}",
+        "{} {} call of class `{class}` reserves {} ({} + {max_tokens}) x {} = {} tokens, and a window has {}: {becomes}",
+        if kind.grounded { "a" } else { "an" },
         kind.name(),
         input.1,
         whole(input.0),

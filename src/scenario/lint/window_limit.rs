@@ -1,5 +1,5 @@
 //! What a limiter lets through in one minute against what the provider allows: a window that comes back whole lets twice its
-//! budget through around its boundary, a bucket its burst and a minute's rate.
+//! budget through around its boundary, a bucket its burst and a minute's rate. Silent where the upstream states no limit.
 
 use super::calls::{budget, provider_limit};
 use super::reservation::whole;
@@ -9,7 +9,7 @@ use crate::scenario::{Scenario, Variant};
 
 pub(super) fn check(variant: &Variant, _: &Scenario, found: &mut Vec<Finding>) {
     let Some(limiter) = variant.policy.limiter.as_ref().filter(|limiter| limiter.mode != Mode::Off) else { return };
-    if let Some(message) = over(limiter, provider_limit(variant, limiter)) {
+    if let Some(message) = provider_limit(variant).and_then(|limit| over(limiter, limit)) {
         let path = "policy.limiter.window".to_owned();
         found.push(Finding { code: "window_over_limit", level: Level::Warning, path, message });
     }
@@ -35,12 +35,13 @@ fn over(limiter: &Limiter, limit: f64) -> Option<String> {
             let sum = format!("{} + 60 s x {} a second = {}", whole(burst), round(budget / 60.0), whole(burst + budget));
             (burst + budget, format!("burst and rate let {sum} tokens through in a minute"))
         }
-        Window::SlidingLog => (budget, format!("the window lets {} tokens through in any minute", whole(budget))),
+        // Its budget in any minute, which `limiter_above_provider` compares.
+        Window::SlidingLog => return None,
     };
-    let restores = limiter.boundary == Boundary::Seed && matches!(limiter.window, Window::LazyFixed | Window::Calendar);
-    if most <= limit && !restores {
+    if most <= limit {
         return None;
     }
+    let restores = limiter.boundary == Boundary::Seed && matches!(limiter.window, Window::LazyFixed | Window::Calendar);
     let seed = if restores {
         "; with `boundary = \"seed\"` every call that waits there restores the whole budget for itself, so ten of them let through \
          ten times as much"
@@ -54,6 +55,7 @@ fn over(limiter: &Limiter, limit: f64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::lint::lints;
     use crate::units::{Count, Fraction};
 
     #[test]
@@ -67,7 +69,8 @@ mod tests {
         let half = Limiter { headroom: Fraction::new(0.5).unwrap(), ..limiter.clone() };
         assert_eq!(over(&half, 30_000.0), None);
         let seed = Limiter { boundary: Boundary::Seed, ..half };
-        assert!(over(&seed, 30_000.0).unwrap().contains("restores the whole budget for itself"));
+        assert_eq!(over(&seed, 30_000.0), None);
+        assert!(over(&seed, 29_999.0).unwrap().contains("restores the whole budget for itself"));
     }
 
     #[test]
@@ -82,9 +85,18 @@ mod tests {
     }
 
     #[test]
-    fn a_sliding_window_is_over_only_where_the_provider_allows_less() {
-        let sliding = Limiter { window: Window::SlidingLog, ..Limiter::default() };
-        assert_eq!(over(&sliding, 25_500.0), None);
-        assert!(over(&sliding, 20_000.0).unwrap().contains("1.27 times"));
+    fn it_speaks_only_of_a_provider_that_states_a_limit() {
+        let found = |upstream: &str| {
+            let text = format!(
+                "schema = 1\narrival = {{ process = 'poisson', rate = 1 }}\npolicy.limiter = {{}}\nclass = [{{ name = 'a' }}]\n\
+                 [upstream]\n{upstream}\n"
+            );
+            let lints = lints(&Scenario::parse("a.toml", &text, &[]).unwrap());
+            lints.iter().any(|lint| lint.code == "window_over_limit")
+        };
+        assert!(found("kind = 'token_api'\ntokens_per_minute = 50999"));
+        assert!(!found("kind = 'token_api'\ntokens_per_minute = 51000"));
+        assert!(!found("kind = 'token_api'"));
+        assert!(!found("kind = 'vllm'\npreset = 'llama-3.1-8b-h100'"));
     }
 }
