@@ -115,7 +115,7 @@ impl Gateway {
         let entry = &self.attempts[index];
         match entry.stage {
             Stage::Budget if entry.wake <= now && self.limiter.boundary() == Boundary::Seed => {
-                self.wake_at_boundary(now, index)
+                self.wake_at_boundary(now, index);
             }
             Stage::Later if entry.wake <= now => self.try_again(now, index),
             Stage::Budget | Stage::Later => {

@@ -99,10 +99,10 @@ impl Books {
             Window::LazyFixed => taken.at >= anchor && now <= anchor + MINUTE,
             Window::SlidingLog | Window::Gcra => now - taken.at < MINUTE,
         };
-        if let Some(taken) = self.taken.iter_mut().find(|taken| taken.call == call).filter(|taken| open(taken)) {
-            if let CallEnd::Ok { usage: Some(Usage { input, output }), .. } = end {
-                taken.tokens = u64::from(input) + u64::from(output);
-            }
+        if let Some(taken) = self.taken.iter_mut().find(|taken| taken.call == call).filter(|taken| open(taken))
+            && let CallEnd::Ok { usage: Some(Usage { input, output }), .. } = end
+        {
+            taken.tokens = u64::from(input) + u64::from(output);
         }
     }
 }
