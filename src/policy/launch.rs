@@ -283,10 +283,19 @@ impl Gateway {
         if self.lane.refreshes() {
             self.limiter.refresh(now);
         }
+        // The seed's heavy job sleeps through to its next look, whatever happens meanwhile.
+        let wake = self.attempts[index].wake;
+        if !self.lane.refreshes() && wake > now && wake < Time::FAR {
+            return Budget::Held(wake);
+        }
         let view = self.lane_view(now, index);
         match self.lane.ask(now, &view) {
             LaneAnswer::Pass => self.early_grant(now, index),
-            LaneAnswer::Wait { until } => Budget::Held(until.unwrap_or(Time::FAR)),
+            LaneAnswer::Wait { until } => {
+                let until = until.unwrap_or(Time::FAR);
+                self.attempts[index].wake = until;
+                Budget::Held(until)
+            }
         }
     }
 
