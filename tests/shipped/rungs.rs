@@ -36,6 +36,10 @@ fn each_rung_of_the_adapter_does_what_its_mechanism_says() {
     nothing_is_counted_where_nothing_is_set(variant(&summary, "none"));
     for (rung, [seed, fixed]) in rungs.iter().enumerate() {
         the_seeds_boundary_lets_more_through(seed, fixed);
+        if rung == 0 {
+            let (seeds, fixeds) = (metered(seed).upstream_429, metered(fixed).upstream_429);
+            assert!(seeds > fixeds, "{seeds}, {fixeds}"); // with its lane, the seed starves what causes them
+        }
         only_a_budget_that_is_kept_is_too_small_for_some(seed, fixed, rung == 3);
         assert!(metered(seed).finalised < 10, "{}: its rule comes too late", seed.name);
         assert!(rung == 0 || metered(fixed).finalised > metered(seed).finalised, "{}: before its timeout", fixed.name);
@@ -72,7 +76,6 @@ fn the_seeds_boundary_lets_more_through(seed: &VariantSummary, fixed: &VariantSu
     let (seeds, fixeds) = (metered(seed), metered(fixed));
     assert!(seeds.reservation_max > 2 * PROVIDER_TOKENS, "{}: {}", seed.name, seeds.reservation_max);
     assert!(fixeds.reservation_max <= LIMITER_TOKENS, "{}: {}", fixed.name, fixeds.reservation_max);
-    assert!(seeds.upstream_429 > fixeds.upstream_429, "{}: {}, {}", seed.name, seeds.upstream_429, fixeds.upstream_429);
     assert!(rejected(seed, Reason::UpstreamRate) > 0, "{}: three attempts are not always enough", seed.name);
 }
 
