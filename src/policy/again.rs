@@ -3,10 +3,10 @@
 //! After the first byte of an answer there is no second call.
 
 use super::attempts::Stage;
+use super::budget::Grant;
 use super::calls::{Call, Hold, Holds};
 use super::endings::result_of;
 use super::gateway::Gateway;
-use super::launch::Grant;
 use super::{CallEnd, CallKind, FinaliseRule, Mode, OnError, OnTimeout, Redispatch, WakeReason};
 use crate::request::{AttemptId, CallId, Cause};
 use crate::time::{Span, Time};

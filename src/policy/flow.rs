@@ -11,9 +11,9 @@
 
 use super::attempts::Stage;
 use super::breaker::Gate;
+use super::budget::{Budget, Grant};
 use super::contract::{Asked, Engine};
 use super::gateway::{Gateway, Log};
-use super::launch::{Budget, Grant};
 use super::{Action, At, Attempt, Mode, Note, Refusal, RefusalKind, Verdict};
 use crate::request::{AttemptId, Reason};
 use crate::time::{Span, Time};

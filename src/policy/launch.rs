@@ -1,51 +1,19 @@
-//! The start of a call: breaker, token budget, and what the call holds until its end.
+//! The start of a call: lane, breaker, and what the call holds until its end.
 
 use super::attempts::{Entry, Stage};
 use super::breaker::{Gate, ProxyKey};
+use super::budget::{Budget, Grant};
 use super::calls::{Call, Hold, Holds};
 use super::contract::{Asked, Engine};
 use super::gateway::Gateway;
 use super::lane::{LaneAnswer, LaneView};
-use super::limiter::{Need, Offer};
+use super::limiter::Need;
 use super::line::Line;
 use super::multipliers::class_of;
 use super::timeout::Clocks;
 use super::{Action, Boundary, CallKind, HoldRule, Mode, Note, Saw, Verdict, WakeReason};
 use crate::request::{Profile, Reason, Vantage};
-use crate::rng::open01;
 use crate::time::Time;
-
-/// What an attempt may take of the window's budget.
-#[derive(Copy, Clone, Debug)]
-pub(super) struct Grant {
-    /// Tokens; `None` where nobody has been asked yet.
-    tokens: Option<u64>,
-    /// The limit on the answer that this is for.
-    max_tokens: u32,
-}
-
-impl Grant {
-    /// Nobody has been asked, and the answer is not limited further.
-    pub const NONE: Self = Self::unasked(u32::MAX);
-
-    /// Nobody has been asked.
-    pub const fn unasked(max_tokens: u32) -> Self {
-        Self { tokens: None, max_tokens }
-    }
-}
-
-/// What the lane and the limiter answer.
-#[derive(Copy, Clone, Debug)]
-pub(super) enum Budget {
-    /// Go on.
-    Granted(Grant),
-    /// There is too little: ask again then, or when something is given back.
-    Wait(Time),
-    /// The lane is not free, or others go first: ask again then, or when something is given back.
-    Held(Time),
-    /// No window could hold it.
-    Never,
-}
 
 impl Gateway {
     /// Leads a heavy attempt to its lane.
@@ -150,7 +118,7 @@ impl Gateway {
     }
 
     /// Whether those who wait for budget hold their slot or lane meanwhile.
-    fn holds_while_waiting(&self) -> bool {
+    pub(super) fn holds_while_waiting(&self) -> bool {
         self.limiter.mode() == Mode::Enforce && self.limiter.hold() == HoldRule::WhileWaiting
     }
 
@@ -204,56 +172,6 @@ impl Gateway {
         self.launch(now, index, Grant { tokens: Some(tokens), max_tokens });
     }
 
-    /// What the limiter says to an attempt that waits until all that it needs is there together.
-    pub(super) fn early_grant(&mut self, now: Time, index: u32) -> Budget {
-        if self.holds_while_waiting() { Budget::Granted(Grant::NONE) } else { self.grant(now, index) }
-    }
-
-    /// What the limiter says now.
-    pub(super) fn grant(&mut self, now: Time, index: u32) -> Budget {
-        let not_before = self.attempts[index].not_before;
-        if not_before > now {
-            return Budget::Wait(not_before);
-        }
-        let need = self.need(now, index);
-        let granted = |tokens, max_tokens| Budget::Granted(Grant { tokens: Some(tokens), max_tokens });
-        let mode = self.limiter.mode();
-        if mode == Mode::Off {
-            return Budget::Granted(Grant::NONE);
-        }
-        if mode == Mode::Enforce && self.is_too_large(now, index) {
-            return Budget::Never; // by what has been learned while it waited
-        }
-        let offer = self.limiter.ask(now, &need);
-        if mode == Mode::Observe {
-            self.observe(offer);
-            return granted(self.limiter.tokens(&need), need.max_tokens);
-        }
-        match offer {
-            Offer::Fits { tokens } => granted(tokens, need.max_tokens),
-            Offer::Trim { tokens, max_tokens } => granted(tokens, max_tokens),
-            Offer::Never { .. } => {
-                self.count_budget(now, index, Verdict::Refuse(Reason::OverBudget));
-                Budget::Never
-            }
-            Offer::Wait { until } => {
-                let Some(jitter) = self.limiter.jitter() else { return Budget::Wait(until) };
-                let entry = &mut self.attempts[index];
-                entry.not_before = until + jitter.scaled(open01(entry.attempt.draw));
-                Budget::Wait(entry.not_before)
-            }
-        }
-    }
-
-    /// Counts what a limiter that only observes would have said.
-    fn observe(&mut self, offer: Offer) {
-        match offer {
-            Offer::Fits { .. } | Offer::Trim { .. } => {}
-            Offer::Wait { .. } => self.log.counters.verdict(Verdict::Wait, false),
-            Offer::Never { .. } => self.log.counters.verdict(Verdict::Refuse(Reason::OverBudget), false),
-        }
-    }
-
     /// Counts what a lane that only observes would have said.
     pub(super) fn observe_lane(&mut self, now: Time, index: u32) {
         if self.lane.mode() == Mode::Observe && self.lane.is_heavy(self.attempts[index].attempt.profile) {
@@ -261,21 +179,6 @@ impl Gateway {
             if let LaneAnswer::Wait { .. } = self.lane.ask(now, &view) {
                 self.log.counters.verdict(Verdict::Wait, false);
             }
-        }
-    }
-
-    /// What a call with this limit may take at once; `None` where it would have to wait.
-    pub(super) fn grant_now(&mut self, now: Time, index: u32, max_tokens: u32) -> Option<Grant> {
-        let need = Need { max_tokens, ..self.need(now, index) };
-        match self.limiter.mode() {
-            Mode::Off => return Some(Grant::unasked(max_tokens)),
-            Mode::Observe => return Some(Grant { tokens: Some(self.limiter.tokens(&need)), max_tokens }),
-            Mode::Enforce => {}
-        }
-        match self.limiter.ask(now, &need) {
-            Offer::Fits { tokens } => Some(Grant { tokens: Some(tokens), max_tokens }),
-            Offer::Trim { tokens, max_tokens } => Some(Grant { tokens: Some(tokens), max_tokens }),
-            Offer::Wait { .. } | Offer::Never { .. } => None,
         }
     }
 
@@ -339,16 +242,8 @@ impl Gateway {
         true
     }
 
-    /// What the attempt needs of the budget, by the vantage policy that it would use now.
-    fn need(&mut self, now: Time, index: u32) -> Need {
-        let vantage = self.vantage_now(now, index);
-        let attempt = &self.attempts[index].attempt;
-        let class = class_of(Profile { vantage, ..attempt.profile });
-        Need { class, input_estimate: attempt.input_estimate, max_tokens: attempt.max_tokens }
-    }
-
     /// The vantage policy that the breaker leaves the attempt, without counting anything.
-    fn vantage_now(&mut self, now: Time, index: u32) -> Vantage {
+    pub(super) fn vantage_now(&mut self, now: Time, index: u32) -> Vantage {
         let vantage = self.attempts[index].vantage;
         self.vantage_left(now, index).unwrap_or(vantage)
     }
@@ -394,55 +289,6 @@ impl Gateway {
             }
             _ => Ok(()),
         }
-    }
-
-    /// Counts and reports that an attempt has to wait for budget, or for the lane.
-    pub(super) fn count_wait(&mut self, now: Time, index: u32, answer: Budget) {
-        let Budget::Held(_) = answer else { return self.count_budget(now, index, Verdict::Wait) };
-        self.log.counters.verdict(Verdict::Wait, true);
-        let saw = Saw::Lane {
-            remaining: self.limiter.remaining(),
-            budget: self.limiter.capacity(),
-            running: self.lane.running(),
-            waiting: self.lane_line.len(),
-        };
-        let attempt = self.attempts[index].attempt.id;
-        self.log.note(Note { attempt, saw, verdict: Verdict::Wait, enforced: true });
-    }
-
-    /// Whether no window could ever hold the attempt's reservation, trimmed or not: counts it.
-    pub(super) fn is_too_large(&mut self, now: Time, index: u32) -> bool {
-        if self.limiter.mode() != Mode::Enforce {
-            return false;
-        }
-        let need = self.need(now, index);
-        let never = self.limiter.is_too_large(&need);
-        if never {
-            self.count_budget(now, index, Verdict::Refuse(Reason::OverBudget));
-        }
-        never
-    }
-
-    /// Counts and reports what the limiter says.
-    pub(super) fn count_budget(&mut self, now: Time, index: u32, verdict: Verdict) {
-        self.log.counters.verdict(verdict, true);
-        let need = self.need(now, index); // asks the breaker, which may move: whether or not somebody listens
-        if self.log.notes {
-            let tokens = self.limiter.tokens(&need);
-            self.note_budget(index, need, tokens, verdict, true);
-        }
-    }
-
-    fn note_budget(&mut self, index: u32, need: Need, tokens: u64, verdict: Verdict, enforced: bool) {
-        let saw = Saw::Budget {
-            remaining: self.limiter.remaining(),
-            budget: self.limiter.capacity(),
-            tokens,
-            multiplier: self.limiter.multiplier(need.class),
-            max_tokens: need.max_tokens,
-        };
-        let attempt = self.attempts[index].attempt.id;
-        self.log.note(Note { attempt, saw, verdict, enforced });
     }
 
     /// Starts the call of an attempt that has passed everything.

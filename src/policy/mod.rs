@@ -8,6 +8,7 @@ mod breaker;
 mod breaker_circuit;
 mod breaker_window;
 mod buckets;
+mod budget;
 mod calls;
 mod codel;
 mod contract;
