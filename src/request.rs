@@ -189,6 +189,24 @@ pub struct Profile {
     pub proxy_mode: ProxyMode,
 }
 
+impl Profile {
+    /// Kinds of call that use tokens differently: grounded or not, times the vantage policies.
+    pub const KINDS: usize = 2 * Vantage::ALL.len();
+
+    /// The index of its kind, below [`Profile::KINDS`].
+    #[must_use]
+    pub const fn kind(self) -> usize {
+        self.grounded as usize * Vantage::ALL.len() + self.vantage as usize
+    }
+
+    /// The name of the kind at `index`: `grounded ALS_ONLY`.
+    #[must_use]
+    pub fn kind_name(index: usize) -> String {
+        let grounded = if index / Vantage::ALL.len() == 1 { "grounded" } else { "ungrounded" };
+        format!("{grounded} {}", Vantage::ALL[index % Vantage::ALL.len()].name())
+    }
+}
+
 /// A request with everything the *world* knows about it. Policies see a [`crate::policy::Attempt`] instead (INV-7).
 #[derive(Copy, Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Request {
@@ -379,4 +397,23 @@ pub enum Outcome {
     GaveUp,
     /// The upstream failed it.
     Failed(Cause),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_call_has_an_index_and_a_name() {
+        let mut names = Vec::new();
+        for grounded in [false, true] {
+            for vantage in Vantage::ALL {
+                let profile = Profile { grounded, vantage, ..Profile::default() };
+                assert_eq!(profile.kind(), names.len());
+                names.push(Profile::kind_name(profile.kind()));
+            }
+        }
+        assert_eq!((names[0].as_str(), names[7].as_str()), ("ungrounded ALS_ONLY", "grounded NONE"));
+        assert_eq!(names.len(), Profile::KINDS);
+    }
 }

@@ -2,23 +2,7 @@
 
 use hdrhistogram::Histogram;
 
-use crate::request::{Profile, Vantage};
-
-/// Kinds of call that have a multiplier: grounded or not, times the vantage policies.
-pub const CALL_KINDS: usize = 2 * Vantage::ALL.len();
-
-/// The index of a kind of call.
-#[must_use]
-pub const fn call_kind(profile: &Profile) -> usize {
-    profile.grounded as usize * Vantage::ALL.len() + profile.vantage as usize
-}
-
-/// The name of the kind of call at `index`: `grounded ALS_ONLY`.
-#[must_use]
-pub fn call_kind_name(index: usize) -> String {
-    let grounded = if index / Vantage::ALL.len() == 1 { "grounded" } else { "ungrounded" };
-    format!("{grounded} {}", Vantage::ALL[index % Vantage::ALL.len()].name())
-}
+use crate::request::Profile;
 
 /// One replication, warm-up and drain included; tokens of good answers are the cohort's.
 #[derive(Clone, Debug)]
@@ -45,14 +29,14 @@ pub struct Metered {
     pub redispatched: u64,
     /// Calls that the upstream refused for their rate.
     pub upstream_429: u64,
-    /// Multipliers at the end, by [`call_kind`].
-    pub multipliers: [f64; CALL_KINDS],
+    /// Multipliers at the end, by [`Profile::kind`].
+    pub multipliers: [f64; Profile::KINDS],
     /// Multipliers at the beginning.
-    pub priors: [f64; CALL_KINDS],
+    pub priors: [f64; Profile::KINDS],
     /// The 90th percentile of actual usage over estimate of all calls of the kind, which no policy sees; `None` without calls.
-    pub true_p90: [Option<f64>; CALL_KINDS],
+    pub true_p90: [Option<f64>; Profile::KINDS],
     /// Multipliers at the end of each bin of [`super::Series`].
-    pub multiplier_series: Vec<[f32; CALL_KINDS]>,
+    pub multiplier_series: Vec<[f32; Profile::KINDS]>,
     /// Answer tokens of the cohort's good requests.
     pub good_tokens: u64,
 }
@@ -71,9 +55,9 @@ impl Default for Metered {
             finalised: 0,
             redispatched: 0,
             upstream_429: 0,
-            multipliers: [0.0; CALL_KINDS],
-            priors: [0.0; CALL_KINDS],
-            true_p90: [None; CALL_KINDS],
+            multipliers: [0.0; Profile::KINDS],
+            priors: [0.0; Profile::KINDS],
+            true_p90: [None; Profile::KINDS],
             multiplier_series: Vec::new(),
             good_tokens: 0,
         }
@@ -94,23 +78,5 @@ impl Metered {
     pub fn reserve(&mut self, tokens: u64) {
         self.reservations.saturating_record(tokens);
         self.reservation_max = self.reservation_max.max(tokens);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_kind_of_call_has_an_index_and_a_name() {
-        let mut names = Vec::new();
-        for grounded in [false, true] {
-            for vantage in Vantage::ALL {
-                let index = call_kind(&Profile { grounded, vantage, ..Profile::default() });
-                assert_eq!(index, names.len());
-                names.push(call_kind_name(index));
-            }
-        }
-        assert_eq!((names[0].as_str(), names[7].as_str(), names.len()), ("ungrounded ALS_ONLY", "grounded NONE", CALL_KINDS));
     }
 }

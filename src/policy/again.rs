@@ -8,7 +8,7 @@ use super::calls::{Call, Hold, Holds};
 use super::endings::result_of;
 use super::gateway::Gateway;
 use super::{CallEnd, CallKind, FinaliseRule, Mode, OnError, OnTimeout, Redispatch, WakeReason};
-use crate::request::{AttemptId, CallId, Cause};
+use crate::request::{AttemptId, CallId, Cause, Vantage};
 use crate::time::{Span, Time};
 
 /// How long an attempt waits before it tries again where the upstream does not say.
@@ -68,11 +68,10 @@ impl Gateway {
     /// Replaces a call that runs by a last, short one with budget of its own, so that the SLA can be met: whether it could.
     /// Without budget the call runs on.
     pub(super) fn finalise_early(&mut self, now: Time, id: CallId) -> bool {
-        let Some(index) = self.may_finalise(id, FinaliseRule::BeforeSla).filter(|index| self.keeps_a_way(now, *index)) else {
-            return false;
-        };
-        let grant = self.grant_now(now, index, self.last_limit(index));
-        grant.is_some_and(|grant| self.replace(now, id, index, grant, false))
+        let Some(index) = self.may_finalise(id, FinaliseRule::BeforeSla) else { return false };
+        let Some(vantage) = self.vantage_left(now, index) else { return false };
+        let Some(grant) = self.grant_now(now, index, self.last_limit(index)) else { return false };
+        self.replace(now, id, index, (grant, vantage), false)
     }
 
     /// After a call timeout past the SLA (the seed): one more call on the old reservation. Whether it is made.
@@ -82,7 +81,8 @@ impl Gateway {
         if now - self.attempts[index].arrived <= sla {
             return false;
         }
-        self.replace(now, id, index, Grant::unasked(self.last_limit(index)), true)
+        let (grant, vantage) = (Grant::unasked(self.last_limit(index)), self.attempts[index].vantage);
+        self.replace(now, id, index, (grant, vantage), true)
     }
 
     /// The attempt of a call that may be followed by a last one.
@@ -96,15 +96,6 @@ impl Gateway {
         Some(index)
     }
 
-    /// Whether the breaker leaves the attempt a way upstream; takes the lesser one where that is what is left.
-    fn keeps_a_way(&mut self, now: Time, index: u32) -> bool {
-        let left = self.vantage_left(now, index);
-        if let Some(vantage) = left {
-            self.attempts[index].vantage = vantage;
-        }
-        left.is_some()
-    }
-
     fn last_limit(&self, index: u32) -> u32 {
         let limit = self.finalise.as_ref().map_or(u32::MAX, |finalise| finalise.finalise_max_tokens.value());
         self.attempts[index].attempt.max_tokens.min(limit)
@@ -112,12 +103,14 @@ impl Gateway {
 
     /// Ends a call and starts a last one in its place, on its slot or in its lane; with `keeps` on its reservation too.
     /// Whether it is made: one that is only observed is counted.
-    fn replace(&mut self, now: Time, id: CallId, index: u32, grant: Grant, keeps: bool) -> bool {
+    fn replace(&mut self, now: Time, id: CallId, index: u32, last: (Grant, Vantage), keeps: bool) -> bool {
         let enforced = self.finalise.as_ref().is_some_and(|finalise| finalise.mode == Mode::Enforce);
         self.log.counters.finalised.add(enforced);
         if !enforced {
             return false;
         }
+        let (grant, vantage) = last;
+        self.go_by(index, vantage);
         let Call { hold, terms, .. } = &mut self.calls[id];
         let on_timeout = terms.on_timeout;
         let Hold::Running(old) = hold else { unreachable!("an abandoned call has no attempt") };

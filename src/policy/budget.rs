@@ -2,7 +2,6 @@
 
 use super::gateway::Gateway;
 use super::limiter::{Need, Offer};
-use super::multipliers::class_of;
 use super::{Mode, Note, Saw, Verdict};
 use crate::request::{Profile, Reason};
 use crate::rng::open01;
@@ -58,8 +57,8 @@ impl Gateway {
         if mode == Mode::Off {
             return Budget::Granted(Grant::NONE);
         }
-        if mode == Mode::Enforce && self.is_too_large(now, index) {
-            return Budget::Never; // by what has been learned while it waited
+        if mode == Mode::Enforce && self.limiter.is_too_large(&need) {
+            return self.never(now, index); // by what has been learned while it waited
         }
         let offer = self.limiter.ask(now, &need);
         if mode == Mode::Observe {
@@ -69,10 +68,7 @@ impl Gateway {
         match offer {
             Offer::Fits { tokens } => granted(tokens, need.max_tokens),
             Offer::Trim { tokens, max_tokens } => granted(tokens, max_tokens),
-            Offer::Never { .. } => {
-                self.count_budget(now, index, Verdict::Refuse(Reason::OverBudget));
-                Budget::Never
-            }
+            Offer::Never { .. } => self.never(now, index),
             Offer::Wait { until } => {
                 let Some(jitter) = self.limiter.jitter() else { return Budget::Wait(until) };
                 let entry = &mut self.attempts[index];
@@ -110,7 +106,7 @@ impl Gateway {
     pub(super) fn need(&mut self, now: Time, index: u32) -> Need {
         let vantage = self.vantage_now(now, index);
         let attempt = &self.attempts[index].attempt;
-        let class = class_of(Profile { vantage, ..attempt.profile });
+        let class = Profile { vantage, ..attempt.profile }.kind();
         Need { class, input_estimate: attempt.input_estimate, max_tokens: attempt.max_tokens }
     }
 
@@ -128,17 +124,18 @@ impl Gateway {
         self.log.note(Note { attempt, saw, verdict: Verdict::Wait, enforced: true });
     }
 
-    /// Whether no window could ever hold the attempt's reservation, trimmed or not: counts it.
+    /// Whether no window could ever hold the attempt's reservation, trimmed or not.
     pub(super) fn is_too_large(&mut self, now: Time, index: u32) -> bool {
         if self.limiter.mode() != Mode::Enforce {
             return false;
         }
         let need = self.need(now, index);
-        let never = self.limiter.is_too_large(&need);
-        if never {
-            self.count_budget(now, index, Verdict::Refuse(Reason::OverBudget));
-        }
-        never
+        self.limiter.is_too_large(&need)
+    }
+
+    fn never(&mut self, now: Time, index: u32) -> Budget {
+        self.count_budget(now, index, Verdict::Refuse(Reason::OverBudget));
+        Budget::Never
     }
 
     /// Counts and reports what the limiter says.

@@ -1,9 +1,9 @@
 //! The way in: from arrival through the gates to the start of a call.
 //!
 //! ```text
-//! arrival -> throttle, rate limit -> graduated (at = "arrival") -> queue's bounds -> deadline
+//! arrival -> throttle, rate limit, signals -> graduated (at = "arrival") -> queue's bounds -> deadline -> breaker
 //!    -> light: slot? lane free?  --wait--> queue -+
-//!    -> heavy: lane?             --wait--> line  -+-> CoDel -> graduated (at = "dispatch") -> breaker -> budget -> call
+//!    -> heavy: lane?             --wait--> line  -+-> budget -> CoDel -> graduated (at = "dispatch") -> breaker -> call
 //! ```
 //! A gate at the exit that refuses the head lets the next one try at once. With `hold = "all_or_none"` (and always where
 //! nobody holds anything) an attempt stays where it waits until there is budget for it too; with `"while_waiting"` it takes
@@ -28,6 +28,7 @@ impl Gateway {
         } else if let Err(reason) = self.ask_breaker(now, index) {
             self.refuse(now, index, reason);
         } else if self.is_too_large(now, index) {
+            self.count_budget(now, index, Verdict::Refuse(Reason::OverBudget));
             self.refuse(now, index, Reason::OverBudget);
         } else if self.is_heavy(index) {
             self.admit_heavy(now, index, &asked);
@@ -78,6 +79,7 @@ impl Gateway {
         if !self.may_wait() {
             while self.slots.free() {
                 let Some(index) = self.waiting.next(&self.attempts, now) else { return };
+                self.unpark(index);
                 self.start_next(now, index, Grant::NONE);
             }
             return;
@@ -105,8 +107,25 @@ impl Gateway {
             return false;
         }
         let Some(index) = self.waiting.next(&self.attempts, now) else { return false };
-        match self.light_grant(now, index) {
-            Budget::Granted(grant) => self.start_next(now, index, grant),
+        let answer = self.light_grant(now, index);
+        self.serve_head(now, index, answer, ask_again, |gateway, grant| gateway.start_next(now, index, grant))
+    }
+
+    /// Does what the answer to the head of a line says: takes it out and starts it, or refuses it, or leaves it there for
+    /// later. Whether that has changed anything.
+    pub(super) fn serve_head(
+        &mut self,
+        now: Time,
+        index: u32,
+        answer: Budget,
+        ask_again: &mut Time,
+        start: impl FnOnce(&mut Self, Grant),
+    ) -> bool {
+        match answer {
+            Budget::Granted(grant) => {
+                self.unpark(index);
+                start(self, grant);
+            }
             Budget::Never => {
                 self.unpark(index);
                 self.refuse(now, index, Reason::OverBudget);
@@ -120,7 +139,6 @@ impl Gateway {
     }
 
     fn start_next(&mut self, now: Time, index: u32, grant: Grant) {
-        self.unpark(index);
         let asked = self.asked(now, index);
         meet(&mut self.slots, self.attempts[index].attempt.id, &asked, &mut self.log);
         self.start(&asked, index, grant);

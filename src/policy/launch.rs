@@ -9,7 +9,6 @@ use super::gateway::Gateway;
 use super::lane::{LaneAnswer, LaneView};
 use super::limiter::Need;
 use super::line::Line;
-use super::multipliers::class_of;
 use super::timeout::Clocks;
 use super::{Action, Boundary, CallKind, HoldRule, Mode, Note, Saw, Verdict, WakeReason};
 use crate::request::{Profile, Reason, Vantage};
@@ -41,22 +40,11 @@ impl Gateway {
         if self.lane.mode() != Mode::Enforce {
             return self.leave_lane(now, index); // the lane has been taken away
         }
-        match self.heavy_grant(now, index) {
-            Budget::Granted(grant) => {
-                self.unpark(index);
-                let asked = self.asked(now, index);
-                self.start_heavy(&asked, index, grant);
-            }
-            Budget::Never => {
-                self.unpark(index);
-                self.refuse(now, index, Reason::OverBudget);
-            }
-            Budget::Wait(until) | Budget::Held(until) => {
-                *ask_again = (*ask_again).min(until);
-                return false;
-            }
-        }
-        true
+        let answer = self.heavy_grant(now, index);
+        self.serve_head(now, index, answer, ask_again, |gateway, grant| {
+            let asked = gateway.asked(now, index);
+            gateway.start_heavy(&asked, index, grant);
+        })
     }
 
     /// Starts the oldest of those who hold a slot or the lane and wait for budget, if there is enough. At the seed's
@@ -65,21 +53,8 @@ impl Gateway {
         let Some(index) = self.budget_line.first().filter(|_| self.limiter.boundary() == Boundary::Checked) else {
             return false;
         };
-        match self.grant(now, index) {
-            Budget::Granted(grant) => {
-                self.unpark(index);
-                self.launch(now, index, grant);
-            }
-            Budget::Never => {
-                self.unpark(index);
-                self.refuse(now, index, Reason::OverBudget);
-            }
-            Budget::Wait(until) | Budget::Held(until) => {
-                *ask_again = (*ask_again).min(until);
-                return false;
-            }
-        }
-        true
+        let answer = self.grant(now, index);
+        self.serve_head(now, index, answer, ask_again, |gateway, grant| gateway.launch(now, index, grant))
     }
 
     /// Leads a light attempt for which there is a slot through the gates at the exit.
@@ -282,19 +257,27 @@ impl Gateway {
         self.log.note(Note { attempt, saw, verdict, enforced });
         match left {
             None if enforced => Err(Reason::ProxyCircuitOpen),
-            Some(less) if enforced && less != vantage => {
-                self.attempts[index].vantage = less;
-                self.log.counters.proxy_degraded += 1;
+            Some(left) if enforced => {
+                self.go_by(index, left);
                 Ok(())
             }
             _ => Ok(()),
         }
     }
 
+    /// Leaves the attempt this vantage policy.
+    pub(super) fn go_by(&mut self, index: u32, vantage: Vantage) {
+        let before = std::mem::replace(&mut self.attempts[index].vantage, vantage);
+        self.log.counters.proxy_degraded += u64::from(before != vantage);
+    }
+
     /// Starts the call of an attempt that has passed everything.
     pub(super) fn launch(&mut self, now: Time, index: u32, grant: Grant) {
-        // Asked on the way in too; since then it may have waited for an hour.
-        if let Err(reason) = self.ask_breaker(now, index) {
+        // It was asked on the way in, and what it would have said is counted; but since then the attempt may have waited for
+        // an hour.
+        if self.breaker.mode() == Mode::Enforce
+            && let Err(reason) = self.ask_breaker(now, index)
+        {
             self.refuse(now, index, reason);
             return;
         }
@@ -320,7 +303,7 @@ impl Gateway {
         let mut reserved = 0;
         if let Some(tokens) = grant.tokens {
             reserved = u32::try_from(tokens).unwrap_or(u32::MAX);
-            let need = Need { class: class_of(profile), input_estimate: entry.attempt.input_estimate, max_tokens };
+            let need = Need { class: profile.kind(), input_estimate: entry.attempt.input_estimate, max_tokens };
             if self.log.notes {
                 self.note_budget(index, need, tokens, Verdict::Pass, self.limiter.mode() == Mode::Enforce);
             }

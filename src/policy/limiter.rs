@@ -53,7 +53,7 @@ struct Rules {
 /// What a call asks for.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Need {
-    /// Its class, by [`class_of`](super::multipliers::class_of).
+    /// Its class, by [`Profile::kind`](crate::request::Profile::kind).
     pub class: usize,
     /// Estimated input, tokens.
     pub input_estimate: u32,

@@ -14,25 +14,17 @@
 use std::collections::VecDeque;
 
 use super::settings::{Limiter, P90};
-use crate::request::{Profile, Vantage};
+use crate::request::Profile;
 use crate::time::{Span, Time};
-
-/// Grounded or not, times four vantage policies.
-pub(super) const CLASSES: usize = 2 * Vantage::ALL.len();
 
 /// Ratios for which there is room from the start. More than the seed's 20 are rare; room for them is made once.
 const ROOM: usize = 64;
-
-/// The class of calls like `profile`, below [`CLASSES`].
-pub(super) const fn class_of(profile: Profile) -> usize {
-    profile.grounded as usize * Vantage::ALL.len() + profile.vantage as usize
-}
 
 /// The multipliers of all classes.
 #[derive(Clone, Debug)]
 pub(super) struct Multipliers {
     rules: Rules,
-    classes: [Class; CLASSES],
+    classes: [Class; Profile::KINDS],
 }
 
 /// How ratios become a multiplier.
@@ -75,7 +67,7 @@ impl Multipliers {
         self.rules = Rules::of(settings);
         for (index, class) in self.classes.iter_mut().enumerate() {
             let named = settings.priors.iter().rfind(|prior| {
-                class_of(Profile { grounded: prior.grounded, vantage: prior.vantage_policy, ..Profile::default() }) == index
+                Profile { grounded: prior.grounded, vantage: prior.vantage_policy, ..Profile::default() }.kind() == index
             });
             class.known = named.is_some();
             class.learns = class.known || settings.unknown_learns;

@@ -176,9 +176,10 @@ mod tests {
 
     use crate::journal::summary::fixtures::{full_class, metered, tally};
     use crate::journal::summary::{Context, Summary, summarise};
-    use crate::journal::{CALL_KINDS, Metered, Tally};
+    use crate::journal::{Metered, Tally};
     use crate::report::format::{WIDTH, width};
     use crate::report::{Envelope, variant};
+    use crate::request::Profile;
 
     fn summary(metered: Metered) -> Summary {
         let context = Context { classes: vec!["search".into()], ..Context::default() };
@@ -215,8 +216,8 @@ mod tests {
 
     #[test]
     fn without_a_limiter_multipliers_are_dashes_and_nothing_is_called() {
-        let zeros = [0.0; CALL_KINDS];
-        let series = vec![[0.0; CALL_KINDS]; 1_001];
+        let zeros = [0.0; Profile::KINDS];
+        let series = vec![[0.0; Profile::KINDS]; 1_001];
         let none = Metered { priors: zeros, multipliers: zeros, multiplier_series: series, ..metered(1_000) };
         let shown = variant(&summary(none.clone()).variants[0]);
         assert!(shown.contains("    grounded ALS_ONLY                   -           -        4.00\n"), "{shown}");

@@ -92,8 +92,9 @@ mod tests {
     use super::*;
     use crate::journal::summary::fixtures::{class, full_class, metered, tally};
     use crate::journal::summary::{Context, summarise};
-    use crate::journal::{CALL_KINDS, ClassTally, Metered, Tally};
+    use crate::journal::{ClassTally, Metered, Tally};
     use crate::report::text;
+    use crate::request::Profile;
 
     fn run(metered: Metered, digest: u64) -> Tally {
         Tally { metered, ..tally(vec![full_class(), class(100, 90, 200)], digest) }
@@ -104,7 +105,7 @@ mod tests {
     }
 
     fn no_limiter() -> Metered {
-        Metered { priors: [0.0; CALL_KINDS], multipliers: [0.0; CALL_KINDS], good_tokens: 0, ..metered(1) }
+        Metered { priors: [0.0; Profile::KINDS], multipliers: [0.0; Profile::KINDS], good_tokens: 0, ..metered(1) }
     }
 
     fn over_budget() -> ClassTally {

@@ -2,9 +2,9 @@
 
 use hdrhistogram::Histogram;
 
-use crate::journal::{CALL_KINDS, Metered, call_kind};
+use crate::journal::Metered;
 use crate::policy::{Counters, Gateway, Mode, Settings, Stats};
-use crate::request::Request;
+use crate::request::{Profile, Request};
 use crate::time::Time;
 use crate::upstream::Upstream;
 
@@ -32,7 +32,7 @@ impl MeteredRecord {
         let mut metered = Metered { in_use: true, ..Metered::default() };
         metered.priors = gateway.stats(Time::ZERO).multipliers.unwrap_or_default();
         let histogram = || Histogram::new_with_max(RATIO_MAX, 3).expect("3 digits up to a constant maximum are in range");
-        Self(Some(Box::new(Figures { metered, ratios: (0..CALL_KINDS).map(|_| histogram()).collect() })))
+        Self(Some(Box::new(Figures { metered, ratios: (0..Profile::KINDS).map(|_| histogram()).collect() })))
     }
 
     /// A request arrives for the first time.
@@ -41,7 +41,7 @@ impl MeteredRecord {
         let Some(figures) = &mut self.0 else { return };
         let estimate = u64::from(request.input_estimate) + u64::from(request.max_tokens);
         let ratio = f64::from(request.usage_tokens) / estimate.max(1) as f64;
-        figures.ratios[call_kind(&request.profile)].saturating_record((ratio * RATIO_UNIT) as u64);
+        figures.ratios[request.profile.kind()].saturating_record((ratio * RATIO_UNIT) as u64);
     }
 
     /// A call starts with a reservation.

@@ -3,7 +3,7 @@
 use crate::support::{Hand, reason, refused, started};
 use plimsoll::policy::{
     Action, Boundary, Breaker, CallEnd, CallKind, Exclusive, Finalise, FinaliseRule, Finish, HeavyLane, HoldRule, Input,
-    Limiter, OnError, Recovery, Redispatch, Refresh, Settings, Trip, UpstreamErrors, Usage,
+    Limiter, Mode, OnError, Recovery, Redispatch, Refresh, Settings, Trip, UpstreamErrors, Usage,
 };
 use plimsoll::request::{AttemptId, CallId, Cause, Profile, Reason, Vantage};
 use plimsoll::time::Span;
@@ -115,6 +115,22 @@ fn the_second_error_opens_the_circuit_and_policies_are_degraded() {
     assert!(retry_after > Span::from_secs(597) && retry_after < Span::from_secs(599));
     let (_, actions) = ask(&mut hand, 50_602.0, profile(false, Vantage::ProxyOnly), 100, 500);
     assert!(launch(&actions).is_some(), "more than 600 s later it has closed by itself");
+}
+
+/// A breaker that only observes counts each attempt that it would have refused once, and changes none.
+#[test]
+fn an_observed_breaker_counts_an_attempt_once() {
+    let seed = Settings::seed_adapter().breaker.expect("the seed has one");
+    let breaker = Breaker { mode: Mode::Observe, threshold: count(1), ..seed };
+    let mut hand = Hand::new(&Settings { breaker: Some(breaker), ..Settings::default() });
+    let proxied = profile(false, Vantage::ProxyOnly);
+    let (_, actions) = ask(&mut hand, 0.0, proxied, 100, 500);
+    let actions = fail(&mut hand, 1.0, launch(&actions).expect("closed").0, Cause::Proxy);
+    assert!(refused(&actions).is_some(), "its error is passed on: {actions:?}");
+    let (_, actions) = ask(&mut hand, 2.0, proxied, 100, 500);
+    assert!(matches!(actions[..], [Action::Start { vantage: Vantage::ProxyOnly, .. }]));
+    let counted = hand.gateway.stats(hand.now()).counters.refused(Reason::ProxyCircuitOpen);
+    assert_eq!((counted.enforced, counted.observed), (0, 1));
 }
 
 /// 20 calls of 15,000 tokens: the seed's waiters restore the window one after the other.

@@ -1,7 +1,7 @@
 //! Tallies made by hand, for tests of everything that reads a summary.
 
-use super::super::{CALL_KINDS, ClassTally, Metered, Series, Tally, Window};
-use crate::request::{Cause, Reason};
+use super::super::{ClassTally, Metered, Series, Tally, Window};
+use crate::request::{Cause, Profile, Reason};
 use crate::time::{Span, Time};
 
 /// A class of `offered` requests of which `good` are good, the rest refused by a full queue; latencies of about `ttft_ms`.
@@ -76,7 +76,7 @@ pub(crate) fn metered(unit: u64) -> Metered {
     let priors = [1.2, 1.3, 1.3, 1.1, 2.5, 2.5, 2.5, 2.0];
     let mut multipliers = priors;
     multipliers[4] = 3.5;
-    let mut true_p90 = [None; CALL_KINDS];
+    let mut true_p90 = [None; Profile::KINDS];
     (true_p90[3], true_p90[4]) = (Some(0.9), Some(4.0));
     let mut metered = Metered {
         in_use: true,

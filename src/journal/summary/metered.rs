@@ -3,7 +3,8 @@
 
 use hdrhistogram::Histogram;
 
-use super::super::{CALL_KINDS, Metered, Tally, call_kind_name};
+use super::super::{Metered, Tally};
+use crate::request::Profile;
 use crate::stats::{Replicated, mean};
 use crate::time::Span;
 
@@ -74,8 +75,8 @@ const COLUMNS_MAX: usize = 64;
 pub(super) struct MeteredRows {
     sum: Option<Metered>,
     good_per_hour: Vec<f64>,
-    multipliers: Vec<[f64; CALL_KINDS]>,
-    true_p90: Vec<[Option<f64>; CALL_KINDS]>,
+    multipliers: Vec<[f64; Profile::KINDS]>,
+    true_p90: Vec<[Option<f64>; Profile::KINDS]>,
     bin: Span,
     /// Bins until the last arrival: nothing is learned for long after that.
     bins: usize,
@@ -144,23 +145,23 @@ impl MeteredRows {
             let learned = mean(&self.multipliers.iter().map(|each| each[kind]).collect::<Vec<_>>())?;
             let true_p90 = mean(&self.true_p90.iter().filter_map(|each| each[kind]).collect::<Vec<_>>());
             let has_moved = self.multipliers.iter().any(|each| each[kind].to_bits() != prior.to_bits());
-            let at_end = |bins: &[[f32; CALL_KINDS]]| bins.last().map(|bin| f64::from(bin[kind]));
+            let at_end = |bins: &[[f32; Profile::KINDS]]| bins.last().map(|bin| f64::from(bin[kind]));
             // Priors are above zero wherever there is a limiter.
             let limiter = prior > 0.0;
             let over_time = series.chunks(per_column).filter(|_| limiter).filter_map(at_end).collect();
             (true_p90.is_some() || has_moved).then(|| Multiplier {
-                kind: call_kind_name(kind),
+                kind: Profile::kind_name(kind),
                 prior: limiter.then_some(prior),
                 learned: limiter.then_some(learned),
                 true_p90,
                 over_time,
             })
         };
-        (0..CALL_KINDS).filter_map(one).collect()
+        (0..Profile::KINDS).filter_map(one).collect()
     }
 
     fn multiplier_error(&self) -> Option<f64> {
-        let of_one = |(learned, true_p90): (&[f64; CALL_KINDS], &[Option<f64>; CALL_KINDS])| {
+        let of_one = |(learned, true_p90): (&[f64; Profile::KINDS], &[Option<f64>; Profile::KINDS])| {
             let kinds = learned.iter().zip(true_p90).filter(|(learned, _)| **learned > 0.0);
             let known = kinds.filter_map(|(learned, truth)| Some((*learned, truth.filter(|truth| *truth > 0.0)?)));
             mean(&known.map(|(learned, truth)| (learned - truth).abs() / truth).collect::<Vec<_>>())

@@ -74,8 +74,8 @@ fn the_error_is_taken_in_each_replication() {
 
 #[test]
 fn without_a_limiter_only_the_truth_is_known() {
-    let zeros = [0.0; CALL_KINDS];
-    let series = vec![[0.0; CALL_KINDS]; 1_001];
+    let zeros = [0.0; Profile::KINDS];
+    let series = vec![[0.0; Profile::KINDS]; 1_001];
     let idle = Metered { priors: zeros, multipliers: zeros, multiplier_series: series, ..metered(1) };
     let found = summary(&[with(idle, 1)]).unwrap();
     assert_eq!((found.multiplier_error, found.multipliers.len()), (None, 2));
