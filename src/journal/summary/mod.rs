@@ -5,9 +5,11 @@
 //! (INV-10) are asserted for every replication that comes in.
 
 mod abandoned;
+mod bound;
 mod counts;
 mod groups;
 mod label;
+mod measure;
 mod metered;
 mod metrics;
 mod paired;
@@ -15,9 +17,11 @@ mod recovery;
 mod warmup;
 
 pub use abandoned::Abandoned;
+pub use bound::{Bound, Relation};
 pub use counts::{Counts, RunCounts};
 pub use groups::{Group, groups};
 pub use label::{Evidence, Label, label};
+pub use measure::{Measure, Placed};
 pub use metered::{MeteredSummary, Multiplier};
 pub use metrics::{LatencyMetric, Metrics, RunMetrics};
 pub use paired::{ALL_PAIRS_MAX, LEVEL, Paired, PairedMetric, compare};
@@ -158,7 +162,7 @@ impl<'a> VariantBuilder<'a> {
             run_rows: RunRows::default(),
             classes: context.classes.iter().map(|_| Default::default()).collect(),
             label: LabelSummary::default(),
-            recovery: context.spikes.iter().map(|spike| Recovery { spike: *spike, seconds: Vec::new() }).collect(),
+            recovery: context.spikes.iter().map(|spike| Recovery::new(*spike)).collect(),
             abandoned: Abandoned::default(),
             metered: MeteredRows::default(),
             halted: None,
@@ -191,7 +195,7 @@ impl<'a> VariantBuilder<'a> {
         self.halted = self.halted.or(tally.halted);
         self.label.each.push(label(&tally.series, window, self.context.capacity_rps));
         for (which, recovery) in self.recovery.iter_mut().enumerate() {
-            recovery.seconds.push(seconds_to_recover(&tally.series, window, &self.context.spikes, which));
+            recovery.add(&tally.series, window, &self.context.spikes, which);
         }
     }
 

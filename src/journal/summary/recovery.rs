@@ -31,9 +31,28 @@ pub struct Recovery {
     pub spike: Spike,
     /// Seconds until goodput was back, by replication; `None` = not by the end of the run, or by the next spike.
     pub seconds: Vec<Option<f64>>,
+    /// What the load's rise and fall left behind, by replication: the share of good requests before the first spike, less
+    /// that in the second half of the time between this one and the next, or the end. `None` where nobody came in either.
+    pub lasting: Vec<Option<f64>>,
+    /// From this spike to the next one, or to the end: seconds in which to recover.
+    pub left_s: f64,
 }
 
 impl Recovery {
+    /// Without replications.
+    #[must_use]
+    pub const fn new(spike: Spike) -> Self {
+        Self { spike, seconds: Vec::new(), lasting: Vec::new(), left_s: 0.0 }
+    }
+
+    /// Adds a replication; this is the recovery from `spikes[which]`.
+    pub fn add(&mut self, series: &Series, window: &Window, spikes: &[Spike], which: usize) {
+        let until = until(window, spikes, which);
+        self.left_s = if until > self.spike.end { (until - self.spike.end).as_secs_f64() } else { 0.0 };
+        self.seconds.push(seconds_to_recover(series, window, spikes, which));
+        self.lasting.push(lasting(series, window, spikes, which));
+    }
+
     /// How many replications recovered.
     #[must_use]
     pub fn recovered(&self) -> usize {
@@ -46,28 +65,60 @@ impl Recovery {
         let all: Option<Vec<f64>> = self.seconds.iter().copied().collect();
         crate::stats::mean(&all?)
     }
+
+    /// Mean seconds where a replication that did not recover counts all the time it had: a floor, for comparing settings.
+    #[must_use]
+    pub fn mean_at_least_s(&self) -> Option<f64> {
+        let each: Vec<f64> = self.seconds.iter().map(|seconds| seconds.unwrap_or(self.left_s)).collect();
+        crate::stats::mean(&each)
+    }
+
+    /// Mean share of requests that are no longer good at the old load: hysteresis. `None` unless every replication shows it.
+    #[must_use]
+    pub fn hysteresis(&self) -> Option<f64> {
+        let all: Option<Vec<f64>> = self.lasting.iter().copied().collect();
+        crate::stats::mean(&all?)
+    }
 }
 
 /// Seconds from the end of `spikes[which]` until goodput was back; `None` where it was not, or where nothing good or nothing
 /// at all was there before the first spike. `spikes` in order of time.
 #[must_use]
 pub fn seconds_to_recover(series: &Series, window: &Window, spikes: &[Spike], which: usize) -> Option<f64> {
-    let bin = |at: Time| usize::try_from(at.as_nanos() / series.bin.as_nanos().max(1)).unwrap_or(usize::MAX);
-    let first = spikes.first()?.start;
-    // A spike at the very begin of the window leaves the warm-up to compare with.
-    let before = if window.start < first { bin(window.start)..bin(first) } else { 0..bin(first) };
-    let level = BACK * share(series, before)?;
+    let level = BACK * before(series, window, spikes)?;
     if level <= 0.0 {
         return None;
     }
     let end = spikes[which].end;
-    let until = spikes.get(which + 1).map_or(window.end, |next| next.start.min(window.end));
     let hold = usize::try_from(HOLD.as_nanos().div_ceil(series.bin.as_nanos().max(1))).unwrap_or(usize::MAX);
     // The first bin that lies after the spike as a whole.
     let from = usize::try_from(end.as_nanos().div_ceil(series.bin.as_nanos().max(1))).unwrap_or(usize::MAX);
-    let last = bin(until).min(series.offered.len()).checked_sub(hold)?;
+    let last = bin(series, until(window, spikes, which)).min(series.offered.len()).checked_sub(hold)?;
     let back = (from..=last).find(|start| holds(series, *start, hold, level))?;
     Some((series.bin.as_secs_f64() * back as f64 - end.as_secs_f64()).max(0.0))
+}
+
+/// The share of good requests before the first spike. A spike at the very begin of the window leaves the warm-up to compare with.
+fn before(series: &Series, window: &Window, spikes: &[Spike]) -> Option<f64> {
+    let first = bin(series, spikes.first()?.start);
+    share(series, bin(series, window.start)..first).or_else(|| share(series, 0..first))
+}
+
+/// How much smaller the share of good requests is long after a spike than before the first.
+fn lasting(series: &Series, window: &Window, spikes: &[Spike], which: usize) -> Option<f64> {
+    let (end, until) = (spikes[which].end, until(window, spikes, which));
+    let middle = Time::from_nanos(u64::midpoint(end.as_nanos(), until.as_nanos()));
+    let after = share(series, bin(series, middle)..bin(series, until))?;
+    Some(before(series, window, spikes)? - after)
+}
+
+/// When the time to recover from a spike is over.
+fn until(window: &Window, spikes: &[Spike], which: usize) -> Time {
+    spikes.get(which + 1).map_or(window.end, |next| next.start.min(window.end))
+}
+
+fn bin(series: &Series, at: Time) -> usize {
+    usize::try_from(at.as_nanos() / series.bin.as_nanos().max(1)).unwrap_or(usize::MAX)
 }
 
 /// Whether the running share from bin `start` on stays at `level` or above for `bins` bins.
@@ -148,9 +199,20 @@ mod tests {
 
     #[test]
     fn a_mean_over_the_lucky_ones_is_not_given() {
-        let recovery = |seconds: &[Option<f64>]| Recovery { spike: SPIKES[0], seconds: seconds.to_vec() };
+        let recovery =
+            |seconds: &[Option<f64>]| Recovery { seconds: seconds.to_vec(), left_s: 440.0, ..Recovery::new(SPIKES[0]) };
         assert_eq!(recovery(&[Some(10.0), Some(20.0)]).mean_s(), Some(15.0));
         let mixed = recovery(&[Some(10.0), None]);
         assert_eq!((mixed.mean_s(), mixed.recovered()), (None, 1));
+        assert_eq!(mixed.mean_at_least_s(), Some(225.0), "the other had 440 s and was not back");
+    }
+
+    #[test]
+    fn hysteresis_is_what_stays_lost_at_the_old_load() {
+        let mut recovery = Recovery::new(SPIKES[0]);
+        recovery.add(&series(|t| if t < 160 { 10 } else { 4 }), &window(), &SPIKES, 0);
+        recovery.add(&series(|t| if t < 160 || t >= 380 { 10 } else { 4 }), &window(), &SPIKES, 0);
+        assert_eq!((recovery.lasting.as_slice(), recovery.left_s), (&[Some(0.6), Some(0.0)][..], 440.0));
+        assert_eq!(recovery.hysteresis(), Some(0.3));
     }
 }

@@ -1,0 +1,206 @@
+//! Figures of a variant by name, as assertions, constraints and objectives write them: `p99_ttft_ms{class=chat}`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{Counts, LatencyMetric, Metrics, Recovery, VariantSummary};
+use crate::stats::Replicated;
+
+/// A figure, of everything or of one class. Reads and writes as `goodput_rps` or `p99_ttft_ms{class=chat}`.
+#[derive(Clone, Debug)]
+pub struct Measure {
+    name: String,
+    figure: Figure,
+    /// The class it is taken of; `None` for all together.
+    pub class: Option<String>,
+}
+
+/// What a measure is of beside its class: the variant that it names, if any.
+pub type Placed = (Measure, Option<String>);
+
+#[derive(Copy, Clone, Debug)]
+enum Figure {
+    /// A mean over replications, or a ratio of sums.
+    Mean(fn(&Metrics) -> &Option<Replicated>),
+    /// A column's share of what was offered.
+    Share(fn(&Counts) -> u64),
+    /// Attempts for each request offered.
+    AttemptsPerRequest,
+    Latency {
+        of: fn(&Metrics) -> &LatencyMetric,
+        at: At,
+        per_s: f64,
+    },
+    /// Of a spike, the worst of several; known of the whole run only.
+    Spike(fn(&Recovery) -> Option<f64>),
+    Utilisation,
+}
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum At {
+    Mean,
+    P50,
+    P90,
+    P99,
+}
+
+impl Measure {
+    /// All names, for people.
+    pub const NAMES: &str = "goodput_rps, goodput_fraction, late_fraction, degraded_fraction, rejected_fraction, \
+        timed_out_fraction, gave_up_fraction, failed_fraction, in_flight_fraction, retried_fraction, attempts_per_request, \
+        wait_probability, wasted_fraction, utilisation, recovery_s, hysteresis_fraction, or mean|p50|p90|p99 _ \
+        ttft|tpot|itl|e2e|wait _ ms|s (like p99_ttft_ms)";
+
+    /// Reads `NAME` or `NAME{class=C,variant=V}`.
+    ///
+    /// # Errors
+    /// A sentence that says what would be right.
+    pub fn parse_placed(text: &str) -> Result<Placed, String> {
+        let (name, place) = text.trim().split_once('{').unwrap_or((text.trim(), "}"));
+        let (name, place) = (name.trim(), place.trim().strip_suffix('}').ok_or("the `{` is never closed")?);
+        let figure = figure(name).ok_or_else(|| format!("there is no figure `{name}`; there are: {}", Self::NAMES))?;
+        let (mut class, mut variant) = (None, None);
+        for pair in place.split(',').filter(|pair| !pair.trim().is_empty()) {
+            let (key, value) =
+                pair.split_once('=').ok_or_else(|| format!("`{}` is not `class=NAME` or `variant=NAME`", pair.trim()))?;
+            let value = Some(value.trim().trim_matches('"').to_owned());
+            match key.trim() {
+                "class" => class = value,
+                "variant" => variant = value,
+                other => return Err(format!("`{other}` is not `class` or `variant`")),
+            }
+        }
+        if class.is_some() && figure.is_of_the_run() {
+            return Err(format!("`{name}` is known of the whole run, not of a class"));
+        }
+        Ok((Self { name: name.to_owned(), figure, class }, variant))
+    }
+
+    /// Its value: an estimate over the replications; `None` where there is nothing to compute it from.
+    #[must_use]
+    pub fn of(&self, variant: &VariantSummary) -> Option<f64> {
+        match self.figure {
+            Figure::Spike(of) => {
+                let each: Option<Vec<f64>> = variant.recovery.iter().map(of).collect();
+                each?.into_iter().reduce(f64::max)
+            }
+            Figure::Utilisation => variant.run_metrics.utilisation.as_ref().map(|figure| figure.mean),
+            figure => {
+                let Some(class) = &self.class else { return figure.of(&variant.counts, &variant.metrics) };
+                let one = variant.classes.iter().find(|one| one.name == *class)?;
+                figure.of(&one.counts, &one.metrics)
+            }
+        }
+    }
+
+    /// Whether more of it is better: of goodput, and of nothing else that has a name here.
+    #[must_use]
+    pub fn larger_is_better(&self) -> bool {
+        matches!(self.name.as_str(), "goodput_rps" | "goodput_fraction" | "utilisation")
+    }
+
+    /// Whether it times the recovery from spikes.
+    #[must_use]
+    pub fn needs_spikes(&self) -> bool {
+        matches!(self.figure, Figure::Spike(_))
+    }
+}
+
+impl FromStr for Measure {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match Self::parse_placed(text)? {
+            (measure, None) => Ok(measure),
+            (_, Some(_)) => Err(format!("`{}` names a variant, and there is one only", text.trim())),
+        }
+    }
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.class {
+            Some(class) => write!(f, "{}{{class={class}}}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
+impl PartialEq for Measure {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, &self.class) == (&other.name, &other.class)
+    }
+}
+
+impl Figure {
+    const fn is_of_the_run(self) -> bool {
+        matches!(self, Self::Spike(_) | Self::Utilisation)
+    }
+
+    fn of(self, counts: &Counts, metrics: &Metrics) -> Option<f64> {
+        match self {
+            Self::Mean(of) => of(metrics).as_ref().map(|figure| figure.mean),
+            Self::Share(column) => counts.share(column(counts)),
+            Self::AttemptsPerRequest => counts.share(counts.attempts),
+            Self::Latency { of, at, per_s } => {
+                let latency = of(metrics);
+                let seconds = match at {
+                    At::Mean => latency.mean.as_ref().map(|mean| mean.mean),
+                    At::P50 => latency.p50,
+                    At::P90 => latency.p90,
+                    At::P99 => latency.p99,
+                };
+                seconds.map(|seconds| seconds * per_s)
+            }
+            Self::Spike(_) | Self::Utilisation => None,
+        }
+    }
+}
+
+fn figure(name: &str) -> Option<Figure> {
+    Some(match name {
+        "goodput_rps" => Figure::Mean(|metrics| &metrics.goodput_rps),
+        "goodput_fraction" => Figure::Share(|counts| counts.good),
+        "late_fraction" => Figure::Share(|counts| counts.late),
+        "degraded_fraction" => Figure::Share(|counts| counts.degraded),
+        "rejected_fraction" => Figure::Share(Counts::rejected_in_all),
+        "timed_out_fraction" => Figure::Share(|counts| counts.timed_out),
+        "gave_up_fraction" => Figure::Share(|counts| counts.gave_up),
+        "failed_fraction" => Figure::Share(Counts::failed_in_all),
+        "in_flight_fraction" => Figure::Share(|counts| counts.in_flight),
+        "retried_fraction" => Figure::Share(|counts| counts.retried),
+        "attempts_per_request" => Figure::AttemptsPerRequest,
+        "wait_probability" => Figure::Mean(|metrics| &metrics.wait_probability),
+        "wasted_fraction" => Figure::Mean(|metrics| &metrics.wasted_fraction),
+        "utilisation" => Figure::Utilisation,
+        "recovery_s" => Figure::Spike(Recovery::mean_at_least_s),
+        "hysteresis_fraction" => Figure::Spike(Recovery::hysteresis),
+        _ => return latency(name),
+    })
+}
+
+fn latency(name: &str) -> Option<Figure> {
+    let (at, rest) = name.split_once('_')?;
+    let (of, unit) = rest.split_once('_')?;
+    let at = match at {
+        "mean" => At::Mean,
+        "p50" => At::P50,
+        "p90" => At::P90,
+        "p99" => At::P99,
+        _ => return None,
+    };
+    let of: fn(&Metrics) -> &LatencyMetric = match of {
+        "ttft" => |metrics| &metrics.ttft,
+        "tpot" => |metrics| &metrics.tpot,
+        "itl" => |metrics| &metrics.itl,
+        "e2e" => |metrics| &metrics.e2e,
+        "wait" => |metrics| &metrics.wait,
+        _ => return None,
+    };
+    let per_s = match unit {
+        "ms" => 1e3,
+        "s" => 1.0,
+        _ => return None,
+    };
+    Some(Figure::Latency { of, at, per_s })
+}
