@@ -17,8 +17,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     // The event record is made of the machines' own messages.
     ("journal", &["policy", "upstream", "workload", "stats"]),
     ("sim", &["policy", "upstream", "trace", "workload", "scenario", "journal", "stats"]),
-    ("report", &["journal", "stats"]),
-    ("cli", &["policy", "upstream", "trace", "workload", "scenario", "journal", "sim", "stats", "report"]),
+    ("tune", &["policy", "upstream", "workload", "scenario", "journal", "sim", "stats"]),
+    ("report", &["journal", "stats", "tune"]),
+    ("cli", &["policy", "upstream", "trace", "workload", "scenario", "journal", "sim", "stats", "tune", "report"]),
 ];
 
 const FILE_LINES_MAX: usize = 500;

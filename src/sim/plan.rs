@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::journal::Window;
 use crate::policy::Settings;
+use crate::time::Time;
 use crate::upstream::UpstreamModel;
 use crate::workload::SourceSettings;
 
@@ -22,4 +23,22 @@ pub struct Plan {
     pub window: Window,
     /// Seed of all randomness.
     pub seed: u64,
+}
+
+impl Plan {
+    /// The same with all arrivals `factor` times as dense (see [`SourceSettings::scaled`]); a recording is over that much
+    /// sooner, and its window with it. `None` where the factor is not above 0 or too large.
+    #[must_use]
+    pub fn at_load(&self, factor: f64) -> Option<Self> {
+        let mut workload = self.workload.scaled(factor)?;
+        let mut window = self.window;
+        if !workload.recorded.is_empty() {
+            let sooner = |at: Time| Time::ZERO + (at - Time::ZERO).scaled(1.0 / factor);
+            let drain = window.drained - window.end;
+            (window.start, window.end) = (sooner(window.start), sooner(window.end));
+            window.drained = window.end + drain;
+            workload.end = window.end - Time::ZERO;
+        }
+        Some(Self { workload: Arc::new(workload), window, ..self.clone() })
+    }
 }

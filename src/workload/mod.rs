@@ -6,6 +6,7 @@ mod client;
 mod profile;
 mod recorded;
 mod retry;
+mod scale;
 mod settings;
 mod source;
 mod template;

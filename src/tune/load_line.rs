@@ -1,0 +1,197 @@
+//! The load line: the greatest load that a system sustains.
+//!
+//! A load is *sustained* in a replication where the run is labelled stable and every service level holds in it. In each
+//! replication the line is bracketed by itself: all arrivals are scaled by a factor that doubles (halves) from 1 until the
+//! load is no longer (again) sustained, and the bracket is then halved on a logarithmic scale until its ends are within the
+//! tolerance. The replication's line is the bracket's lower end, the largest factor that was seen to be sustained. Replication
+//! r meets the same requests (the same draws, closer together) at every load and in every variant, so lines differ by what the
+//! systems do and not by luck; the interval is a t-interval over the replications, and differences are paired.
+//!
+//! Bracketing takes for granted that what breaks at one load breaks at higher ones; where a system is worse at low load than
+//! at high (a batch that waits to fill) the line found is one of several.
+
+use rayon::prelude::*;
+
+use crate::journal::Tally;
+use crate::journal::summary::{Bound, Context, Label, Measure, VariantBuilder};
+use crate::sim::{Plan, World};
+use crate::stats::{Difference, Replicated};
+
+/// A factor of the scenario's own load is looked for between these.
+pub const FACTOR_MIN: f64 = 1.0 / 1_024.0;
+/// See [`FACTOR_MIN`].
+pub const FACTOR_MAX: f64 = 1_024.0;
+/// Requests offered in a replication beyond which no higher load is tried.
+pub const OFFERED_MAX: u64 = 20_000_000;
+
+/// What is asked of every variant.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Service levels that must hold, beside the stable label.
+    pub levels: Vec<(Measure, Bound)>,
+    /// Independent replications.
+    pub replications: u32,
+    /// The bracket's ends are this close at last, as a share: 0.01 is one percent.
+    pub tolerance: f64,
+}
+
+/// Why a bracket has an upper end.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    /// The run there was not stable.
+    Unstable(Label),
+    /// A service level broke there, by its position.
+    Level(usize),
+    /// The run there was broken off: more was under way than fits.
+    Halted,
+    /// Nothing broke at the highest load that was tried.
+    NotReached,
+}
+
+/// What one replication of one variant found.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub struct Bracket {
+    /// Largest factor that was seen to be sustained; 0 where even [`FACTOR_MIN`] was not.
+    pub sustained: f64,
+    /// Requests offered a second at that factor, by the count; 0 where there is none.
+    pub offered_rps: f64,
+    /// What broke just above.
+    pub end: End,
+    /// Simulated requests that it took.
+    pub requests: u64,
+}
+
+/// A variant's load line.
+#[derive(Clone, Debug)]
+pub struct LoadLine {
+    /// The variant.
+    pub name: String,
+    /// One for each replication.
+    pub brackets: Vec<Bracket>,
+    /// Requests a second, over the replications.
+    pub rps: Replicated,
+}
+
+impl LoadLine {
+    fn new(name: &str, brackets: Vec<Bracket>, unit_rps: f64) -> Self {
+        let rps = brackets.iter().map(|bracket| bracket.sustained * unit_rps).collect();
+        let rps = Replicated::of_means(rps).expect("there is a replication at least").within(0.0, f64::INFINITY);
+        Self { name: name.to_owned(), brackets, rps }
+    }
+
+    /// What broke just above the line, with how many replications it broke in, the most frequent first.
+    #[must_use]
+    pub fn ends(&self) -> Vec<(End, usize)> {
+        let mut ends: Vec<(End, usize)> = Vec::new();
+        for bracket in &self.brackets {
+            match ends.iter_mut().find(|(end, _)| *end == bracket.end) {
+                Some((_, count)) => *count += 1,
+                None => ends.push((bracket.end, 1)),
+            }
+        }
+        ends.sort_by(|(a, m), (b, n)| n.cmp(m).then(a.cmp(b)));
+        ends
+    }
+
+    /// How much further this line lies than `base`'s, requests a second, with its interval at `level`.
+    #[must_use]
+    pub fn minus(&self, base: &Self, level: f64) -> Option<Difference> {
+        self.rps.minus(&base.rps, level)
+    }
+}
+
+/// The load lines of `plans`. `done` is called after each bracket, from any thread.
+///
+/// # Panics
+/// Without replications.
+#[must_use]
+pub fn load_lines(plans: &[Plan], context: &Context, question: &Question, done: &(dyn Fn() + Sync)) -> Vec<LoadLine> {
+    let jobs: Vec<(usize, u32)> =
+        (0..plans.len()).flat_map(|plan| (0..question.replications).map(move |r| (plan, r))).collect();
+    let brackets: Vec<Bracket> = jobs
+        .par_iter()
+        .map(|&(plan, replication)| Search { plan: &plans[plan], replication, context, question, requests: 0 }.bracket())
+        .inspect(|_| done())
+        .collect();
+    // One unit for all: where two lines differ, they differ by their factors and not by how many requests chanced to come.
+    let shown: Vec<f64> = brackets.iter().filter(|b| b.sustained > 0.0).map(|b| b.offered_rps / b.sustained).collect();
+    let unit = crate::stats::mean(&shown).unwrap_or(0.0);
+    let lines = plans.iter().zip(brackets.chunks(question.replications as usize));
+    lines.map(|(plan, brackets)| LoadLine::new(&plan.name, brackets.to_vec(), unit)).collect()
+}
+
+/// The search for one bracket.
+struct Search<'a> {
+    plan: &'a Plan,
+    replication: u32,
+    context: &'a Context,
+    question: &'a Question,
+    requests: u64,
+}
+
+/// What a run at one load showed.
+#[derive(Copy, Clone)]
+struct Seen {
+    factor: f64,
+    offered: u64,
+    offered_rps: f64,
+    broke: Option<End>,
+}
+
+impl Search<'_> {
+    fn bracket(mut self) -> Bracket {
+        let mut low: Option<Seen> = None;
+        let mut high: Option<Seen> = None;
+        let mut factor = 1.0;
+        while (FACTOR_MIN..=FACTOR_MAX).contains(&factor) {
+            let seen = self.look(factor);
+            let sustained = seen.broke.is_none();
+            *if sustained { &mut low } else { &mut high } = Some(seen);
+            let exhausted = sustained && seen.offered > OFFERED_MAX / 2;
+            if low.is_some() && high.is_some() || exhausted {
+                break;
+            }
+            factor *= if sustained { 2.0 } else { 0.5 };
+        }
+        if let (Some(low), Some(high)) = (&mut low, &mut high) {
+            while high.factor > low.factor * (1.0 + self.question.tolerance) {
+                let seen = self.look(libm::sqrt(low.factor * high.factor));
+                *if seen.broke.is_none() { &mut *low } else { &mut *high } = seen;
+            }
+        }
+        Bracket {
+            sustained: low.map_or(0.0, |seen| seen.factor),
+            offered_rps: low.map_or(0.0, |seen| seen.offered_rps),
+            end: high.and_then(|seen| seen.broke).unwrap_or(End::NotReached),
+            requests: self.requests,
+        }
+    }
+
+    fn look(&mut self, factor: f64) -> Seen {
+        let broken_off = Seen { factor, offered: 0, offered_rps: 0.0, broke: Some(End::Halted) };
+        let Some(plan) = self.plan.at_load(factor) else { return broken_off };
+        let tally = World::new(&plan, self.replication, None).run();
+        let offered = tally.classes.iter().map(|class| class.offered).sum();
+        self.requests += offered;
+        let window_s = (tally.window.end - tally.window.start).as_secs_f64();
+        Seen { factor, offered, offered_rps: offered as f64 / window_s, broke: self.judge(&tally) }
+    }
+
+    fn judge(&self, tally: &Tally) -> Option<End> {
+        if tally.halted.is_some() {
+            return Some(End::Halted);
+        }
+        let mut builder = VariantBuilder::new(&self.plan.name, self.context);
+        builder.add(tally);
+        let summary = builder.finish();
+        let broken = |(measure, bound): &(Measure, Bound)| measure.of(&summary).is_some_and(|found| !bound.holds(found));
+        match summary.label.overall() {
+            Some(label) if label != Label::Stable => Some(End::Unstable(label)),
+            _ => self.question.levels.iter().position(broken).map(End::Level),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "load_line_tests.rs"]
+mod tests;

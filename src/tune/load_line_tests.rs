@@ -1,0 +1,64 @@
+//! Load lines of queues whose answer is known.
+
+use super::*;
+use crate::scenario::Scenario;
+use crate::sim::prepare;
+
+/// One server, exponential service of mean 1 s, Poisson arrivals at half its rate, for ten thousand seconds.
+const QUEUE: &str = "
+schema = 1
+[run]
+duration = '20000s'
+warmup = '200s'
+drain = '100s'
+[upstream]
+kind = 'station'
+servers = 1
+service = { dist = 'exponential', mean = '1s' }
+[[class]]
+name = 'all'
+arrival = { process = 'poisson', rate = 0.5 }
+";
+
+fn lines(text: &str, levels: &[&str]) -> Vec<LoadLine> {
+    let scenario = Scenario::parse("queue.toml", text, &[]).unwrap();
+    let prepared = prepare(&scenario).unwrap();
+    let level = |text: &&str| {
+        let (name, bound) = Bound::split(text).unwrap();
+        (name.parse().unwrap(), bound)
+    };
+    let question = Question { levels: levels.iter().map(level).collect(), replications: 8, tolerance: 0.01 };
+    load_lines(&prepared.plans, &prepared.context, &question, &|| ())
+}
+
+#[test]
+fn a_queues_quantile_bounds_its_load_where_theory_says() {
+    // M/M/1: the time in system is exponential with rate mu - lambda, so its 90th percentile is ln 10 / (mu - lambda).
+    let line = lines(QUEUE, &["p90_e2e_s<=8"]).remove(0);
+    let theory = 1.0 - libm::log(10.0) / 8.0;
+    let interval = line.rps.interval(0.99).unwrap();
+    assert!(interval.lo - 0.01 <= theory && theory <= interval.hi + 0.01, "{interval:?} and not {theory}");
+    assert_eq!(line.ends()[0].0, End::Level(0));
+}
+
+#[test]
+fn a_load_beyond_the_servers_rate_is_never_sustained() {
+    let line = lines(QUEUE, &[]).remove(0);
+    assert!((0.85..=1.1).contains(&line.rps.mean), "{}", line.rps.mean);
+    assert!(line.ends().iter().all(|(end, _)| matches!(end, End::Unstable(_))));
+}
+
+#[test]
+fn a_level_that_no_load_can_hold_is_a_line_of_zero() {
+    let line = lines(QUEUE, &["p50_e2e_s<=0.1"]).remove(0);
+    assert_eq!(line.rps.mean, 0.0);
+}
+
+#[test]
+fn lines_are_paired_on_the_same_requests() {
+    let two = format!("{QUEUE}[[variant]]\nname = 'one'\n[[variant]]\nname = 'faster'\nupstream = {{ servers = 2 }}\n");
+    let lines = lines(&two, &["p90_e2e_s<=8"]);
+    let gain = lines[1].minus(&lines[0], 0.95).unwrap();
+    let interval = gain.interval.unwrap();
+    assert!(interval.lo > 0.7 && interval.hi < 1.4, "a second server is worth about another: {gain:?}");
+}
