@@ -8,8 +8,13 @@ use clap::{Args, ValueEnum};
 
 use super::Failure;
 use crate::policy::Settings;
-use crate::scenario::{Holds, Scenario, Variant, kind};
+use crate::report::LoadReport;
+use crate::scenario::{Holds, LoadOf, Scenario, Variant, kind};
+use crate::sim::Capacity;
 use crate::units::Count;
+
+/// Most threads: more than any machine of today has use for, and few enough to start at once.
+pub const JOBS_MAX: i64 = 1_024;
 
 /// Which scenario, with which changes. Commands that run one flatten this into their own arguments.
 #[derive(Clone, Debug, Args)]
@@ -119,4 +124,21 @@ pub enum Format {
     Table,
     /// For programs: one JSON object on standard output and nothing else there
     Json,
+}
+
+/// Runs `work` on as many threads as were asked for.
+pub fn in_pool<T: Send>(jobs: Option<u16>, work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
+    let Some(jobs) = jobs else { return Ok(work()) };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(usize::from(jobs)).build();
+    let pool = pool.map_err(|error| Failure::Input(format!("cannot start {jobs} threads: {error}")))?;
+    Ok(pool.install(work))
+}
+
+/// Load 1.0 as reports write it.
+pub fn load_report(capacity: &Capacity) -> LoadReport {
+    let of = match capacity.of {
+        LoadOf::Upstream => "upstream",
+        LoadOf::Slots => "slots",
+    };
+    LoadReport { capacity_rps: capacity.rps.mean, of: of.to_owned(), clients: capacity.population }
 }

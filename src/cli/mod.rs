@@ -4,6 +4,7 @@
 //! into a [`Failure`], and writes to the output it is given. How a failure looks, and which exit code it has, is decided
 //! here alone.
 
+mod capacity;
 mod check;
 mod common;
 mod explain;
@@ -41,6 +42,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Simulate(simulate::Arguments),
+    Capacity(capacity::Arguments),
     Check(check::Arguments),
     Explain(explain::Arguments),
     Export(export::Arguments),
@@ -66,6 +68,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 fn execute(command: Command, out: &mut impl Write) -> Result<Exit, Failure> {
     match command {
         Command::Simulate(arguments) => simulate::run(&arguments, out),
+        Command::Capacity(arguments) => capacity::run(&arguments, out),
         Command::Check(arguments) => check::run(&arguments, out),
         Command::Explain(arguments) => explain::run(&arguments, out),
         Command::Export(arguments) => export::run(&arguments, out),

@@ -6,18 +6,15 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::common::{Format, ScenarioArguments};
+use super::common::{Format, JOBS_MAX, ScenarioArguments, in_pool, load_report};
 use super::measured;
 use super::progress::Progress;
 use super::{Exit, Failure, files};
 use crate::journal::summary::Summary;
 use crate::journal::{Halt, Journal};
-use crate::report::{self, Envelope, LoadReport};
-use crate::scenario::{LoadOf, REPLICATIONS_MAX, Scenario};
-use crate::sim::{self, Capacity, Prepared};
-
-/// Most threads: more than any machine of today has use for, and few enough to start at once.
-const JOBS_MAX: i64 = 1_024;
+use crate::report::{self, Envelope};
+use crate::scenario::{REPLICATIONS_MAX, Scenario};
+use crate::sim::{self, Prepared};
 
 /// Simulate a scenario: a verdict in words, then one table for each policy variant
 #[derive(Clone, Debug, Args)]
@@ -95,14 +92,6 @@ fn open_journal(path: &Path) -> Result<(Journal, PathBuf), Failure> {
     Ok((journal, path.to_owned()))
 }
 
-/// Runs `work` on as many threads as were asked for.
-fn in_pool<T: Send>(jobs: Option<u16>, work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
-    let Some(jobs) = jobs else { return Ok(work()) };
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(usize::from(jobs)).build();
-    let pool = pool.map_err(|error| Failure::Input(format!("cannot start {jobs} threads: {error}")))?;
-    Ok(pool.install(work))
-}
-
 fn simulate(
     scenario: &Scenario,
     replications: u32,
@@ -139,14 +128,6 @@ fn is_valid(summary: &Summary) -> Result<(), Failure> {
             count(sim::AT_ONCE_MAX.into())
         ),
     }))
-}
-
-fn load_report(capacity: &Capacity) -> LoadReport {
-    let of = match capacity.of {
-        LoadOf::Upstream => "upstream",
-        LoadOf::Slots => "slots",
-    };
-    LoadReport { capacity_rps: capacity.rps.mean, of: of.to_owned(), clients: capacity.population }
 }
 
 fn text(scenario: &Scenario, prepared: &Prepared, measured: Option<&report::Figures>, summary: &Summary) -> String {

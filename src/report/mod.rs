@@ -6,6 +6,7 @@ mod assertion;
 mod compare;
 mod envelope;
 pub mod format;
+mod load_lines;
 mod metered;
 mod rungs;
 mod table;
@@ -18,6 +19,7 @@ pub use envelope::{
     ClassReport, CountsReport, Envelope, LatencyReport, LoadReport, Mean, MetricsReport, Ordered, PairedReport, PlainMean,
     RecoveryReport, SCHEMA, VariantReport, WaitReport, digest_text,
 };
+pub use load_lines::LoadLines;
 pub use metered::{MeteredReport, MultiplierReport, ReservationsReport};
 pub use table::{overview, variant};
 pub use text::text;

@@ -51,7 +51,7 @@ fn a_load_beyond_the_servers_rate_is_never_sustained() {
 #[test]
 fn a_level_that_no_load_can_hold_is_a_line_of_zero() {
     let line = lines(QUEUE, &["p50_e2e_s<=0.1"]).remove(0);
-    assert_eq!(line.rps.mean, 0.0);
+    assert!(line.rps.mean <= 0.0);
 }
 
 #[test]

@@ -42,7 +42,9 @@ fn scale(arrival: &mut ArrivalSettings, factor: Positive) -> Option<()> {
         }
         ArrivalSettings::ClosedLoop { clients, .. } => {
             let scaled = libm::round(f64::from(clients.value()) * factor.value()).max(1.0);
-            *clients = (scaled <= f64::from(u32::MAX)).then(|| Count::new(scaled as u32)).flatten()?;
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // whole, from 1 to u32::MAX
+            let whole = (scaled <= f64::from(u32::MAX)).then_some(scaled as u32)?;
+            *clients = Count::new(whole)?;
         }
         ArrivalSettings::Recorded { .. } => {} // its rows are scaled
     }

@@ -211,7 +211,7 @@ mod tests {
     fn hysteresis_is_what_stays_lost_at_the_old_load() {
         let mut recovery = Recovery::new(SPIKES[0]);
         recovery.add(&series(|t| if t < 160 { 10 } else { 4 }), &window(), &SPIKES, 0);
-        recovery.add(&series(|t| if t < 160 || t >= 380 { 10 } else { 4 }), &window(), &SPIKES, 0);
+        recovery.add(&series(|t| if (160..380).contains(&t) { 4 } else { 10 }), &window(), &SPIKES, 0);
         assert_eq!((recovery.lasting.as_slice(), recovery.left_s), (&[Some(0.6), Some(0.0)][..], 440.0));
         assert_eq!(recovery.hysteresis(), Some(0.3));
     }
