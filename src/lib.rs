@@ -20,6 +20,7 @@ pub mod sim;
 pub mod stats;
 pub mod time;
 pub mod trace;
+pub mod tune;
 pub mod units;
 pub mod upstream;
 pub mod workload;

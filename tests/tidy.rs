@@ -17,6 +17,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     // The event record is made of the machines' own messages.
     ("journal", &["policy", "upstream", "workload", "stats"]),
     ("sim", &["policy", "upstream", "trace", "workload", "scenario", "journal", "stats"]),
+    ("tune", &["policy", "upstream", "trace", "workload", "scenario", "journal", "sim", "stats"]),
     ("report", &["journal", "stats"]),
     ("cli", &["policy", "upstream", "trace", "workload", "scenario", "journal", "sim", "stats", "report"]),
 ];
