@@ -72,10 +72,15 @@ pub struct Evaluator<'a> {
     stop: &'a (dyn Fn() -> bool + Sync),
     ids: BTreeMap<Point, Id>,
     points: Vec<Point>,
-    memo: Vec<BTreeMap<(u32, u64), Remembered>>,
+    memo: Vec<Runs>,
+    /// Of candidates that nobody has asked about yet: their numbers must not depend on what was preloaded.
+    preloaded: BTreeMap<Point, Runs>,
     spent: Spent,
     fresh: Spent,
 }
+
+/// A candidate's observations, by replication and the bits of the share.
+type Runs = BTreeMap<(u32, u64), Remembered>;
 
 struct Remembered {
     observation: Observation,
@@ -99,6 +104,7 @@ impl<'a> Evaluator<'a> {
             ids: BTreeMap::new(),
             points: Vec::new(),
             memo: Vec::new(),
+            preloaded: BTreeMap::new(),
             spent: Spent::default(),
             fresh: Spent::default(),
         }
@@ -118,7 +124,7 @@ impl<'a> Evaluator<'a> {
         let id = Id(self.points.len());
         self.ids.insert(point.clone(), id);
         self.points.push(point.clone());
-        self.memo.push(BTreeMap::new());
+        self.memo.push(self.preloaded.remove(point).unwrap_or_default());
         id
     }
 
@@ -128,10 +134,19 @@ impl<'a> Evaluator<'a> {
         &self.points[id.0]
     }
 
+    /// All candidates so far, by number.
+    #[must_use]
+    pub fn points(&self) -> &[Point] {
+        &self.points
+    }
+
     /// Remembers an observation of an earlier run.
     pub fn preload(&mut self, point: &Point, replication: u32, share: f64, observation: Observation) {
-        let id = self.id(point);
-        self.memo[id.0].entry((replication, share.to_bits())).or_insert(Remembered { observation, counted: false });
+        let runs = match self.ids.get(point) {
+            Some(id) => &mut self.memo[id.0],
+            None => self.preloaded.entry(point.clone()).or_default(),
+        };
+        runs.entry((replication, share.to_bits())).or_insert(Remembered { observation, counted: false });
     }
 
     /// Makes sure that every job has its observation. Jobs run in parallel; what they give does not depend on how many
