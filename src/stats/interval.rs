@@ -4,10 +4,11 @@
 //! succession, and statistical inference", JASA 22 (1927), 209-212; why his and not Wald's: L. D. Brown et al.,
 //! "Interval estimation for a binomial proportion", Statistical Science 16 (2001), 101-133.
 
+use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
 /// A closed interval.
-#[derive(Copy, Clone, Debug, PartialEq)]
+#[derive(Copy, Clone, Debug, PartialEq, Serialize)]
 pub struct Interval {
     /// Lower end.
     pub lo: f64,

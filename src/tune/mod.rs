@@ -1,5 +1,37 @@
 //! What the settings should be, and how sure that is: the load line, the search for settings, and the choice among them.
+//!
+//! The methods see an abstract [`Problem`]: something that can be run for a candidate and gives objectives and constraints.
 
+mod contest;
+mod domain;
+mod evaluator;
+mod halving;
 mod load_line;
+mod measure;
+mod model;
+mod outcome;
+mod pareto;
+mod problem;
+mod rank;
+mod sampling;
+mod search;
+mod select;
+mod setting;
+mod settings;
+mod space;
 
+pub use contest::{Contest, Fate, Terms};
+pub use domain::{Domain, Scale};
+pub use evaluator::{Evaluator, Finished, Id, Job, Spent, Stopped};
+pub use halving::{Halving, Kind, Plan, Raced, Rung, Step, TooLittle, Verdict, Visit, race};
 pub use load_line::{Bracket, End, LoadLine, Question, load_lines};
+pub use measure::{Figure, LEVEL, Measured, Series, figure};
+pub use model::{EXPLORE, Model};
+pub use outcome::{Binding, Confirmation, Ended, Errors, Finalist, Front, Outcome, Selection, Spending, Standing};
+pub use pareto::{dominates, front, hypervolume, layers_in_order};
+pub use problem::{CONFIRMATION_FROM, Observation, Problem, SELECTION_FROM, SENSITIVITY_FROM};
+pub use sampling::{SOBOL_POINTS_MAX, sobol, sobol_points};
+pub use search::search;
+pub use setting::{Point, Setting};
+pub use settings::{Method, Pool, SearchFault, Settings, Zone};
+pub use space::{Condition, DIMENSIONS_MAX, Parameter, Space, SpaceFault};

@@ -1,0 +1,126 @@
+//! What some replications of one candidate show: each objective and each constraint with its interval.
+
+use serde::Serialize;
+
+use crate::stats::{Interval, student_t, variance};
+use crate::tune::{Evaluator, Id};
+
+/// Confidence of every interval that a person is shown.
+pub const LEVEL: f64 = 0.95;
+
+/// A mean with its interval.
+#[derive(Copy, Clone, Debug, PartialEq, Serialize)]
+pub struct Figure {
+    /// The mean over the replications that show it.
+    pub mean: f64,
+    /// Its t-interval at [`LEVEL`]; `None` with fewer than two.
+    pub interval: Option<Interval>,
+}
+
+/// Which replications, and how long each.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Series {
+    /// The first one's number.
+    pub from: u32,
+    /// How many.
+    pub count: u32,
+    /// With which part of the full simulated time.
+    pub share: f64,
+}
+
+impl Series {
+    /// Their numbers.
+    #[must_use]
+    pub const fn replications(&self) -> std::ops::Range<u32> {
+        self.from..self.from + self.count
+    }
+}
+
+/// A candidate's values over a series, replication by replication.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured {
+    /// For each objective its values; `None` where a replication does not show it, for then the others do not speak for it.
+    pub objectives: Vec<Option<Vec<f64>>>,
+    /// For each constraint its values where replications show them.
+    pub constraints: Vec<Vec<f64>>,
+}
+
+impl Measured {
+    /// What `evaluator` has seen of `candidate` over `series`, all of which must have been run.
+    #[must_use]
+    pub fn of(evaluator: &Evaluator<'_>, candidate: Id, series: &Series) -> Self {
+        let mut objectives: Vec<Option<Vec<f64>>> = Vec::new();
+        let mut constraints: Vec<Vec<f64>> = Vec::new();
+        for replication in series.replications() {
+            let seen = evaluator.seen(candidate, replication, series.share).expect("the series has been run");
+            objectives.resize(seen.objectives.len(), Some(Vec::with_capacity(series.count as usize)));
+            constraints.resize(seen.constraints.len(), Vec::new());
+            for (values, value) in objectives.iter_mut().zip(&seen.objectives) {
+                match value {
+                    Some(value) => values.iter_mut().for_each(|values| values.push(*value)),
+                    None => *values = None,
+                }
+            }
+            for (values, value) in constraints.iter_mut().zip(&seen.constraints) {
+                values.extend(value);
+            }
+        }
+        Self { objectives, constraints }
+    }
+
+    /// Mean of objective number `k`.
+    #[must_use]
+    pub fn mean(&self, k: usize) -> Option<f64> {
+        crate::stats::mean(self.objectives.get(k)?.as_ref()?)
+    }
+
+    /// The means of all objectives; `None` where one was not measured.
+    #[must_use]
+    pub fn means(&self) -> Option<Vec<f64>> {
+        (0..self.objectives.len()).map(|k| self.mean(k)).collect()
+    }
+
+    /// Mean slack of constraint number `k`.
+    #[must_use]
+    pub fn slack(&self, k: usize) -> Option<f64> {
+        crate::stats::mean(self.constraints.get(k)?)
+    }
+
+    /// Whether every constraint holds on average and is shown at all.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        (0..self.constraints.len()).all(|k| self.slack(k).is_some_and(|slack| slack >= 0.0))
+    }
+
+    /// The objectives as figures.
+    #[must_use]
+    pub fn objective_figures(&self) -> Vec<Option<Figure>> {
+        self.objectives.iter().map(|values| figure(values.as_deref()?)).collect()
+    }
+
+    /// The constraints' slacks as figures.
+    #[must_use]
+    pub fn constraint_figures(&self) -> Vec<Option<Figure>> {
+        self.constraints.iter().map(|values| figure(values)).collect()
+    }
+}
+
+/// The mean of `values` with its interval; `None` without any.
+#[must_use]
+pub fn figure(values: &[f64]) -> Option<Figure> {
+    let mean = crate::stats::mean(values)?;
+    let interval = half_width(values, LEVEL).map(|half| Interval::around(mean, half));
+    Some(Figure { mean, interval })
+}
+
+/// Half the width of the two-sided t-interval of the mean at `level`; `None` with fewer than two values.
+pub(super) fn half_width(values: &[f64], level: f64) -> Option<f64> {
+    let variance = variance(values)?;
+    let n = values.len();
+    Some(if variance > 0.0 { student_t(level, n - 1) * (variance / n as f64).sqrt() } else { 0.0 })
+}
+
+/// `a - b`, replication by replication.
+pub(super) fn paired(a: &[f64], b: &[f64]) -> Vec<f64> {
+    a.iter().zip(b).map(|(a, b)| a - b).collect()
+}

@@ -1,0 +1,201 @@
+//! What a search found, with everything a report needs.
+
+use serde::Serialize;
+
+use crate::tune::measure::{Figure, Series};
+use crate::tune::{Id, Plan, Point, Rung, Spent};
+
+/// What became of a finalist.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It is the choice.
+    Chosen,
+    /// It is worse than another one, at the error of the selection, by more than nothing or by less than the zone.
+    Beaten {
+        /// Than which.
+        by: Id,
+        /// After how many replications.
+        at: u32,
+    },
+    /// A constraint does not hold.
+    Infeasible {
+        /// Which one, from 0.
+        constraint: usize,
+        /// After how many replications.
+        at: u32,
+    },
+    /// A replication did not show the objective.
+    Unmeasured {
+        /// After how many replications.
+        at: u32,
+    },
+    /// It could not be told from the choice with what there was to spend.
+    Open,
+}
+
+/// A candidate of the final selection.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Finalist {
+    /// Which candidate.
+    pub candidate: Id,
+    /// How many fresh replications it had.
+    pub replications: u32,
+    /// Its objectives over them.
+    pub objectives: Vec<Option<Figure>>,
+    /// Its constraints' slacks over them.
+    pub constraints: Vec<Option<Figure>>,
+    /// What became of it.
+    pub standing: Standing,
+    /// How much better the choice is in the first objective, over the replications that both had.
+    pub behind: Option<Figure>,
+}
+
+/// The final selection.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Selection {
+    /// The finalists, as the screening ranked them.
+    pub finalists: Vec<Finalist>,
+    /// The error it was allowed.
+    pub alpha: f64,
+    /// The indifference zone in the objective's unit; `None` with several objectives, where nothing is eliminated.
+    pub zone: Option<f64>,
+    /// Replications before the first decision.
+    pub first: u32,
+    /// Whether it came to its end; where not, budget or the most replications ended it.
+    pub decided: bool,
+    /// Simulations that would decide it at the latest; 0 where it is decided.
+    pub needed: f64,
+}
+
+impl Selection {
+    /// The choice and those that are not separable from it: undecided, or with a paired interval that holds 0.
+    #[must_use]
+    pub fn survivors(&self) -> Vec<Id> {
+        let not_separable = |finalist: &&Finalist| match finalist.standing {
+            Standing::Chosen | Standing::Open => true,
+            Standing::Beaten { .. } => {
+                finalist.behind.and_then(|behind| behind.interval).is_some_and(|interval| interval.lo <= 0.0)
+            }
+            Standing::Infeasible { .. } | Standing::Unmeasured { .. } => false,
+        };
+        self.finalists.iter().filter(not_separable).map(|finalist| finalist.candidate).collect()
+    }
+}
+
+/// The choice on replications that had no part in choosing it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Confirmation {
+    /// Which replications.
+    pub series: Series,
+    /// The choice's objectives.
+    pub objectives: Vec<Option<Figure>>,
+    /// The choice's slacks.
+    pub constraints: Vec<Option<Figure>>,
+    /// The baseline's objectives; empty without one.
+    pub baseline_objectives: Vec<Option<Figure>>,
+    /// The baseline's slacks; empty without one.
+    pub baseline_constraints: Vec<Option<Figure>>,
+    /// How much better the choice is than the baseline in each objective, replication by replication; empty without one.
+    pub gain: Vec<Option<Figure>>,
+}
+
+/// What a constraint does to the choice.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Binding {
+    /// Which constraint, from 0.
+    pub constraint: usize,
+    /// The choice's slack, from the confirmation or, before it, from the selection.
+    pub slack: Option<Figure>,
+    /// Whether the slack's interval reaches the constraint's tolerance: the limit is where the choice stands.
+    pub near: bool,
+    /// By how much the best candidate that breaks this constraint beat the choice in the same rung, in the first objective;
+    /// `None` where none did.
+    pub costs: Option<f64>,
+}
+
+/// The Pareto front.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Front {
+    /// Finalists that hold the constraints and that no other such one dominates, by their means, by falling first objective.
+    pub members: Vec<Id>,
+    /// What was compared against: the worst mean of each objective among all finalists.
+    pub reference: Vec<f64>,
+    /// The volume that the front dominates above it.
+    pub hypervolume: f64,
+}
+
+/// What each phase cost.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Spending {
+    /// Making many candidates few.
+    pub screening: Spent,
+    /// Choosing among the few.
+    pub selection: Spent,
+    /// Measuring the choice and the baseline.
+    pub confirmation: Spent,
+}
+
+/// How the allowed error was split.
+#[derive(Copy, Clone, Debug, PartialEq, Serialize)]
+pub struct Errors {
+    /// For separating candidates in the screening.
+    pub screening: f64,
+    /// For the selection.
+    pub selection: f64,
+}
+
+/// How a search ended.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// All phases ran.
+    Complete,
+    /// All phases ran, and no candidate holds the constraints.
+    NothingFeasible,
+    /// Stopped in the screening: the choice is the best so far and stands on short runs.
+    InScreening,
+    /// Stopped in the selection.
+    InSelection,
+    /// Stopped in the confirmation.
+    InConfirmation,
+}
+
+/// What a search found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Outcome {
+    /// Every candidate, by number ([`Id`]).
+    pub points: Vec<Point>,
+    /// The racing history.
+    pub rungs: Vec<Rung>,
+    /// The race as it was planned.
+    pub plan: Plan,
+    /// The final selection; `None` where it was stopped before.
+    pub selection: Option<Selection>,
+    /// The choice; `None` where no candidate holds the constraints.
+    pub choice: Option<Id>,
+    /// The candidate that comes closest to holding all constraints, where none does.
+    pub closest: Option<Id>,
+    /// The current settings, where they were given.
+    pub baseline: Option<Id>,
+    /// The choice on fresh replications.
+    pub confirmation: Option<Confirmation>,
+    /// One for each constraint, where there is a choice.
+    pub bindings: Vec<Binding>,
+    /// With two objectives or more.
+    pub front: Option<Front>,
+    /// What it cost.
+    pub spent: Spending,
+    /// How the allowed error was split.
+    pub errors: Errors,
+    /// How it ended.
+    pub ended: Ended,
+}
+
+impl Outcome {
+    /// The candidate of that number.
+    #[must_use]
+    pub fn point(&self, id: Id) -> &Point {
+        &self.points[id.0]
+    }
+}

@@ -1,0 +1,129 @@
+//! The order of candidates on what has been measured so far: objectives, constraints, and what was not measured at all.
+//!
+//! With one objective the higher mean comes first. With several, candidates that no other dominates come first, then those that
+//! only these dominate, and so on; inside a layer those that stand alone come first (K. Deb et al., "A fast and elitist
+//! multiobjective genetic algorithm: NSGA-II", IEEE Trans. Evol. Comput. 6 (2002), 182-197).
+//!
+//! With constraints the best settings often lie where one binds, where half of all short runs show it broken. So the order
+//! takes turns: the best of those that seem feasible, then the best of those that may be (no constraint is broken beyond a
+//! one-sided 95 % bound), and so on. Those that surely are not come after them all, the least violation first.
+
+use crate::stats::variance;
+use crate::tune::measure::{Measured, half_width};
+
+/// Level of the two-sided interval whose upper end is the one-sided 95 % bound.
+const ONE_SIDED: f64 = 0.90;
+
+/// The places of `all`, the best first. Ties keep their order.
+#[must_use]
+pub fn order(all: &[Measured]) -> Vec<usize> {
+    let merit = by_merit(all);
+    let seems: Vec<usize> = merit.iter().copied().filter(|i| all[*i].holds()).collect();
+    let may: Vec<usize> = merit.iter().copied().filter(|i| may_hold(&all[*i])).collect();
+    let mut taken = vec![false; all.len()];
+    let mut order = Vec::with_capacity(all.len());
+    let (mut seems, mut may) = (seems.into_iter(), may.into_iter());
+    loop {
+        let turns = [next_free(&mut seems, &mut taken), next_free(&mut may, &mut taken)];
+        if turns == [None, None] {
+            break;
+        }
+        order.extend(turns.into_iter().flatten());
+    }
+    let scales = scales(all);
+    let mut broken: Vec<(f64, usize)> =
+        merit.into_iter().filter(|i| !taken[*i]).map(|i| (violation(&all[i], &scales), i)).collect();
+    broken.sort_by(|a, b| a.0.total_cmp(&b.0)); // stable: of equal ones the better objective
+    order.extend(broken.iter().map(|(_, i)| *i));
+    for (i, measured) in all.iter().enumerate() {
+        if measured.means().is_none() {
+            order.push(i);
+        }
+    }
+    order
+}
+
+fn next_free(of: &mut impl Iterator<Item = usize>, taken: &mut [bool]) -> Option<usize> {
+    let found = of.find(|i| !taken[*i])?;
+    taken[found] = true;
+    Some(found)
+}
+
+/// Whether no constraint is broken beyond doubt.
+#[must_use]
+pub fn may_hold(measured: &Measured) -> bool {
+    measured.constraints.iter().all(|values| match (crate::stats::mean(values), half_width(values, ONE_SIDED)) {
+        (Some(mean), Some(half)) => mean + half >= 0.0,
+        _ => true,
+    })
+}
+
+/// By how much constraints are broken on average, each in standard deviations of that constraint between candidates; what was
+/// never shown counts as one.
+#[must_use]
+pub fn violation(measured: &Measured, scales: &[f64]) -> f64 {
+    let one = |(k, scale): (usize, &f64)| measured.slack(k).map_or(1.0, |slack| (-slack).max(0.0) / scale);
+    scales.iter().enumerate().map(one).sum()
+}
+
+/// The standard deviation of each constraint between candidates; 1 where there is none.
+#[must_use]
+pub fn scales(all: &[Measured]) -> Vec<f64> {
+    let constraints = all.first().map_or(0, |measured| measured.constraints.len());
+    let scale = |k: usize| {
+        let slacks: Vec<f64> = all.iter().filter_map(|measured| measured.slack(k)).collect();
+        variance(&slacks).filter(|v| *v > 0.0 && v.is_finite()).map_or(1.0, f64::sqrt)
+    };
+    (0..constraints).map(scale).collect()
+}
+
+/// Those whose objectives were all measured, the best first, whatever their constraints.
+fn by_merit(all: &[Measured]) -> Vec<usize> {
+    let means: Vec<(usize, Vec<f64>)> = all.iter().enumerate().filter_map(|(i, m)| Some((i, m.means()?))).collect();
+    let mut order: Vec<usize> = (0..means.len()).collect();
+    if means.first().is_none_or(|(_, objectives)| objectives.len() == 1) {
+        order.sort_by(|a, b| means[*b].1[0].total_cmp(&means[*a].1[0]));
+    } else {
+        let points: Vec<&[f64]> = means.iter().map(|(_, objectives)| objectives.as_slice()).collect();
+        order = super::pareto::layers_in_order(&points);
+    }
+    order.into_iter().map(|place| means[place].0).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(objective: Option<f64>, slack: &[f64]) -> Measured {
+        Measured {
+            objectives: vec![objective.map(|x| vec![x; 4])],
+            constraints: if slack.is_empty() { vec![] } else { vec![slack.to_vec()] },
+        }
+    }
+
+    #[test]
+    fn without_constraints_the_mean_decides_and_the_unmeasured_come_last() {
+        let all = [one(Some(1.0), &[]), one(None, &[]), one(Some(3.0), &[]), one(Some(1.0), &[])];
+        assert_eq!(order(&all), [2, 0, 3, 1]);
+    }
+
+    #[test]
+    fn the_feasible_and_the_possible_take_turns() {
+        let doubtful = [-1.0, 0.9, -1.0, 0.9];
+        let all = [
+            one(Some(5.0), &[-1.0, -1.1, -0.9, -1.0]), // surely broken
+            one(Some(1.0), &[1.0; 4]),
+            one(Some(2.0), &[1.0; 4]),
+            one(Some(4.0), &doubtful),
+            one(Some(3.0), &doubtful),
+            one(Some(9.0), &[-9.0, -9.1, -9.0, -9.0]), // more so
+        ];
+        assert_eq!(order(&all), [2, 3, 1, 4, 0, 5]);
+    }
+
+    #[test]
+    fn a_constraint_that_nobody_shows_leaves_the_objective() {
+        let silent = |x: f64| Measured { objectives: vec![Some(vec![x])], constraints: vec![vec![]] };
+        assert_eq!(order(&[silent(1.0), silent(2.0)]), [1, 0]);
+    }
+}

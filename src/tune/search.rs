@@ -1,0 +1,292 @@
+//! A whole search: screening, selection on fresh replications, confirmation on fresher ones.
+//!
+//! The budget is split before anything runs: first what the confirmation takes (at most a quarter), of the rest three fifths
+//! for the screening; the selection has what is then left. The phases use replications that have nothing in common, so that
+//! the luck that brought a candidate through one phase is not counted in the next.
+
+use crate::tune::halving::{observe, since};
+use crate::tune::measure::{Measured, Series, figure, paired};
+use crate::tune::outcome::{Binding, Confirmation, Ended, Errors, Front, Outcome, Spending};
+use crate::tune::problem::CONFIRMATION_FROM;
+use crate::tune::select::{Limits, Selected, measure_all, select};
+use crate::tune::{
+    Evaluator, Id, Method, Plan, Point, Raced, Rung, SearchFault, Settings, Space, Stopped, Terms, TooLittle, Zone, hypervolume,
+    model, race,
+};
+
+/// The screening's part of what the confirmation leaves.
+const SCREENING: f64 = 0.6;
+
+/// The confirmation's part of the budget at most.
+const CONFIRMATION: f64 = 0.25;
+
+/// Searches `space` on `evaluator`; `baseline`, the current settings, takes part as a candidate and is what the choice is
+/// compared with.
+///
+/// The outcome depends on the settings, the seed and the problem alone: not on the number of threads, nor on what was preloaded.
+///
+/// # Errors
+/// Where a setting is out of range, the budget does not pay for the shortest search, or no run shows an objective.
+pub fn search(
+    space: &Space,
+    evaluator: &mut Evaluator<'_>,
+    settings: &Settings,
+    baseline: Option<&Point>,
+) -> Result<Outcome, SearchFault> {
+    settings.check()?;
+    let baseline = baseline.map(|point| evaluator.id(point));
+    let shares = Shares::of(settings, baseline.is_some())?;
+    let begun = evaluator.spent();
+    let (raced, plan) = screen(space, evaluator, settings, baseline, &shares)?;
+    let mut outcome = Outcome {
+        points: Vec::new(),
+        choice: raced.left.first().copied().filter(|_| raced.stopped && !raced.rungs.is_empty()),
+        rungs: raced.rungs,
+        plan,
+        selection: None,
+        closest: None,
+        baseline,
+        confirmation: None,
+        bindings: Vec::new(),
+        front: None,
+        spent: Spending { screening: since(evaluator.spent(), begun), ..Spending::default() },
+        errors: shares.errors,
+        ended: if raced.stopped { Ended::InScreening } else { Ended::Complete },
+    };
+    if !raced.stopped {
+        finish(evaluator, settings, &shares, &raced.left, &mut outcome)?;
+    }
+    outcome.points = evaluator.points().to_vec();
+    Ok(outcome)
+}
+
+/// The budget and the error, split.
+struct Shares {
+    screening: f64,
+    selection_and_rest: f64,
+    confirmation: u32,
+    finalists: usize,
+    errors: Errors,
+}
+
+impl Shares {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates
+    fn of(settings: &Settings, baseline: bool) -> Result<Self, SearchFault> {
+        let measured = if baseline { 2.0 } else { 1.0 };
+        let affordable = (settings.budget * CONFIRMATION / measured) as u32;
+        let confirmation = settings.confirmation.min(affordable.max(2));
+        let rest = settings.budget - measured * f64::from(confirmation);
+        let selection = rest * (1.0 - SCREENING);
+        let finalists = (selection / (2.0 * f64::from(settings.first))) as usize;
+        if finalists < 1 || selection < 2.0 * f64::from(settings.first) {
+            let needed = (2.0 * f64::from(settings.first) / (1.0 - SCREENING) / (1.0 - CONFIRMATION)).ceil();
+            return Err(TooLittle { budget: settings.budget, candidates: 2, needed }.into());
+        }
+        let errors = Errors {
+            screening: settings.alpha * settings.alpha_screening,
+            selection: settings.alpha * (1.0 - settings.alpha_screening),
+        };
+        let finalists = finalists.clamp(2, settings.finalists);
+        Ok(Self { screening: rest * SCREENING, selection_and_rest: rest, confirmation, finalists, errors })
+    }
+}
+
+fn screen(
+    space: &Space,
+    evaluator: &mut Evaluator<'_>,
+    settings: &Settings,
+    baseline: Option<Id>,
+    shares: &Shares,
+) -> Result<(Raced, Plan), SearchFault> {
+    let (pool, plan, before) = match &settings.method {
+        Method::Fixed { pool, replications } => {
+            let pool = pool.candidates(space, settings.seed, evaluator, baseline);
+            let plan = Plan::fixed(pool.len(), shares.finalists, *replications);
+            if plan.cost() > shares.screening {
+                let needed = (plan.cost() / SCREENING / (1.0 - CONFIRMATION)).ceil();
+                return Err(TooLittle { budget: settings.budget, candidates: pool.len(), needed }.into());
+            }
+            (pool, plan, Vec::new())
+        }
+        Method::Halving { pool, halving } => {
+            let pool = pool.candidates(space, settings.seed, evaluator, baseline);
+            let plan = whole(settings, Plan::new(pool.len(), shares.finalists, shares.screening, halving))?;
+            (pool, plan, Vec::new())
+        }
+        Method::Model { model, halving } => {
+            let proposed = model::propose(space, evaluator, model, settings.seed, shares.screening, baseline);
+            let Ok((pool, rungs)) = proposed else {
+                let raced = Raced { rungs: Vec::new(), left: Vec::new(), stopped: true };
+                return Ok((raced, Plan { steps: Vec::new(), finalists: shares.finalists }));
+            };
+            let budget = shares.screening * (1.0 - model::EXPLORE);
+            let plan = whole(settings, Plan::new(pool.len(), shares.finalists, budget, halving))?;
+            (pool, plan, rungs)
+        }
+    };
+    if pool.is_empty() {
+        return Err(SearchFault::NoCandidate);
+    }
+    let mut raced = race(evaluator, &pool, &plan, shares.errors.screening);
+    raced.rungs.splice(0..0, before);
+    Ok((raced, plan))
+}
+
+/// What a race lacks, said of the whole budget.
+fn whole(settings: &Settings, plan: Result<Plan, TooLittle>) -> Result<Plan, SearchFault> {
+    plan.map_err(|lacks| {
+        let needed = (lacks.needed / lacks.budget * settings.budget).ceil();
+        TooLittle { budget: settings.budget, needed, ..lacks }.into()
+    })
+}
+
+/// Selection and confirmation.
+fn finish(
+    evaluator: &mut Evaluator<'_>,
+    settings: &Settings,
+    shares: &Shares,
+    finalists: &[Id],
+    outcome: &mut Outcome,
+) -> Result<(), SearchFault> {
+    let begun = evaluator.spent();
+    let terms = Terms {
+        alpha: shares.errors.selection,
+        zone: zone(settings.zone, outcome.rungs.last()),
+        tolerances: settings.tolerances.clone(),
+        first: settings.first,
+    };
+    let budget = shares.selection_and_rest - outcome.spent.screening.simulations;
+    let limits = Limits { budget, replications_max: settings.replications_max };
+    let Ok(selected) = choose(evaluator, finalists, &terms, limits, outcome) else {
+        outcome.ended = Ended::InSelection;
+        return Ok(());
+    };
+    outcome.spent.selection = since(evaluator.spent(), begun);
+    if let Some(objective) = unmeasured(&selected) {
+        return Err(SearchFault::Unmeasured(objective));
+    }
+    outcome.choice = selected.choice;
+    outcome.closest = selected.closest;
+    let stopped = selected.stopped;
+    outcome.selection = Some(selected.selection);
+    if stopped {
+        outcome.ended = Ended::InSelection;
+    } else if outcome.choice.is_none() {
+        outcome.ended = Ended::NothingFeasible;
+    }
+    let Some(choice) = outcome.choice.filter(|_| !stopped) else { return Ok(()) };
+    let begun = evaluator.spent();
+    match confirm(evaluator, choice, outcome.baseline, shares.confirmation) {
+        Ok(confirmation) => outcome.confirmation = Some(confirmation),
+        Err(Stopped) => outcome.ended = Ended::InConfirmation,
+    }
+    outcome.spent.confirmation = since(evaluator.spent(), begun);
+    outcome.bindings = bindings(outcome, choice, &settings.tolerances);
+    Ok(())
+}
+
+fn choose(
+    evaluator: &mut Evaluator<'_>,
+    finalists: &[Id],
+    terms: &Terms,
+    limits: Limits,
+    outcome: &mut Outcome,
+) -> Result<Selected, Stopped> {
+    if outcome.rungs.last().and_then(|rung| rung.visits.first()).is_none_or(|visit| visit.objectives.len() < 2) {
+        return Ok(select(evaluator, finalists, terms, limits));
+    }
+    let (selected, all) = measure_all(evaluator, finalists, terms, limits)?;
+    outcome.front = Some(front_of(finalists, &all));
+    Ok(selected)
+}
+
+/// The zone in the objective's unit. Relative to the best mean that the screening kept; to 1 where it says nothing.
+fn zone(zone: Zone, last: Option<&Rung>) -> f64 {
+    let share = match zone {
+        Zone::Absolute(zone) => return zone,
+        Zone::Relative(share) => share,
+    };
+    let first = |rung: &Rung| {
+        let mut visits: Vec<_> = rung.visits.iter().collect();
+        visits.sort_by_key(|visit| visit.rank);
+        let means = visits.iter().filter_map(|visit| visit.objectives.first()?.map(|figure| figure.mean.abs()));
+        means.into_iter().find(|mean| *mean > 0.0)
+    };
+    share * last.and_then(first).unwrap_or(1.0)
+}
+
+/// An objective that no finalist showed.
+fn unmeasured(selected: &Selected) -> Option<usize> {
+    let finalists = &selected.selection.finalists;
+    let objectives = finalists.first()?.objectives.len();
+    (0..objectives).find(|k| finalists.iter().all(|finalist| finalist.objectives[*k].is_none()))
+}
+
+fn front_of(finalists: &[Id], all: &[Measured]) -> Front {
+    let means: Vec<(Id, Vec<f64>, bool)> =
+        finalists.iter().zip(all).filter_map(|(id, m)| Some((*id, m.means()?, m.holds()))).collect();
+    let objectives = means.first().map_or(0, |(_, means, _)| means.len());
+    let worst = |k: usize| means.iter().map(|(_, means, _)| means[k]).fold(f64::INFINITY, f64::min);
+    let reference: Vec<f64> = (0..objectives).map(worst).collect();
+    let feasible: Vec<&(Id, Vec<f64>, bool)> = means.iter().filter(|(_, _, holds)| *holds).collect();
+    let points: Vec<&[f64]> = feasible.iter().map(|(_, means, _)| means.as_slice()).collect();
+    let mut on = crate::tune::front(&points);
+    on.sort_by(|a, b| points[*b][0].total_cmp(&points[*a][0]));
+    let hypervolume = hypervolume(&points, &reference);
+    Front { members: on.into_iter().map(|i| feasible[i].0).collect(), reference, hypervolume }
+}
+
+fn confirm(
+    evaluator: &mut Evaluator<'_>,
+    choice: Id,
+    baseline: Option<Id>,
+    count: u32,
+) -> Result<Confirmation, Stopped> {
+    let series = Series { from: CONFIRMATION_FROM, count, share: 1.0 };
+    let both: Vec<Id> = std::iter::once(choice).chain(baseline).collect();
+    let all = observe(evaluator, &both, &series)?;
+    let gain = |base: &Measured| {
+        let pairs = all[0].objectives.iter().zip(&base.objectives);
+        pairs.map(|(choice, base)| figure(&paired(choice.as_ref()?, base.as_ref()?))).collect()
+    };
+    let base = all.get(1);
+    Ok(Confirmation {
+        series,
+        objectives: all[0].objective_figures(),
+        constraints: all[0].constraint_figures(),
+        baseline_objectives: base.map(Measured::objective_figures).unwrap_or_default(),
+        baseline_constraints: base.map(Measured::constraint_figures).unwrap_or_default(),
+        gain: base.map(gain).unwrap_or_default(),
+    })
+}
+
+fn bindings(outcome: &Outcome, choice: Id, tolerances: &[f64]) -> Vec<Binding> {
+    let finalist = outcome.selection.as_ref().and_then(|s| s.finalists.iter().find(|f| f.candidate == choice));
+    let slacks = match &outcome.confirmation {
+        Some(confirmation) => &confirmation.constraints,
+        None => match finalist {
+            Some(finalist) => &finalist.constraints,
+            None => return Vec::new(),
+        },
+    };
+    let one = |(constraint, slack): (usize, &Option<crate::tune::Figure>)| {
+        let tolerance = tolerances.get(constraint).copied().unwrap_or(0.0);
+        let near = slack.is_some_and(|figure| figure.interval.map_or(figure.mean, |interval| interval.lo) <= tolerance);
+        Binding { constraint, slack: *slack, near, costs: costs(&outcome.rungs, choice, constraint) }
+    };
+    slacks.iter().enumerate().map(one).collect()
+}
+
+/// By how much the best that breaks `constraint` beat `choice`, in the last rung that has both.
+fn costs(rungs: &[Rung], choice: Id, constraint: usize) -> Option<f64> {
+    let mean = |visit: &crate::tune::Visit| visit.objectives.first()?.map(|figure| figure.mean);
+    let in_rung = |rung: &Rung| {
+        let own = mean(rung.visits.iter().find(|visit| visit.candidate == choice)?)?;
+        let breaks = |visit: &&crate::tune::Visit| {
+            visit.constraints.get(constraint).copied().flatten().is_some_and(|slack| slack.mean < 0.0)
+        };
+        let best = rung.visits.iter().filter(breaks).filter_map(mean).reduce(f64::max)?;
+        (best > own).then_some(best - own)
+    };
+    rungs.iter().rev().find_map(in_rung)
+}

@@ -1,0 +1,144 @@
+//! A setting (one value of one parameter) and a point (a value for each parameter): what a candidate is.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Span;
+
+/// One value of one parameter. Ordered totally, floats by their bits in IEEE 754's total order, so that equal candidates are
+/// found without hashing floats.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Setting {
+    /// A number.
+    Real(f64),
+    /// A whole number.
+    Integer(i64),
+    /// A length of time.
+    Duration(Span),
+    /// One of several names.
+    Text(String),
+    /// On or off.
+    Bool(bool),
+}
+
+impl Setting {
+    /// The value on a number line: itself, or seconds; `None` for names, and for on and off.
+    #[must_use]
+    pub fn number(&self) -> Option<f64> {
+        match self {
+            Self::Real(x) => Some(*x),
+            Self::Integer(i) => Some(*i as f64),
+            Self::Duration(span) => Some(span.as_secs_f64()),
+            Self::Text(_) | Self::Bool(_) => None,
+        }
+    }
+
+    const fn kind(&self) -> u8 {
+        match self {
+            Self::Real(_) => 0,
+            Self::Integer(_) => 1,
+            Self::Duration(_) => 2,
+            Self::Text(_) => 3,
+            Self::Bool(_) => 4,
+        }
+    }
+}
+
+impl Ord for Setting {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Real(a), Self::Real(b)) => a.total_cmp(b),
+            (Self::Integer(a), Self::Integer(b)) => a.cmp(b),
+            (Self::Duration(a), Self::Duration(b)) => a.cmp(b),
+            (Self::Text(a), Self::Text(b)) => a.cmp(b),
+            (Self::Bool(a), Self::Bool(b)) => a.cmp(b),
+            _ => self.kind().cmp(&other.kind()),
+        }
+    }
+}
+
+impl PartialOrd for Setting {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Setting {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Setting {}
+
+impl fmt::Display for Setting {
+    /// As TOML writes it: durations and names in quotes, a real always with its point or exponent.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Real(x) => write!(f, "{x:?}"),
+            Self::Integer(i) => write!(f, "{i}"),
+            Self::Duration(span) => write!(f, "\"{span}\""),
+            Self::Text(text) => f.write_str(&toml::Value::String(text.clone()).to_string()),
+            Self::Bool(on) => write!(f, "{on}"),
+        }
+    }
+}
+
+/// A candidate: one setting for each parameter of a space, in the space's order; `None` where the parameter's condition does
+/// not hold.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Point(pub Vec<Option<Setting>>);
+
+impl Point {
+    /// The setting of parameter number `parameter`; `None` where it is inactive or there is no such parameter.
+    #[must_use]
+    pub fn setting(&self, parameter: usize) -> Option<&Setting> {
+        self.0.get(parameter)?.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_read_as_toml() {
+        for (setting, text) in [
+            (Setting::Real(0.6), "0.6"),
+            (Setting::Real(2.0), "2.0"),
+            (Setting::Integer(-3), "-3"),
+            (Setting::Duration(Span::from_secs(300)), "\"5m\""),
+            (Setting::Text("all_or_none".into()), "\"all_or_none\""),
+            (Setting::Text("a \"b\"".into()), "'a \"b\"'"),
+            (Setting::Bool(true), "true"),
+        ] {
+            assert_eq!(setting.to_string(), text);
+            let read: toml::Table = format!("x = {setting}").parse().unwrap();
+            assert!(read.contains_key("x"));
+        }
+    }
+
+    #[test]
+    fn points_are_ordered_by_bits() {
+        let point = |x: f64| Point(vec![Some(Setting::Real(x)), None]);
+        assert_eq!(point(f64::NAN), point(f64::NAN));
+        assert_ne!(point(0.0), point(-0.0));
+        assert!(point(1.0) < point(2.0));
+        assert!(Setting::Real(9.0) < Setting::Integer(1));
+    }
+
+    #[test]
+    fn a_point_survives_its_own_json() {
+        let point = Point(vec![
+            Some(Setting::Real(0.1 + 0.2)),
+            None,
+            Some(Setting::Duration(Span::from_nanos(1_500))),
+            Some(Setting::Text("x".into())),
+        ]);
+        let text = serde_json::to_string(&point).unwrap();
+        assert_eq!(serde_json::from_str::<Point>(&text).unwrap(), point);
+    }
+}

@@ -1,0 +1,417 @@
+//! Small problems with known best settings: four are simulated step by step and solved in closed form, three add noise to a
+//! known function. All noise comes from ChaCha8 streams by replication, so that candidates meet the same luck.
+
+use plimsoll::rng::{Streams, fnv1a, mix, open01};
+use plimsoll::time::Span;
+use plimsoll::tune::{Condition, Domain, Observation, Parameter, Point, Problem, Scale, Setting, Space};
+use rand_chacha::rand_core::Rng;
+
+/// A problem whose truth is known.
+pub trait Known: Problem {
+    fn name(&self) -> &'static str;
+    fn space(&self) -> Space;
+    /// Levels at which the grid has all candidates that count.
+    fn levels(&self) -> usize;
+    /// The true objective.
+    fn value(&self, point: &Point) -> f64;
+    /// The true slack; the limit is far away where there is none.
+    fn slack(&self, _: &Point) -> f64 {
+        f64::INFINITY
+    }
+    /// The indifference zone in the objective's unit.
+    fn zone(&self) -> f64;
+    /// Tolerances of the constraints.
+    fn tolerances(&self) -> Vec<f64> {
+        Vec::new()
+    }
+    /// The same problem with other luck.
+    fn reseeded(&self, seed: u64) -> Box<dyn Known>;
+
+    /// Whether `point` is a right choice among `candidates`: it holds the constraint to within its tolerance, and is less than
+    /// the zone worse than the best of those that hold it by more.
+    fn right(&self, point: &Point, best: f64) -> bool {
+        let tolerance = self.tolerances().first().copied().unwrap_or(0.0);
+        self.slack(point) >= -tolerance && self.value(point) > best - self.zone()
+    }
+
+    /// The best true value among `candidates` that surely hold the constraint.
+    fn best(&self, candidates: &[Point]) -> f64 {
+        let tolerance = self.tolerances().first().copied().unwrap_or(0.0);
+        let sure = candidates.iter().filter(|point| self.slack(point) >= tolerance);
+        sure.map(|point| self.value(point)).fold(f64::NEG_INFINITY, f64::max)
+    }
+}
+
+/// Steps, days or requests of a run of full length.
+const FULL: f64 = 2_000.0;
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn length(share: f64) -> u64 {
+    (FULL * share) as u64
+}
+
+fn seen(objective: f64, constraints: Vec<Option<f64>>, requests: u64) -> Observation {
+    Observation { objectives: vec![Some(objective)], constraints, requests }
+}
+
+fn integer(point: &Point, parameter: usize) -> i64 {
+    match point.setting(parameter) {
+        Some(Setting::Integer(i)) => *i,
+        other => panic!("a whole number, not {other:?}"),
+    }
+}
+
+fn number(point: &Point, parameter: usize) -> f64 {
+    point.setting(parameter).and_then(Setting::number).expect("a number")
+}
+
+fn parameter(path: &str, domain: Domain) -> Parameter {
+    Parameter { path: path.into(), domain, only_if: None }
+}
+
+fn real(path: &str, lo: f64, hi: f64) -> Parameter {
+    parameter(path, Domain::Real { lo, hi, scale: Scale::Linear })
+}
+
+fn whole(path: &str, lo: i64, hi: i64) -> Parameter {
+    parameter(path, Domain::Integer { lo, hi, scale: Scale::Linear })
+}
+
+fn uniform(rng: &mut impl Rng) -> f64 {
+    open01(rng.next_u64())
+}
+
+pub fn normal(rng: &mut impl Rng) -> f64 {
+    let (u, v) = (uniform(rng), uniform(rng));
+    libm::sqrt(-2.0 * libm::log(u)) * libm::cos(2.0 * std::f64::consts::PI * v)
+}
+
+/// Standard normal noise of a run: what all candidates share, and what is this one's own. Shorter runs are noisier.
+fn noise(seed: u64, point: &Point, replication: u32, share: f64) -> (f64, f64) {
+    let streams = Streams::new(mix(seed, share.to_bits()), replication);
+    let common = normal(&mut streams.named("common"));
+    let own = normal(&mut streams.named(&format!("own {:x}", fnv1a(format!("{point:?}").as_bytes()))));
+    (common / share.sqrt(), own / share.sqrt())
+}
+
+/// A queue with one server and room for K: each served request earns 1, each place costs, waiting costs. M/M/1/K, simulated as
+/// a uniformised chain that starts empty.
+pub struct Room(pub u64);
+
+const ROOM_RATE: f64 = 0.9;
+const ROOM_WAIT: f64 = 0.02;
+
+impl Problem for Room {
+    fn run(&self, candidate: &Point, replication: u32, share: f64) -> Observation {
+        let room = integer(candidate, 0);
+        let threshold = number(candidate, 1);
+        let mut rng = Streams::new(mix(self.0, share.to_bits()), replication).named("chain");
+        let (steps, mut inside, mut gained) = (length(share), 0i64, 0.0);
+        let arrives = ROOM_RATE / (1.0 + ROOM_RATE);
+        for _ in 0..steps {
+            if uniform(&mut rng) < arrives {
+                if inside < room {
+                    inside += 1;
+                    gained += 1.0;
+                }
+            } else {
+                inside = (inside - 1).max(0);
+            }
+            gained -= ROOM_WAIT * inside as f64;
+        }
+        seen(gained / steps as f64 - misplaced(threshold), vec![], steps)
+    }
+}
+
+/// What a second setting costs away from its best place: a bowl.
+fn misplaced(threshold: f64) -> f64 {
+    0.5 * (threshold - 0.6) * (threshold - 0.6)
+}
+
+impl Known for Room {
+    fn name(&self) -> &'static str {
+        "room for K (M/M/1/K)"
+    }
+    fn space(&self) -> Space {
+        Space::new(vec![whole("room", 1, 40), real("threshold", 0.0, 1.0)]).unwrap()
+    }
+    fn levels(&self) -> usize {
+        21
+    }
+    fn value(&self, point: &Point) -> f64 {
+        let room = i32::try_from(integer(point, 0)).unwrap();
+        let weights: Vec<f64> = (0..=room).map(|n| ROOM_RATE.powi(n)).collect();
+        let all: f64 = weights.iter().sum();
+        let full = weights.last().unwrap() / all;
+        let mean: f64 = weights.iter().enumerate().map(|(n, w)| n as f64 * w / all).sum();
+        // The chain is looked at after each step.
+        let arrives = ROOM_RATE / (1.0 + ROOM_RATE);
+        arrives * (1.0 - full) - ROOM_WAIT * mean - misplaced(number(point, 1))
+    }
+    fn zone(&self) -> f64 {
+        0.01
+    }
+    fn reseeded(&self, seed: u64) -> Box<dyn Known> {
+        Box::new(Self(seed))
+    }
+}
+
+/// How many servers to pay for: Erlang's loss system, simulated as a uniformised chain that starts empty.
+pub struct Staff(pub u64);
+
+const STAFF_LOAD: f64 = 20.0;
+const STAFF_MAX: i64 = 60;
+const STAFF_COST: f64 = 0.006;
+
+impl Problem for Staff {
+    fn run(&self, candidate: &Point, replication: u32, share: f64) -> Observation {
+        let servers = integer(candidate, 0);
+        let mut rng = Streams::new(mix(self.0, share.to_bits()), replication).named("chain");
+        let (steps, mut busy, mut served) = (length(share), 0i64, 0u32);
+        let mut arrived = 0u32;
+        for _ in 0..steps {
+            let u = uniform(&mut rng) * (STAFF_LOAD + STAFF_MAX as f64);
+            if u < STAFF_LOAD {
+                arrived += 1;
+                served += u32::from(busy < servers);
+                busy = (busy + 1).min(servers);
+            } else if u - STAFF_LOAD < busy as f64 {
+                busy -= 1;
+            }
+        }
+        let fraction = f64::from(served) / f64::from(arrived.max(1));
+        seen(fraction - STAFF_COST * servers as f64 - misplaced(number(candidate, 1)), vec![], steps)
+    }
+}
+
+impl Known for Staff {
+    fn name(&self) -> &'static str {
+        "staffing (Erlang B)"
+    }
+    fn space(&self) -> Space {
+        Space::new(vec![whole("servers", 1, STAFF_MAX), real("threshold", 0.0, 1.0)]).unwrap()
+    }
+    fn levels(&self) -> usize {
+        30
+    }
+    fn value(&self, point: &Point) -> f64 {
+        let servers = integer(point, 0);
+        let blocked = (1..=servers).fold(1.0, |b, n| STAFF_LOAD * b / (n as f64 + STAFF_LOAD * b));
+        1.0 - blocked - STAFF_COST * servers as f64 - misplaced(number(point, 1))
+    }
+    fn zone(&self) -> f64 {
+        0.01
+    }
+    fn reseeded(&self, seed: u64) -> Box<dyn Known> {
+        Box::new(Self(seed))
+    }
+}
+
+/// How much to order before demand is known: the newsvendor, with exponential demand on each day of a run.
+pub struct Newsvendor(pub u64);
+
+const DEMAND: f64 = 100.0;
+const PRICE: f64 = 1.0;
+const COST: f64 = 0.4;
+
+impl Problem for Newsvendor {
+    fn run(&self, candidate: &Point, replication: u32, share: f64) -> Observation {
+        let order = integer(candidate, 0) as f64;
+        let mut rng = Streams::new(mix(self.0, share.to_bits()), replication).named("demand");
+        // A day is ten requests or so.
+        let days = length(share) / 10;
+        let sold: f64 = (0..days).map(|_| (-DEMAND * libm::log(uniform(&mut rng))).min(order)).sum();
+        seen(PRICE * sold / days as f64 - COST * order, vec![], length(share))
+    }
+}
+
+impl Known for Newsvendor {
+    fn name(&self) -> &'static str {
+        "newsvendor"
+    }
+    fn space(&self) -> Space {
+        Space::new(vec![whole("order", 1, 500)]).unwrap()
+    }
+    fn levels(&self) -> usize {
+        500
+    }
+    fn value(&self, point: &Point) -> f64 {
+        let order = integer(point, 0) as f64;
+        PRICE * DEMAND * (1.0 - libm::exp(-order / DEMAND)) - COST * order
+    }
+    fn zone(&self) -> f64 {
+        0.25
+    }
+    fn reseeded(&self, seed: u64) -> Box<dyn Known> {
+        Box::new(Self(seed))
+    }
+}
+
+/// Many unrelated candidates, what they share ten times as noisy as what is their own: without common random numbers hopeless.
+pub struct Crowd(pub u64);
+
+impl Crowd {
+    fn mean(i: i64) -> f64 {
+        // Quantiles of a normal spread, in an order that says nothing.
+        let u = open01(mix(4711, i.unsigned_abs()));
+        10.0 + libm::sqrt(-2.0 * libm::log(u)) * libm::cos(6.0 * u + i as f64)
+    }
+}
+
+impl Problem for Crowd {
+    fn run(&self, candidate: &Point, replication: u32, share: f64) -> Observation {
+        let (common, own) = noise(self.0, candidate, replication, share);
+        seen(Self::mean(integer(candidate, 0)) + 10.0 * common + own, vec![], length(share))
+    }
+}
+
+impl Known for Crowd {
+    fn name(&self) -> &'static str {
+        "crowd (correlated noise)"
+    }
+    fn space(&self) -> Space {
+        Space::new(vec![whole("which", 0, 599)]).unwrap()
+    }
+    fn levels(&self) -> usize {
+        600
+    }
+    fn value(&self, point: &Point) -> f64 {
+        Self::mean(integer(point, 0))
+    }
+    fn zone(&self) -> f64 {
+        0.4
+    }
+    fn reseeded(&self, seed: u64) -> Box<dyn Known> {
+        Box::new(Self(seed))
+    }
+}
+
+/// Two bowls behind a switch, one with a setting that the other does not have.
+pub struct Bowls(pub u64);
+
+impl Problem for Bowls {
+    fn run(&self, candidate: &Point, replication: u32, share: f64) -> Observation {
+        let (common, own) = noise(self.0, candidate, replication, share);
+        seen(self.value(candidate) + 0.3 * common + 0.08 * own, vec![], length(share))
+    }
+}
+
+impl Known for Bowls {
+    fn name(&self) -> &'static str {
+        "bowls behind a switch"
+    }
+    fn space(&self) -> Space {
+        let text = |name: &str| Setting::Text(name.into());
+        let kind = parameter("kind", Domain::Choice(vec![text("flat"), text("deep")]));
+        let only_if = Some(Condition { parameter: 0, is: vec![text("deep")] });
+        Space::new(vec![kind, real("x", -1.0, 1.0), real("y", -1.0, 1.0), Parameter { only_if, ..real("z", -1.0, 1.0) }]).unwrap()
+    }
+    fn levels(&self) -> usize {
+        9
+    }
+    fn value(&self, point: &Point) -> f64 {
+        let (x, y) = (number(point, 1), number(point, 2));
+        match point.setting(3).and_then(Setting::number) {
+            None => 0.8 - 0.5 * (x * x + y * y),
+            Some(z) => 1.0 - 0.7 * ((x - 0.5).powi(2) + (y + 0.25).powi(2) + (z - 0.25).powi(2)),
+        }
+    }
+    fn zone(&self) -> f64 {
+        0.05
+    }
+    fn reseeded(&self, seed: u64) -> Box<dyn Known> {
+        Box::new(Self(seed))
+    }
+}
+
+/// As much load as a latency limit allows: the best setting stands where the constraint binds.
+pub struct Limit(pub u64);
+
+impl Problem for Limit {
+    fn run(&self, candidate: &Point, replication: u32, share: f64) -> Observation {
+        let (common, own) = noise(self.0, candidate, replication, share);
+        let (common_slack, own_slack) = noise(self.0 ^ 1, candidate, replication, share);
+        let objective = self.value(candidate) + 0.03 * common + 0.01 * own;
+        seen(objective, vec![Some(self.slack(candidate) + 0.1 * common_slack + 0.1 * own_slack)], length(share))
+    }
+}
+
+impl Known for Limit {
+    fn name(&self) -> &'static str {
+        "load under a latency limit"
+    }
+    fn space(&self) -> Space {
+        Space::new(vec![real("load", 0.1, 0.98), real("threshold", 0.0, 1.0)]).unwrap()
+    }
+    fn levels(&self) -> usize {
+        30
+    }
+    fn value(&self, point: &Point) -> f64 {
+        number(point, 0) - misplaced(number(point, 1))
+    }
+    fn slack(&self, point: &Point) -> f64 {
+        // Sojourn time of M/M/1 in service times, at most 5.
+        5.0 - 1.0 / (1.0 - number(point, 0))
+    }
+    fn zone(&self) -> f64 {
+        0.02
+    }
+    fn tolerances(&self) -> Vec<f64> {
+        vec![0.25]
+    }
+    fn reseeded(&self, seed: u64) -> Box<dyn Known> {
+        Box::new(Self(seed))
+    }
+}
+
+/// A time on a logarithmic scale, with skewed noise, and short runs that flatter long times.
+pub struct Interval(pub u64);
+
+impl Problem for Interval {
+    fn run(&self, candidate: &Point, replication: u32, share: f64) -> Observation {
+        let (common, _) = noise(self.0, candidate, replication, share);
+        let own = Streams::new(mix(self.0, share.to_bits()), replication)
+            .named(&format!("skewed {:x}", fnv1a(format!("{candidate:?}").as_bytes())))
+            .next_u64();
+        // Exponential with mean 0: many small gains, few large losses.
+        let skewed = (1.0 + libm::log(open01(own))) / share.sqrt();
+        let flattery = 0.002 * libm::log(number(candidate, 0)) * (1.0 / share - 1.0);
+        seen(self.value(candidate) + 0.2 * common + 0.08 * skewed + flattery, vec![], length(share))
+    }
+}
+
+impl Known for Interval {
+    fn name(&self) -> &'static str {
+        "interval (skewed, biased when short)"
+    }
+    fn space(&self) -> Space {
+        let time = Domain::Duration { lo: Span::from_millis(10), hi: Span::from_secs(1_000), scale: Scale::Log };
+        Space::new(vec![parameter("interval", time), real("threshold", 0.0, 1.0)]).unwrap()
+    }
+    fn levels(&self) -> usize {
+        31
+    }
+    fn value(&self, point: &Point) -> f64 {
+        let off = libm::log(number(point, 0) / 5.0);
+        1.0 / (1.0 + 0.3 * off * off) - misplaced(number(point, 1))
+    }
+    fn zone(&self) -> f64 {
+        0.05
+    }
+    fn reseeded(&self, seed: u64) -> Box<dyn Known> {
+        Box::new(Self(seed))
+    }
+}
+
+/// All of them.
+pub fn all() -> Vec<Box<dyn Known>> {
+    vec![
+        Box::new(Room(0)),
+        Box::new(Staff(0)),
+        Box::new(Newsvendor(0)),
+        Box::new(Crowd(0)),
+        Box::new(Bowls(0)),
+        Box::new(Limit(0)),
+        Box::new(Interval(0)),
+    ]
+}
