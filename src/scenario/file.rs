@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::run::RunSettings;
+use super::tune::TuneSettings;
 use crate::policy;
 use crate::upstream::UpstreamSettings;
 use crate::workload::{ArrivalSettings, ClassSettings};
@@ -45,6 +46,9 @@ pub struct ScenarioFile {
     /// A recorded run to lay beside the simulated one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured: Option<MeasuredSettings>,
+    /// What `plimsoll tune` is to find.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tune: Option<TuneSettings>,
 }
 
 /// A named overlay. Tables merge deeply over the scenario's, lists are replaced, and the result must be a valid scenario.

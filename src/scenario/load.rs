@@ -8,7 +8,7 @@ use super::diagnostic::{Diagnostic, Diagnostics};
 use super::expand::{self, Laid};
 use super::file::ScenarioFile;
 use super::overlay;
-use super::path::{NotAPath, Path};
+use super::path::{NotAPath, Path, Step};
 use super::run::RunSettings;
 use super::schema;
 use super::semantic;
@@ -85,6 +85,45 @@ impl Scenario {
             }
             _ => Err(Diagnostics::new(loader.sources, loader.found)),
         }
+    }
+
+    /// Variant number `variant` with these settings (`path=value`) over it.
+    ///
+    /// # Errors
+    /// A path that variants cannot change or do not have, a value out of its range, settings that do not go together.
+    pub fn candidate(&self, variant: usize, sets: &[String]) -> Result<Variant, Diagnostics> {
+        let mut loader = Loader { sources: self.sources.clone(), ..Loader::default() };
+        let mut tree = self.trees[variant].clone();
+        for set in sets {
+            if let Err(wrong) = loader.set(&mut tree, set) {
+                loader.found.push(wrong);
+            }
+        }
+        loader.found.extend(schema::check(schema::sections_rule(), &tree));
+        let read = if loader.found.is_empty() { loader.read::<Sections>(&tree) } else { None };
+        let of = &self.variants[variant];
+        let candidate = read.map(|sections| sections.named(of.name.clone(), of.of.clone()));
+        if let Some(candidate) = &candidate {
+            loader.found.extend(semantic::check_variant(candidate, &tree));
+        }
+        match candidate {
+            Some(candidate) if loader.found.is_empty() => Ok(candidate),
+            _ => Err(Diagnostics::new(loader.sources, loader.found)),
+        }
+    }
+
+    /// What is in force in variant number `variant` at `path`, defaults included, as JSON; `None` where there is nothing, as
+    /// in an engine that is not switched on.
+    #[must_use]
+    pub fn in_force(&self, variant: usize, path: &Path) -> Option<serde_json::Value> {
+        let sections = Sections::of(&self.variants[variant]);
+        let whole = serde_json::to_value(sections).ok()?;
+        path.steps()
+            .try_fold(&whole, |value, step| match step {
+                Step::Key(key) => value.get(key),
+                Step::Index(index) => value.get(index),
+            })
+            .cloned()
     }
 
     /// The position of [`RunSettings::baseline`] among the variants.

@@ -22,6 +22,7 @@ mod semantic;
 mod settings_file;
 mod source;
 mod tree;
+mod tune;
 mod variant;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Located};
@@ -33,6 +34,7 @@ pub use semantic::{REPLICATIONS_MAX, REQUESTS_MAX};
 pub use settings_file::{Holds, holds, kind, parse_settings, read_settings};
 pub use source::{Place, Position, Sources};
 pub use tree::{Entry, Node, Value};
+pub use tune::{TuneCondition, TuneMethod, TuneParameter, TuneScale, TuneSettings};
 pub use variant::{FileReference, Variant};
 
 /// The sections that differ from variant to variant.

@@ -50,6 +50,11 @@ pub(super) struct Sections {
 }
 
 impl Sections {
+    pub(super) fn of(variant: &Variant) -> Self {
+        let Variant { upstream, arrival, classes, policy, .. } = variant.clone();
+        Self { upstream, arrival, class: classes, policy }
+    }
+
     pub(super) fn named(self, name: String, of: String) -> Variant {
         let Self { upstream, arrival, class: classes, policy } = self;
         Variant { name, of, upstream, arrival, classes, policy }

@@ -41,4 +41,17 @@ impl Plan {
         }
         Some(Self { workload: Arc::new(workload), window, ..self.clone() })
     }
+
+    /// The same for a part of the measured time only: above 0, at most 1. The warm-up stays as it is, so that what is measured
+    /// is as settled as in a whole run.
+    #[must_use]
+    pub fn shortened(&self, share: f64) -> Self {
+        let mut window = self.window;
+        let (measured, drain) = (window.end - window.start, window.drained - window.end);
+        window.end = window.start + measured.scaled(share);
+        window.drained = window.end + drain;
+        let mut workload = (*self.workload).clone();
+        workload.end = window.end - Time::ZERO;
+        Self { workload: Arc::new(workload), window, ..self.clone() }
+    }
 }

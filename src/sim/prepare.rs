@@ -70,6 +70,27 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared, Diagnostics> {
     Ok(prepared)
 }
 
+/// The plan of variant number `index` with other settings, `candidate`, in an otherwise prepared scenario: load 1.0, warm-up
+/// and window stay as they were. What is unchanged is not read again.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn replan(scenario: &Scenario, prepared: &Prepared, index: usize, candidate: &Variant) -> Result<Plan, Diagnostics> {
+    let of = &scenario.variants[index];
+    let old = prepared.plans.iter().find(|plan| plan.name == of.name).expect("every variant has a plan");
+    let mut files = Files { scenario, traces: BTreeMap::new() };
+    let same_load = (&candidate.arrival, &candidate.classes) == (&of.arrival, &of.classes);
+    let upstream =
+        if candidate.upstream == of.upstream && same_load { old.upstream.clone() } else { files.model(index, candidate)? };
+    let workload = if same_load && candidate.upstream.service() == of.upstream.service() {
+        Arc::clone(&old.workload)
+    } else {
+        let workload = files.workload(index, candidate)?;
+        Arc::new(SourceSettings { capacity_rps: old.workload.capacity_rps, ..workload })
+    };
+    Ok(Plan { policy: candidate.policy.clone(), upstream, workload, ..old.clone() })
+}
+
 /// A word of caution where a preset is the physical floor of its hardware, unslowed.
 fn floor_remark(plans: &[Plan]) -> Vec<String> {
     let on_the_floor = plans.iter().any(|plan| plan.upstream.is_physical_floor());

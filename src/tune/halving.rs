@@ -241,13 +241,7 @@ fn kept(rung: &Rung) -> Vec<Id> {
     kept.into_iter().map(|visit| visit.candidate).collect()
 }
 
-fn one_rung(
-    evaluator: &mut Evaluator<'_>,
-    pool: &[Id],
-    series: Series,
-    keep: usize,
-    alpha: f64,
-) -> Result<Rung, Stopped> {
+fn one_rung(evaluator: &mut Evaluator<'_>, pool: &[Id], series: Series, keep: usize, alpha: f64) -> Result<Rung, Stopped> {
     let before = evaluator.spent();
     let all = observe(evaluator, pool, &series)?;
     let order = order(&all);

@@ -4,11 +4,11 @@ use super::*;
 use crate::scenario::Scenario;
 use crate::sim::prepare;
 
-/// One server, exponential service of mean 1 s, Poisson arrivals at half its rate, for ten thousand seconds.
+/// One server, exponential service of mean 1 s, Poisson arrivals at half its rate, for six thousand seconds.
 const QUEUE: &str = "
 schema = 1
 [run]
-duration = '20000s'
+duration = '6000s'
 warmup = '200s'
 drain = '100s'
 [upstream]
@@ -27,7 +27,7 @@ fn lines(text: &str, levels: &[&str]) -> Vec<LoadLine> {
         let (name, bound) = Bound::split(text).unwrap();
         (name.parse().unwrap(), bound)
     };
-    let question = Question { levels: levels.iter().map(level).collect(), replications: 8, tolerance: 0.01 };
+    let question = Question { levels: levels.iter().map(level).collect(), replications: 6, tolerance: 0.01 };
     load_lines(&prepared.plans, &prepared.context, &question, &|| ())
 }
 

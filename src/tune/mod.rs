@@ -19,6 +19,8 @@ mod select;
 mod setting;
 mod settings;
 mod space;
+mod store;
+mod task;
 
 pub use contest::{Contest, Fate, Terms};
 pub use domain::{Domain, Scale};
@@ -35,3 +37,5 @@ pub use search::search;
 pub use setting::{Point, Setting};
 pub use settings::{Method, Pool, SearchFault, Settings, Zone};
 pub use space::{Condition, DIMENSIONS_MAX, Parameter, Space, SpaceFault};
+pub use store::{Store, StoreError};
+pub use task::{Objective, ScenarioProblem, Task, Unfit};

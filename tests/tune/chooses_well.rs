@@ -1,9 +1,7 @@
 //! Does it choose well, and for how much less than a grid?
 
 use plimsoll::stats::wilson;
-use plimsoll::tune::{
-    Evaluator, Halving, Job, Measured, Method, Point, Pool, Series, Settings, Zone, search,
-};
+use plimsoll::tune::{Evaluator, Halving, Job, Measured, Method, Point, Pool, Series, Settings, Zone, search};
 use rayon::prelude::*;
 
 use crate::problems::{Known, all};
@@ -115,7 +113,9 @@ fn halving(problem: &dyn Known) -> impl Fn() -> Method + Sync + use<> {
 #[ignore = "takes minutes"]
 fn it_chooses_well_and_cheaply() {
     const MOST: u32 = 60;
-    println!("| problem | candidates | halving: right | lower bound | requests | undecided | grid: replications | requests | ratio |");
+    println!(
+        "| problem | candidates | halving: right | lower bound | requests | undecided | grid: replications | requests | ratio |"
+    );
     println!("|---|---|---|---|---|---|---|---|---|");
     for problem in all() {
         let problem = problem.as_ref();

@@ -304,7 +304,8 @@ impl Known for Bowls {
         let text = |name: &str| Setting::Text(name.into());
         let kind = parameter("kind", Domain::Choice(vec![text("flat"), text("deep")]));
         let only_if = Some(Condition { parameter: 0, is: vec![text("deep")] });
-        Space::new(vec![kind, real("x", -1.0, 1.0), real("y", -1.0, 1.0), Parameter { only_if, ..real("z", -1.0, 1.0) }]).unwrap()
+        Space::new(vec![kind, real("x", -1.0, 1.0), real("y", -1.0, 1.0), Parameter { only_if, ..real("z", -1.0, 1.0) }])
+            .unwrap()
     }
     fn levels(&self) -> usize {
         9

@@ -1,0 +1,286 @@
+//! A scenario's `[tune]` section as a problem: its parameters as a space, its figures as objectives and constraints.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+
+use crate::journal::summary::{Bound, Context, Measure, VariantBuilder, VariantSummary};
+use crate::scenario::{Diagnostics, Scenario, TuneParameter, TuneScale, TuneSettings};
+use crate::sim::{self, Plan, Prepared, World};
+use crate::time::Span;
+use crate::tune::{Condition, Domain, Observation, Parameter, Point, Problem, Scale, Setting, Space};
+
+/// What is wrong with a `[tune]` section, by the path of the setting that is to blame.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct Unfit {
+    /// The setting: `tune.parameter[0].range`.
+    pub path: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// An objective: a figure, to be made large or small.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Objective {
+    /// The figure.
+    pub measure: Measure,
+    /// 1 where more is better, -1 where less is.
+    pub sign: f64,
+}
+
+/// What a `[tune]` section asks for, understood.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// Position of the variant whose settings are tuned.
+    pub variant: usize,
+    /// What may be changed.
+    pub space: Space,
+    /// What is wanted, the first foremost.
+    pub objectives: Vec<Objective>,
+    /// What must hold.
+    pub constraints: Vec<(Measure, Bound)>,
+}
+
+impl Task {
+    /// Reads the section of `scenario`.
+    ///
+    /// # Errors
+    /// The first setting that makes no sense in this scenario.
+    pub fn read(scenario: &Scenario, settings: &TuneSettings) -> Result<Self, Unfit> {
+        let variant = match &settings.variant {
+            None => scenario.baseline(),
+            Some(name) => scenario.variants.iter().position(|variant| variant.is_of(name)).ok_or_else(|| {
+                let known: Vec<&str> = scenario.variants.iter().map(|variant| variant.name.as_str()).collect();
+                unfit("tune.variant", format!("there is no variant `{name}`; there are: {}", known.join(", ")))
+            })?,
+        };
+        let space = space(&settings.parameter)?;
+        let measure = |path: &str, text: &str| measure(scenario, variant, text).map_err(|why| unfit(path, why));
+        let mut objectives = vec![Objective::of(measure("tune.objective", &settings.objective)?)];
+        for (index, text) in settings.pareto.iter().enumerate() {
+            objectives.push(Objective::of(measure(&format!("tune.pareto[{index}]"), text)?));
+        }
+        let mut constraints = Vec::new();
+        for (index, text) in settings.constraints.iter().enumerate() {
+            let path = format!("tune.constraints[{index}]");
+            let (left, bound) = Bound::split(text).map_err(|why| unfit(&path, why))?;
+            constraints.push((measure(&path, left)?, bound));
+        }
+        Ok(Self { variant, space, objectives, constraints })
+    }
+
+    /// The settings of `point` as `path=value`, as they stand in a scenario.
+    #[must_use]
+    pub fn sets(&self, point: &Point) -> Vec<String> {
+        let parameters = self.space.parameters().iter().enumerate();
+        parameters.filter_map(|(place, of)| Some(format!("{}={}", of.path, point.setting(place)?))).collect()
+    }
+
+    /// The current settings: nothing is laid over the variant.
+    #[must_use]
+    pub fn current(&self) -> Point {
+        Point(vec![None; self.space.dimensions()])
+    }
+
+    /// Makes sure that both ends of every range, and every choice, are settings that the variant can have.
+    ///
+    /// # Errors
+    /// What is wrong with the first that is not.
+    pub fn try_ends(&self, scenario: &Scenario, prepared: &Prepared) -> Result<(), Diagnostics> {
+        let middle = self.space.decode(&[]);
+        for (place, parameter) in self.space.parameters().iter().enumerate() {
+            for setting in parameter.domain.levels(2) {
+                let point = self.space.with(&middle, place, setting);
+                let candidate = scenario.candidate(self.variant, &self.sets(&point))?;
+                sim::replan(scenario, prepared, self.variant, &candidate)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Objective {
+    fn of(measure: Measure) -> Self {
+        let sign = if measure.larger_is_better() { 1.0 } else { -1.0 };
+        Self { measure, sign }
+    }
+}
+
+fn unfit(path: &str, message: impl Into<String>) -> Unfit {
+    Unfit { path: path.to_owned(), message: message.into() }
+}
+
+fn measure(scenario: &Scenario, variant: usize, text: &str) -> Result<Measure, String> {
+    let measure: Measure = text.parse()?;
+    let of = &scenario.variants[variant];
+    if let Some(class) = &measure.class {
+        let known: Vec<&str> = of.classes.iter().map(|class| class.name.as_str()).collect();
+        if !known.contains(&class.as_str()) {
+            return Err(format!("there is no class `{class}`; there are: {}", known.join(", ")));
+        }
+    }
+    let has_spikes = of.arrivals().any(|(_, arrival)| arrival.rate().is_some_and(|rate| !rate.spikes.is_empty()));
+    if measure.needs_spikes() && !has_spikes {
+        return Err(format!("`{measure}` is timed from a spike, and the arrivals have no `spikes`"));
+    }
+    Ok(measure)
+}
+
+fn space(parameters: &[TuneParameter]) -> Result<Space, Unfit> {
+    let mut read: Vec<Parameter> = Vec::with_capacity(parameters.len());
+    for (index, parameter) in parameters.iter().enumerate() {
+        let path = format!("tune.parameter[{index}]");
+        let domain = domain(parameter).map_err(|why| unfit(&path, why))?;
+        let only_if = match &parameter.only_if {
+            None => None,
+            Some(condition) => {
+                let on = read.iter().position(|earlier| earlier.path == condition.path).ok_or_else(|| {
+                    unfit(
+                        &format!("{path}.only_if.path"),
+                        format!("no parameter before this one has the path `{}`", condition.path),
+                    )
+                })?;
+                let settings = condition.is.iter().map(|value| like(&read[on].domain, value));
+                let is: Option<Vec<Setting>> = settings.collect();
+                let wrong = || unfit(&format!("{path}.only_if.is"), format!("`{}` never has these values", condition.path));
+                Some(Condition { parameter: on, is: is.ok_or_else(wrong)? })
+            }
+        };
+        read.push(Parameter { path: parameter.path.clone(), domain, only_if });
+        // After each, so that what is wrong is told where it stands.
+        Space::new(read.clone()).map_err(|fault| unfit(&path, fault.to_string()))?;
+    }
+    Space::new(read).map_err(|fault| unfit("tune.parameter", fault.to_string()))
+}
+
+fn domain(parameter: &TuneParameter) -> Result<Domain, String> {
+    let scale = match parameter.scale {
+        TuneScale::Linear => Scale::Linear,
+        TuneScale::Log => Scale::Log,
+    };
+    match (&parameter.range[..], &parameter.choices[..]) {
+        ([lo, hi], []) => range(lo, hi, scale)
+            .ok_or_else(|| format!("a range is two numbers or two durations, and not {lo} and {hi}: write `range = [1, 100]`")),
+        ([], [_, ..]) => {
+            let settings: Option<Vec<Setting>> = parameter.choices.iter().map(setting).collect();
+            let settings = settings.ok_or("choices are numbers, names, durations, or true and false")?;
+            let both = [Setting::Bool(false), Setting::Bool(true)];
+            let is_switch = settings.len() == 2 && both.iter().all(|one| settings.contains(one));
+            Ok(if is_switch { Domain::Bool } else { Domain::Choice(settings) })
+        }
+        ([], []) => Err("give a `range = [least, greatest]`, or `choices = [...]`".to_owned()),
+        ([..], []) => Err(format!("a range has two ends, and not {}", parameter.range.len())),
+        ([..], [..]) => Err("give a `range` or `choices`, not both".to_owned()),
+    }
+}
+
+fn range(lo: &Value, hi: &Value, scale: Scale) -> Option<Domain> {
+    if let (Some(lo), Some(hi)) = (lo.as_i64(), hi.as_i64()) {
+        return Some(Domain::Integer { lo, hi, scale });
+    }
+    if let (Some(lo), Some(hi)) = (lo.as_f64(), hi.as_f64()) {
+        return Some(Domain::Real { lo, hi, scale });
+    }
+    let span = |value: &Value| value.as_str()?.parse::<Span>().ok();
+    Some(Domain::Duration { lo: span(lo)?, hi: span(hi)?, scale })
+}
+
+/// A choice, read as what it looks like. Durations stay names: nothing is computed with them.
+fn setting(value: &Value) -> Option<Setting> {
+    match value {
+        Value::Bool(on) => Some(Setting::Bool(*on)),
+        Value::Number(number) => number.as_i64().map(Setting::Integer).or_else(|| number.as_f64().map(Setting::Real)),
+        Value::String(text) => Some(Setting::Text(text.clone())),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// `value` as a setting of `domain`.
+fn like(domain: &Domain, value: &Value) -> Option<Setting> {
+    match domain {
+        Domain::Real { .. } => value.as_f64().map(Setting::Real),
+        Domain::Duration { .. } => value.as_str()?.parse().ok().map(Setting::Duration),
+        Domain::Integer { .. } | Domain::Choice(_) | Domain::Bool => setting(value),
+    }
+}
+
+/// A task on a prepared scenario, ready to be searched.
+#[derive(Debug)]
+pub struct ScenarioProblem<'a> {
+    scenario: &'a Scenario,
+    prepared: &'a Prepared,
+    task: &'a Task,
+    context: &'a Context,
+    /// All arrivals are this many times as dense.
+    load: f64,
+    /// Plans of the candidates that were run; `None` for settings that do not go together.
+    plans: Mutex<BTreeMap<Point, Option<Arc<Plan>>>>,
+}
+
+impl<'a> ScenarioProblem<'a> {
+    /// `task` on `prepared`, at `load` times its own load.
+    #[must_use]
+    pub fn new(scenario: &'a Scenario, prepared: &'a Prepared, task: &'a Task, load: f64) -> Self {
+        Self { scenario, prepared, task, context: &prepared.context, load, plans: Mutex::new(BTreeMap::new()) }
+    }
+
+    fn plan(&self, point: &Point) -> Option<Arc<Plan>> {
+        if let Some(known) = self.plans.lock().unwrap_or_else(PoisonError::into_inner).get(point) {
+            return known.clone();
+        }
+        let made = self.make(point).map(Arc::new);
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner).insert(point.clone(), made.clone());
+        made
+    }
+
+    fn make(&self, point: &Point) -> Option<Plan> {
+        let candidate = self.scenario.candidate(self.task.variant, &self.task.sets(point)).ok()?;
+        sim::replan(self.scenario, self.prepared, self.task.variant, &candidate).ok()?.at_load(self.load)
+    }
+
+    fn observe(&self, summary: &VariantSummary) -> Observation {
+        let finite = |x: f64| x.is_finite().then_some(x);
+        let objective = |of: &Objective| of.measure.of(summary).map(|found| of.sign * found).and_then(finite);
+        let slack = |(measure, bound): &(Measure, Bound)| measure.of(summary).map(|found| bound.slack(found)).and_then(finite);
+        Observation {
+            objectives: self.task.objectives.iter().map(objective).collect(),
+            constraints: self.task.constraints.iter().map(slack).collect(),
+            requests: summary.counts.offered,
+        }
+    }
+
+    /// Settings that do not go together, or a run that had to be broken off, show nothing: such a candidate loses.
+    fn nothing(&self) -> Observation {
+        Observation {
+            objectives: vec![None; self.task.objectives.len()],
+            constraints: vec![None; self.task.constraints.len()],
+            requests: 0,
+        }
+    }
+}
+
+impl Problem for ScenarioProblem<'_> {
+    fn run(&self, candidate: &Point, replication: u32, share: f64) -> Observation {
+        let Some(plan) = self.plan(candidate) else { return self.nothing() };
+        let shortened;
+        let plan = if share < 1.0 {
+            shortened = plan.shortened(share);
+            &shortened
+        } else {
+            &*plan
+        };
+        let tally = World::new(plan, replication, None).run();
+        if tally.halted.is_some() {
+            return self.nothing();
+        }
+        let mut builder = VariantBuilder::new(&plan.name, self.context);
+        builder.add(&tally);
+        self.observe(&builder.finish())
+    }
+}
+
+#[cfg(test)]
+#[path = "task_tests.rs"]
+mod tests;

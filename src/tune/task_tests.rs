@@ -1,0 +1,108 @@
+//! Sections read well and badly, and a search on a real queue.
+
+use super::*;
+use crate::tune::{Evaluator, Settings, search};
+
+/// A server at 150 % load whose clients want an answer within 4 s, with a queue that is far too long for that.
+const QUEUE: &str = "
+schema = 1
+[run]
+duration = '400s'
+drain = '60s'
+[upstream]
+kind = 'station'
+servers = 1
+service = { dist = 'exponential', mean = '1s' }
+[[class]]
+name = 'all'
+slo = { e2e = '4s' }
+arrival = { process = 'poisson', rate = 1.5 }
+[policy.concurrency]
+max_concurrent_requests = 1
+[policy.queue]
+max_queue_size = 50
+[tune]
+objective = 'goodput_rps'
+constraints = ['mean_e2e_s <= 30']
+[[tune.parameter]]
+path = 'policy.queue.max_queue_size'
+range = [1, 64]
+scale = 'log'
+[[tune.parameter]]
+path = 'policy.queue.order'
+choices = ['fifo', 'lifo']
+";
+
+fn scenario(text: &str) -> Scenario {
+    Scenario::parse("queue.toml", text, &[]).unwrap_or_else(|wrong| panic!("{wrong}"))
+}
+
+fn read(text: &str) -> Result<Task, Unfit> {
+    let scenario = scenario(text);
+    Task::read(&scenario, scenario.file.tune.as_ref().unwrap())
+}
+
+#[test]
+fn the_search_finds_the_short_queue() {
+    let scenario = scenario(QUEUE);
+    let task = Task::read(&scenario, scenario.file.tune.as_ref().unwrap()).unwrap();
+    let prepared = sim::prepare(&scenario).unwrap();
+    task.try_ends(&scenario, &prepared).unwrap();
+    let problem = ScenarioProblem::new(&scenario, &prepared, &task, 1.0);
+    let settings = Settings::halving(24, 400.0, 1);
+    let outcome = search(&task.space, &mut Evaluator::quiet(&problem), &settings, Some(&task.current())).unwrap();
+    let choice = outcome.point(outcome.choice.unwrap());
+    // A queue of 50 makes a first come first served answer take 50 s; one of 1 or 2 keeps the server busy and answers young.
+    let sets = task.sets(choice);
+    let short = matches!(choice.setting(0), Some(Setting::Integer(1..=4)));
+    let newest_first = choice.setting(1) == Some(&Setting::Text("lifo".into()));
+    assert!(short || newest_first, "{sets:?}");
+    let gain = outcome.confirmation.unwrap().gain[0].unwrap();
+    assert!(gain.interval.unwrap().lo > 0.2, "{gain:?}");
+}
+
+#[test]
+fn a_shorter_run_is_the_beginning_of_the_whole_one() {
+    let scenario = scenario(QUEUE);
+    let task = Task::read(&scenario, scenario.file.tune.as_ref().unwrap()).unwrap();
+    let prepared = sim::prepare(&scenario).unwrap();
+    let problem = ScenarioProblem::new(&scenario, &prepared, &task, 1.0);
+    let (half, whole) = (problem.run(&task.current(), 3, 0.5), problem.run(&task.current(), 3, 1.0));
+    assert!(half.requests * 3 < whole.requests * 2 && half.requests * 5 > whole.requests * 2, "{half:?} {whole:?}");
+    assert_eq!(half, problem.run(&task.current(), 3, 0.5));
+    let doubled = ScenarioProblem::new(&scenario, &prepared, &task, 2.0).run(&task.current(), 3, 1.0);
+    assert!(doubled.requests * 2 > whole.requests * 3, "{doubled:?}");
+}
+
+#[test]
+fn settings_that_a_variant_cannot_have_are_told_before_anything_runs() {
+    let scenario = scenario(&QUEUE.replace("range = [1, 64]", "range = [0, 64]").replace("scale = 'log'", ""));
+    let task = Task::read(&scenario, scenario.file.tune.as_ref().unwrap()).unwrap();
+    let prepared = sim::prepare(&scenario).unwrap();
+    let wrong = task.try_ends(&scenario, &prepared).unwrap_err().to_string();
+    assert!(wrong.contains("policy.queue.max_queue_size=0"), "{wrong}");
+    let absent = QUEUE.replace("policy.queue.order", "policy.queue.ordre");
+    let scenario = self::scenario(&absent);
+    let task = Task::read(&scenario, scenario.file.tune.as_ref().unwrap()).unwrap();
+    let wrong = task.try_ends(&scenario, &prepared).unwrap_err().to_string();
+    assert!(wrong.contains("ordre") && wrong.contains("order"), "{wrong}");
+}
+
+#[test]
+fn what_makes_no_sense_says_where() {
+    let wrong = |from: &str, to: &str| {
+        let Unfit { path, message } = read(&QUEUE.replace(from, to)).unwrap_err();
+        format!("{path}: {message}")
+    };
+    assert!(wrong("'goodput_rps'", "'goodput'").starts_with("tune.objective: there is no figure `goodput`; there are:"));
+    assert!(wrong("'goodput_rps'", "'p99_e2e_s{class=x}'").contains("there is no class `x`; there are: all"));
+    assert!(wrong("'goodput_rps'", "'recovery_s'").contains("the arrivals have no `spikes`"));
+    assert!(wrong("mean_e2e_s <= 30", "mean_e2e_s").starts_with("tune.constraints[0]: there is no `>=`"));
+    assert!(wrong("range = [1, 64]", "range = [64, 1]").starts_with("tune.parameter[0]: "));
+    assert!(wrong("range = [1, 64]", "range = [0, 64]").contains("above 0"));
+    assert!(wrong("range = [1, 64]", "range = [1]").contains("two ends"));
+    assert!(wrong("range = [1, 64]", "range = [1, '5s']").contains("two numbers or two durations"));
+    assert!(wrong("choices = ['fifo', 'lifo']", "").contains("give a `range"));
+    let condition = "choices = ['fifo', 'lifo']\nonly_if = { path = 'policy.queue.codel', is = [true] }";
+    assert!(wrong("choices = ['fifo', 'lifo']", condition).starts_with("tune.parameter[1].only_if.path: no parameter before"));
+}
