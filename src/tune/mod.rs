@@ -2,6 +2,7 @@
 //!
 //! The methods see an abstract [`Problem`]: something that can be run for a candidate and gives objectives and constraints.
 
+mod around;
 mod contest;
 mod domain;
 mod evaluator;
@@ -13,15 +14,18 @@ mod outcome;
 mod pareto;
 mod problem;
 mod rank;
+mod robust;
 mod sampling;
 mod search;
 mod select;
+mod sensitivity;
 mod setting;
 mod settings;
 mod space;
 mod store;
 mod task;
 
+pub use around::{Bar, PLATEAU, Plateau, Side, plateaus, tornado};
 pub use contest::{Contest, Fate, Terms};
 pub use domain::{Domain, Scale};
 pub use evaluator::{Evaluator, Finished, Id, Job, Spent, Stopped};
@@ -32,8 +36,10 @@ pub use model::{EXPLORE, Model};
 pub use outcome::{Binding, Confirmation, Ended, Errors, Finalist, Front, Outcome, Selection, Spending, Standing};
 pub use pareto::{dominates, front, hypervolume, layers_in_order};
 pub use problem::{CONFIRMATION_FROM, Observation, Problem, SELECTION_FROM, SENSITIVITY_FROM};
+pub use robust::{Cases, Combine, Robust};
 pub use sampling::{SOBOL_POINTS_MAX, sobol, sobol_points};
 pub use search::search;
+pub use sensitivity::{Index, Indices, Sensitivity, SobolIndices, sobol_indices};
 pub use setting::{Point, Setting};
 pub use settings::{Method, Pool, SearchFault, Settings, Zone};
 pub use space::{Condition, DIMENSIONS_MAX, Parameter, Space, SpaceFault};

@@ -94,93 +94,92 @@ fn noise(seed: u64, point: &Point, replication: u32, share: f64) -> (f64, f64) {
     (common / share.sqrt(), own / share.sqrt())
 }
 
-/// A queue with one server and room for K: each served request earns 1, each place costs, waiting costs. M/M/1/K, simulated as
-/// a uniformised chain that starts empty.
+/// A queue with one server, room for K, and a part of the arrivals turned away at the door: each served request earns 1,
+/// waiting costs. M/M/1/K, simulated as a uniformised chain that starts empty.
 pub struct Room(pub u64);
 
-const ROOM_RATE: f64 = 0.9;
+const ROOM_RATE: f64 = 1.3;
 const ROOM_WAIT: f64 = 0.02;
 
 impl Problem for Room {
     fn run(&self, candidate: &Point, replication: u32, share: f64) -> Observation {
-        let room = integer(candidate, 0);
-        let threshold = number(candidate, 1);
+        let (room, admitted) = (integer(candidate, 0), number(candidate, 1));
         let mut rng = Streams::new(mix(self.0, share.to_bits()), replication).named("chain");
         let (steps, mut inside, mut gained) = (length(share), 0i64, 0.0);
         let arrives = ROOM_RATE / (1.0 + ROOM_RATE);
         for _ in 0..steps {
-            if uniform(&mut rng) < arrives {
+            let u = uniform(&mut rng);
+            if u < arrives * admitted {
                 if inside < room {
                     inside += 1;
                     gained += 1.0;
                 }
-            } else {
+            } else if u >= arrives {
                 inside = (inside - 1).max(0);
             }
             gained -= ROOM_WAIT * inside as f64;
         }
-        seen(gained / steps as f64 - misplaced(threshold), vec![], steps)
+        seen(gained / steps as f64, vec![], steps)
     }
-}
-
-/// What a second setting costs away from its best place: a bowl.
-fn misplaced(threshold: f64) -> f64 {
-    0.5 * (threshold - 0.6) * (threshold - 0.6)
 }
 
 impl Known for Room {
     fn name(&self) -> &'static str {
-        "room for K (M/M/1/K)"
+        "room in a queue (M/M/1/K)"
     }
     fn space(&self) -> Space {
-        Space::new(vec![whole("room", 1, 40), real("threshold", 0.0, 1.0)]).unwrap()
+        Space::new(vec![whole("room", 1, 40), real("admitted", 0.4, 1.0)]).unwrap()
     }
     fn levels(&self) -> usize {
-        21
+        40
     }
     fn value(&self, point: &Point) -> f64 {
         let room = i32::try_from(integer(point, 0)).unwrap();
-        let weights: Vec<f64> = (0..=room).map(|n| ROOM_RATE.powi(n)).collect();
+        let rate = ROOM_RATE * number(point, 1);
+        let weights: Vec<f64> = (0..=room).map(|n| rate.powi(n)).collect();
         let all: f64 = weights.iter().sum();
         let full = weights.last().unwrap() / all;
         let mean: f64 = weights.iter().enumerate().map(|(n, w)| n as f64 * w / all).sum();
-        // The chain is looked at after each step.
-        let arrives = ROOM_RATE / (1.0 + ROOM_RATE);
-        arrives * (1.0 - full) - ROOM_WAIT * mean - misplaced(number(point, 1))
+        // Per step of the chain, of which there are 1 + ROOM_RATE in a service time.
+        rate / (1.0 + ROOM_RATE) * (1.0 - full) - ROOM_WAIT * mean
     }
     fn zone(&self) -> f64 {
-        0.01
+        0.005
     }
     fn reseeded(&self, seed: u64) -> Box<dyn Known> {
         Box::new(Self(seed))
     }
 }
 
-/// How many servers to pay for: Erlang's loss system, simulated as a uniformised chain that starts empty.
+/// How many servers to pay for, and how fast ones: Erlang's loss system, simulated as a uniformised chain that starts empty.
 pub struct Staff(pub u64);
 
 const STAFF_LOAD: f64 = 20.0;
-const STAFF_MAX: i64 = 60;
-const STAFF_COST: f64 = 0.006;
+const STAFF_MAX: i64 = 40;
+const STAFF_SPEED: f64 = 2.0;
+
+/// Servers cost, and fast ones more than in proportion.
+fn staff_cost(servers: f64, speed: f64) -> f64 {
+    0.006 * servers * speed.powf(1.5)
+}
 
 impl Problem for Staff {
     fn run(&self, candidate: &Point, replication: u32, share: f64) -> Observation {
-        let servers = integer(candidate, 0);
+        let (servers, speed) = (integer(candidate, 0), number(candidate, 1));
         let mut rng = Streams::new(mix(self.0, share.to_bits()), replication).named("chain");
-        let (steps, mut busy, mut served) = (length(share), 0i64, 0u32);
-        let mut arrived = 0u32;
+        let (steps, mut busy) = (length(share), 0i64);
+        let (mut served, mut arrived) = (0u32, 0u32);
         for _ in 0..steps {
-            let u = uniform(&mut rng) * (STAFF_LOAD + STAFF_MAX as f64);
+            let u = uniform(&mut rng) * (STAFF_LOAD + STAFF_MAX as f64 * STAFF_SPEED);
             if u < STAFF_LOAD {
                 arrived += 1;
                 served += u32::from(busy < servers);
                 busy = (busy + 1).min(servers);
-            } else if u - STAFF_LOAD < busy as f64 {
+            } else if u - STAFF_LOAD < busy as f64 * speed {
                 busy -= 1;
             }
         }
-        let fraction = f64::from(served) / f64::from(arrived.max(1));
-        seen(fraction - STAFF_COST * servers as f64 - misplaced(number(candidate, 1)), vec![], steps)
+        seen(f64::from(served) / f64::from(arrived.max(1)) - staff_cost(servers as f64, speed), vec![], steps)
     }
 }
 
@@ -189,15 +188,16 @@ impl Known for Staff {
         "staffing (Erlang B)"
     }
     fn space(&self) -> Space {
-        Space::new(vec![whole("servers", 1, STAFF_MAX), real("threshold", 0.0, 1.0)]).unwrap()
+        Space::new(vec![whole("servers", 1, STAFF_MAX), real("speed", 0.5, STAFF_SPEED)]).unwrap()
     }
     fn levels(&self) -> usize {
-        30
+        40
     }
     fn value(&self, point: &Point) -> f64 {
-        let servers = integer(point, 0);
-        let blocked = (1..=servers).fold(1.0, |b, n| STAFF_LOAD * b / (n as f64 + STAFF_LOAD * b));
-        1.0 - blocked - STAFF_COST * servers as f64 - misplaced(number(point, 1))
+        let (servers, speed) = (integer(point, 0), number(point, 1));
+        let load = STAFF_LOAD / speed;
+        let blocked = (1..=servers).fold(1.0, |b, n| load * b / (n as f64 + load * b));
+        1.0 - blocked - staff_cost(servers as f64, speed)
     }
     fn zone(&self) -> f64 {
         0.01
@@ -207,44 +207,57 @@ impl Known for Staff {
     }
 }
 
-/// How much to order before demand is known: the newsvendor, with exponential demand on each day of a run.
+/// How much to order of two goods before demand is known: the newsvendor, with exponential demand on each day of a run.
 pub struct Newsvendor(pub u64);
 
-const DEMAND: f64 = 100.0;
+const DEMAND: [f64; 2] = [100.0, 60.0];
 const PRICE: f64 = 1.0;
 const COST: f64 = 0.4;
 
 impl Problem for Newsvendor {
     fn run(&self, candidate: &Point, replication: u32, share: f64) -> Observation {
-        let order = integer(candidate, 0) as f64;
         let mut rng = Streams::new(mix(self.0, share.to_bits()), replication).named("demand");
-        // A day is ten requests or so.
+        // A day is ten requests.
         let days = length(share) / 10;
-        let sold: f64 = (0..days).map(|_| (-DEMAND * libm::log(uniform(&mut rng))).min(order)).sum();
-        seen(PRICE * sold / days as f64 - COST * order, vec![], length(share))
+        let mut gained = 0.0;
+        for _ in 0..days {
+            for (good, demand) in DEMAND.iter().enumerate() {
+                let order = integer(candidate, good) as f64;
+                gained += PRICE * (-demand * libm::log(uniform(&mut rng))).min(order) - COST * order;
+            }
+        }
+        seen(gained / days as f64, vec![], length(share))
     }
 }
 
 impl Known for Newsvendor {
     fn name(&self) -> &'static str {
-        "newsvendor"
+        "newsvendor with two goods"
     }
     fn space(&self) -> Space {
-        Space::new(vec![whole("order", 1, 500)]).unwrap()
+        Space::new(vec![whole("first", 5, 200), whole("second", 5, 200)]).unwrap()
     }
     fn levels(&self) -> usize {
-        500
+        40
     }
     fn value(&self, point: &Point) -> f64 {
-        let order = integer(point, 0) as f64;
-        PRICE * DEMAND * (1.0 - libm::exp(-order / DEMAND)) - COST * order
+        let one = |good: usize| {
+            let order = integer(point, good) as f64;
+            PRICE * DEMAND[good] * (1.0 - libm::exp(-order / DEMAND[good])) - COST * order
+        };
+        one(0) + one(1)
     }
     fn zone(&self) -> f64 {
-        0.25
+        0.3
     }
     fn reseeded(&self, seed: u64) -> Box<dyn Known> {
         Box::new(Self(seed))
     }
+}
+
+/// What a second setting costs away from its best place: a bowl.
+fn misplaced(threshold: f64) -> f64 {
+    0.5 * (threshold - 0.6) * (threshold - 0.6)
 }
 
 /// Many unrelated candidates, what they share ten times as noisy as what is their own: without common random numbers hopeless.
@@ -261,7 +274,7 @@ impl Crowd {
 impl Problem for Crowd {
     fn run(&self, candidate: &Point, replication: u32, share: f64) -> Observation {
         let (common, own) = noise(self.0, candidate, replication, share);
-        seen(Self::mean(integer(candidate, 0)) + 10.0 * common + own, vec![], length(share))
+        seen(Self::mean(integer(candidate, 0)) + 15.0 * common + 1.5 * own, vec![], length(share))
     }
 }
 
@@ -270,16 +283,16 @@ impl Known for Crowd {
         "crowd (correlated noise)"
     }
     fn space(&self) -> Space {
-        Space::new(vec![whole("which", 0, 599)]).unwrap()
+        Space::new(vec![whole("which", 0, 1_499)]).unwrap()
     }
     fn levels(&self) -> usize {
-        600
+        1_500
     }
     fn value(&self, point: &Point) -> f64 {
         Self::mean(integer(point, 0))
     }
     fn zone(&self) -> f64 {
-        0.4
+        0.6
     }
     fn reseeded(&self, seed: u64) -> Box<dyn Known> {
         Box::new(Self(seed))
@@ -332,8 +345,8 @@ impl Problem for Limit {
     fn run(&self, candidate: &Point, replication: u32, share: f64) -> Observation {
         let (common, own) = noise(self.0, candidate, replication, share);
         let (common_slack, own_slack) = noise(self.0 ^ 1, candidate, replication, share);
-        let objective = self.value(candidate) + 0.03 * common + 0.01 * own;
-        seen(objective, vec![Some(self.slack(candidate) + 0.1 * common_slack + 0.1 * own_slack)], length(share))
+        let objective = self.value(candidate) + 0.1 * common + 0.03 * own;
+        seen(objective, vec![Some(self.slack(candidate) + 0.1 * common_slack + 0.3 * own_slack)], length(share))
     }
 }
 
@@ -377,7 +390,7 @@ impl Problem for Interval {
         // Exponential with mean 0: many small gains, few large losses.
         let skewed = (1.0 + libm::log(open01(own))) / share.sqrt();
         let flattery = 0.002 * libm::log(number(candidate, 0)) * (1.0 / share - 1.0);
-        seen(self.value(candidate) + 0.2 * common + 0.08 * skewed + flattery, vec![], length(share))
+        seen(self.value(candidate) + 0.2 * common + 0.12 * skewed + flattery, vec![], length(share))
     }
 }
 
@@ -397,7 +410,7 @@ impl Known for Interval {
         1.0 / (1.0 + 0.3 * off * off) - misplaced(number(point, 1))
     }
     fn zone(&self) -> f64 {
-        0.05
+        0.06
     }
     fn reseeded(&self, seed: u64) -> Box<dyn Known> {
         Box::new(Self(seed))

@@ -1,0 +1,171 @@
+//! Settings for more than one future: a problem made of several, by worst case, mean, or regret.
+//!
+//! Loads and capacities around the expected ones, several scenarios, several traces: each is a problem of its own, and the
+//! combined problem runs them all, on the same replication. Replication by replication the combined objective is
+//!
+//! ```text
+//! mean     the weighted mean over the cases
+//! worst    the lowest objective among the cases
+//! regret   the lowest of (objective - the best that this case can have), so that 0 is no regret
+//! ```
+//!
+//! (regret after L. J. Savage, JASA 46 (1951), 55-67), and a constraint's slack is the lowest of the cases'. The mean of the
+//! lowest lies a little below the lowest of the means, the more the noisier and the more alike the cases are; [`Cases::of`]
+//! says what each case's own mean is, without that bias.
+
+use crate::tune::measure::{Measured, Series};
+use crate::tune::{Evaluator, Figure, Id, Observation, Point, Problem, figure};
+
+/// How cases become one objective.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Combine {
+    /// The mean, each case with its weight (above 0).
+    Mean(Vec<f64>),
+    /// The lowest.
+    Worst,
+    /// The lowest difference to these: the best first objective of each case on its own.
+    Regret(Vec<f64>),
+}
+
+/// Several problems as one.
+pub struct Robust<'a> {
+    cases: Vec<&'a dyn Problem>,
+    combine: Combine,
+}
+
+impl<'a> Robust<'a> {
+    /// `cases` (at least one) combined; `None` where there are none, or not as many weights or bests as cases.
+    #[must_use]
+    pub fn new(cases: Vec<&'a dyn Problem>, combine: Combine) -> Option<Self> {
+        let fits = match &combine {
+            Combine::Worst => true,
+            Combine::Mean(weights) => weights.len() == cases.len() && weights.iter().all(|w| *w > 0.0 && w.is_finite()),
+            Combine::Regret(bests) => bests.len() == cases.len() && bests.iter().all(|best| best.is_finite()),
+        };
+        (fits && !cases.is_empty()).then_some(Self { cases, combine })
+    }
+
+    /// Objective number `k`; regret looks at the first one, and takes the worst of the others.
+    fn objective(&self, seen: &[Observation], k: usize) -> Option<f64> {
+        let values: Option<Vec<f64>> = seen.iter().map(|one| one.objectives.get(k).copied().flatten()).collect();
+        let values = values?;
+        match &self.combine {
+            Combine::Mean(weights) => {
+                let all: f64 = weights.iter().sum();
+                Some(values.iter().zip(weights).map(|(x, w)| x * w).sum::<f64>() / all)
+            }
+            Combine::Regret(bests) if k == 0 => values.iter().zip(bests).map(|(x, best)| x - best).reduce(f64::min),
+            Combine::Worst | Combine::Regret(_) => values.into_iter().reduce(f64::min),
+        }
+    }
+}
+
+impl Problem for Robust<'_> {
+    fn run(&self, candidate: &Point, replication: u32, share: f64) -> Observation {
+        let seen: Vec<Observation> = self.cases.iter().map(|case| case.run(candidate, replication, share)).collect();
+        let objectives = seen.iter().map(|one| one.objectives.len()).min().unwrap_or(0);
+        let constraints = seen.iter().map(|one| one.constraints.len()).min().unwrap_or(0);
+        // A constraint that one case does not show may be broken there unseen; the others still speak.
+        let slack = |k: usize| seen.iter().filter_map(|one| one.constraints[k]).reduce(f64::min);
+        Observation {
+            objectives: (0..objectives).map(|k| self.objective(&seen, k)).collect(),
+            constraints: (0..constraints).map(slack).collect(),
+            requests: seen.iter().map(|one| one.requests).sum(),
+        }
+    }
+}
+
+/// One candidate in every case.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cases {
+    /// Its first objective in each case.
+    pub each: Vec<Option<Figure>>,
+    /// The case with the lowest mean, and that mean.
+    pub worst: Option<(usize, f64)>,
+    /// The mean over the cases, each alike.
+    pub mean: Option<f64>,
+    /// The case with the largest shortfall against the best of all candidates that were compared there, and that shortfall.
+    pub regret: Option<(usize, f64)>,
+}
+
+impl Cases {
+    /// Compares `candidates` over `cases`: for each case its evaluator, which has run `series`, and the candidates' numbers in
+    /// it, in one order for all. Returns one row for each candidate.
+    #[must_use]
+    pub fn of(cases: &[(&Evaluator<'_>, Vec<Id>)], series: &Series) -> Vec<Self> {
+        let candidates = cases.first().map_or(0, |(_, ids)| ids.len());
+        let figures = |(evaluator, ids): &(&Evaluator<'_>, Vec<Id>)| -> Vec<Option<Figure>> {
+            let one = |id: &Id| figure(Measured::of(evaluator, *id, series).objectives.first()?.as_deref()?);
+            ids.iter().map(one).collect()
+        };
+        let table: Vec<Vec<Option<Figure>>> = cases.iter().map(figures).collect();
+        let best = |case: &Vec<Option<Figure>>| case.iter().flatten().map(|figure| figure.mean).reduce(f64::max);
+        let bests: Vec<Option<f64>> = table.iter().map(best).collect();
+        (0..candidates).map(|i| Self::row(table.iter().map(|case| case[i]).collect(), &bests)).collect()
+    }
+
+    fn row(each: Vec<Option<Figure>>, bests: &[Option<f64>]) -> Self {
+        let means: Option<Vec<f64>> = each.iter().map(|figure| figure.map(|figure| figure.mean)).collect();
+        let extreme = |values: Vec<f64>| values.into_iter().enumerate().reduce(|a, b| if b.1 < a.1 { b } else { a });
+        let short = |means: &Vec<f64>| means.iter().zip(bests).map(|(mean, best)| mean - best.unwrap_or(*mean)).collect();
+        Self {
+            worst: means.clone().and_then(extreme),
+            mean: means.as_deref().and_then(crate::stats::mean),
+            regret: means.as_ref().map(short).and_then(extreme).map(|(case, short)| (case, -short)),
+            each,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tune::{Job, Setting};
+
+    /// Best at its centre.
+    struct Bowl(f64);
+
+    impl Problem for Bowl {
+        fn run(&self, candidate: &Point, replication: u32, _: f64) -> Observation {
+            let x = candidate.setting(0).and_then(Setting::number).unwrap();
+            let luck = f64::from(replication % 2) - 0.5;
+            Observation { objectives: vec![Some(-(x - self.0).abs() + luck)], constraints: vec![Some(x)], requests: 3 }
+        }
+    }
+
+    fn at(x: f64) -> Point {
+        Point(vec![Some(Setting::Real(x))])
+    }
+
+    #[test]
+    fn cases_combine_as_they_are_told() {
+        let (low, high) = (Bowl(0.0), Bowl(10.0));
+        let run = |combine| Robust::new(vec![&low, &high], combine).unwrap().run(&at(4.0), 1, 1.0);
+        assert_eq!(run(Combine::Worst).objectives, [Some(-5.5)]);
+        assert_eq!(run(Combine::Mean(vec![3.0, 1.0])).objectives, [Some(-4.0)]);
+        assert_eq!(run(Combine::Regret(vec![0.0, -1.0])).objectives, [Some(-4.5)]);
+        assert_eq!((run(Combine::Worst).constraints, run(Combine::Worst).requests), (vec![Some(4.0)], 6));
+        assert!(Robust::new(vec![&low], Combine::Mean(vec![])).is_none());
+        assert!(Robust::new(vec![], Combine::Worst).is_none());
+    }
+
+    #[test]
+    fn a_table_of_cases_by_hand() {
+        let (low, high) = (Bowl(0.0), Bowl(10.0));
+        let points = [at(0.0), at(4.0), at(9.0)];
+        let series = Series { from: 0, count: 4, share: 1.0 };
+        let mut evaluators = [Evaluator::quiet(&low), Evaluator::quiet(&high)];
+        let ids: Vec<Vec<Id>> = evaluators.iter_mut().map(|e| points.iter().map(|p| e.id(p)).collect()).collect();
+        for (evaluator, ids) in evaluators.iter_mut().zip(&ids) {
+            let job = |replication| ids.iter().map(move |id| Job { candidate: *id, replication, share: 1.0 });
+            evaluator.run(&(0..4).flat_map(job).collect::<Vec<_>>()).unwrap();
+        }
+        let cases: Vec<(&Evaluator<'_>, Vec<Id>)> = evaluators.iter().zip(ids).collect();
+        let table = Cases::of(&cases, &series);
+        assert_eq!(table[1].worst, Some((1, -6.0)));
+        assert_eq!(table[1].mean, Some(-5.0));
+        assert_eq!(table[1].regret, Some((1, 5.0)));
+        assert_eq!(table[0].regret, Some((1, 9.0)));
+        assert_eq!(table[2].regret, Some((0, 9.0)));
+    }
+}
