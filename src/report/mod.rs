@@ -7,6 +7,7 @@ mod compare;
 mod envelope;
 pub mod format;
 mod metered;
+pub mod plot;
 mod rungs;
 mod table;
 mod text;
