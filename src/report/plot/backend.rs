@@ -77,8 +77,17 @@ impl DrawingBackend for Backend {
     }
 
     fn draw_rect<S: BackendStyle>(&mut self, (x0, y0): BackendCoord, (x1, y1): BackendCoord, style: &S, fill: bool) -> Drawn {
-        let corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)].map(pixels);
-        self.path(corners.to_vec(), true, paint(style, fill))
+        let (from, to) = (pixels((x0.min(x1), y0.min(y1))), pixels((x0.max(x1), y0.max(y1))));
+        if !fill {
+            let corners = vec![from, (to.0, from.1), to, (from.0, to.1)];
+            return self.path(corners, true, paint(style, fill));
+        }
+        let corner = (from.0.round(), from.1.round());
+        let (width, height) = (to.0.round() - corner.0, to.1.round() - corner.1);
+        if width > 0.0 && height > 0.0 {
+            self.add(Shape::Rect { corner, width, height, paint: paint(style, fill) })?;
+        }
+        Ok(())
     }
 
     fn draw_path<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(&mut self, path: I, style: &S) -> Drawn {
@@ -118,6 +127,7 @@ impl DrawingBackend for Backend {
             anchor,
             turned_at: matches!(style.transform(), FontTransform::Rotate270).then_some(at),
             ink: Ink::from_carried(style.color().rgb),
+            halo: false,
         }))
     }
 

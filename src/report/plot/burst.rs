@@ -90,38 +90,16 @@ impl Burst {
     }
 
     fn row(&self, panel: &Panel, row: &Row, title: &str) {
-        let inner = panel.inner();
         for (from, to, name) in &self.spans {
             panel.hover(Some(name.clone()), |panel| panel.rect((*from, f64::MIN), (*to, f64::MAX), filled(Ink::Mark, 0.1)));
         }
-        // The legend of the row, right to left on the line of its title.
-        let mut right = inner.x + inner.width;
-        let free = inner.x + font::width(title, 12.0, true) + 24.0;
-        for (i, trace) in row.traces.iter().enumerate().rev() {
+        for (i, trace) in row.traces.iter().enumerate() {
             let look = Look::of(i);
             let line: Vec<(f64, f64)> = self.times_s.iter().copied().zip(trace.values.iter().copied()).collect();
-            panel.group(Some(trace.name.clone()), look.dash, |panel| panel.line(&line, lined(look.ink, 1.5)));
-            if row.traces.len() < 2 {
-                continue;
-            }
-            let each = (inner.x + inner.width - free) / row.traces.len() as f64 - 34.0;
-            let shown = font::shorten(&trace.name, each.max(20.0), 11.0, false);
-            right -= 1.05 * font::width(&shown, 11.0, false);
-            let text = Text {
-                text: shown,
-                at: (right, inner.y - 6.0),
-                size: 11.0,
-                bold: false,
-                anchor: Anchor::Start,
-                turned_at: None,
-                ink: Ink::Text,
-            };
-            panel.shape(Shape::Text(text));
-            panel.group(None, look.dash, |panel| {
-                let runs = vec![vec![(right - 20.0, inner.y - 10.0), (right - 5.0, inner.y - 10.0)]];
-                panel.shape(Shape::Path { runs, closed: false, paint: lined(look.ink, 2.0) });
-            });
-            right -= 34.0;
+            panel.group(Some(trace.name.clone()), look.dash, |panel| panel.line(&line, lined(look.ink, 1.4)));
+        }
+        if row.traces.len() > 1 {
+            legend(panel, row, title);
         }
     }
 
@@ -181,5 +159,35 @@ impl Row {
     fn header(&self, trace: &Trace) -> String {
         let unit = if self.unit == "%" { "share" } else { &self.unit };
         format!("{}: {} [{unit}]", self.title, trace.name)
+    }
+}
+
+/// The names of a row's lines, right to left on the line of its title.
+fn legend(panel: &Panel, row: &Row, title: &str) {
+    let inner = panel.inner();
+    let mut right = inner.x + inner.width;
+    let free = inner.x + font::width(title, 12.0, true) + 24.0;
+    let each = (right - free) / row.traces.len() as f64 - 34.0;
+    for (i, trace) in row.traces.iter().enumerate().rev() {
+        let look = Look::of(i);
+        let shown = font::shorten(&trace.name, each.max(20.0), 11.0, false);
+        right -= 1.05 * font::width(&shown, 11.0, false);
+        let (at, cut) = ((right, inner.y - 8.0), (shown != trace.name).then(|| trace.name.clone()));
+        let text = Text {
+            text: shown,
+            at,
+            size: 11.0,
+            bold: false,
+            anchor: Anchor::Start,
+            turned_at: None,
+            ink: Ink::Text,
+            halo: false,
+        };
+        panel.hover(cut, |panel| panel.shape(Shape::Text(text)));
+        panel.group(None, look.dash, |panel| {
+            let runs = vec![vec![(right - 20.0, at.1 - 4.0), (right - 5.0, at.1 - 4.0)]];
+            panel.shape(Shape::Path { runs, closed: false, paint: lined(look.ink, 2.0) });
+        });
+        right -= 34.0;
     }
 }

@@ -3,12 +3,13 @@
 
 use super::axis::{Axis, extent};
 use super::palette::Ink;
-use super::panel::{Axes, Look, Panel, filled, lined};
+use super::panel::{Area, Axes, Look, Panel, filled, lined};
 use super::picture::{Anchor, Dash};
 use super::sheet::{Key, Sheet, Swatch, tiles};
 use super::table::{Table, row};
 use super::ticks::{Unit, one};
 use super::{Head, Plot, PlotError};
+use crate::report::format;
 
 const HEIGHT: f64 = 360.0;
 
@@ -57,7 +58,7 @@ impl LatencyCdfs {
         if all().any(|class| class.slo_s.is_some()) {
             keys.push(Key::new("SLO of the class", Swatch::Line(Ink::Muted, Dash::Dashed)));
         }
-        keys.push(Key::new("never: refused, failed, gave up", Swatch::Line(Ink::Muted, Dash::Dotted)));
+        keys.push(Key::new("never answered: refused, failed, gave up", Swatch::Line(Ink::Muted, Dash::Dotted)));
         let sheet = Sheet::new(&self.head, HEIGHT * rows as f64, &keys);
         for (i, (panel, place)) in self.panels.iter().zip(tiles(sheet.body, self.panels.len(), 2, HEIGHT)).enumerate() {
             let latencies = panel.classes.iter().flat_map(LatencyCdf::shown).map(|(latency, _)| latency);
@@ -74,6 +75,7 @@ impl LatencyCdfs {
                 left: None,
                 grid: (true, true),
             };
+            let place = Area { width: place.width - 26.0, ..place };
             let axes = Axes { x: thinned(axes.x, place.width / 60.0, (lo, hi)), ..axes };
             panel.draw(&sheet.panel(place, axes), &names, hi);
         }
@@ -170,21 +172,14 @@ impl LatencyPanel {
             let series = names.iter().position(|name| *name == class.name).unwrap_or(0);
             class.draw(panel, Look::of(series), right);
         }
-        // What is missing, in words, above each end; names that would meet are pushed down.
+        // What is missing, in figures right of the edge; those that would meet are pushed down.
         let mut missing: Vec<f64> = self.classes.iter().map(LatencyCdf::never).filter(|never| *never > 0.0005).collect();
         missing.sort_by(f64::total_cmp);
         let inner = panel.inner();
         let mut above = f64::NEG_INFINITY;
         for never in missing {
-            let wanted = inner.y + inner.height * never - 7.0;
-            let y = wanted.max(above + 13.0).max(inner.y + 10.0);
-            panel.say(
-                (right, 1.0),
-                (-9.0, y - inner.y),
-                Anchor::End,
-                &format!("{} never", one(never, Unit::Percent)),
-                Ink::Muted,
-            );
+            let y = (inner.height * never + 4.0).max(above + 13.0);
+            panel.say((right, 1.0), (9.0, y), Anchor::Start, &format::percent(never), Ink::Muted);
             above = y;
         }
     }

@@ -36,10 +36,10 @@ pub struct GoodputCurve {
 pub struct GoodputCurves {
     /// Name, title and caption.
     pub head: Head,
-    /// Of both axes: `req/s`, or `load 1.0` where loads are multiples of the capacity.
+    /// Of both axes: `req/s`, or `× load 1.0` where loads are multiples of the capacity.
     pub unit: String,
-    /// The capacity, in that unit.
-    pub capacity: Option<f64>,
+    /// The capacity in that unit, and what it is: `capacity of the upstream (load 1.0)`.
+    pub capacity: Option<(f64, String)>,
     /// One or more variants.
     pub curves: Vec<GoodputCurve>,
 }
@@ -53,12 +53,16 @@ impl GoodputCurves {
         self.head.check()?;
         let points = || self.curves.iter().flat_map(|curve| &curve.points).filter(|point| point.goodput.mean.is_finite());
         let sustained = || self.curves.iter().filter_map(|curve| curve.sustained);
-        let loads = points().map(|point| point.offered).chain(self.capacity).chain(sustained().flat_map(Estimate::all));
+        let loads = points()
+            .map(|point| point.offered)
+            .chain(self.capacity.iter().map(|(at, _)| *at))
+            .chain(sustained().flat_map(Estimate::all));
         let (_, x) = extent(points().map(|point| point.offered))
             .and_then(|_| extent(loads.chain([0.0])))
             .ok_or_else(|| self.head.no_data())?;
-        let (_, y) = extent(points().flat_map(|point| point.goodput.all()).chain(self.capacity).chain([0.0]))
-            .ok_or_else(|| self.head.no_data())?;
+        let (_, y) =
+            extent(points().flat_map(|point| point.goodput.all()).chain(self.capacity.iter().map(|(at, _)| *at)).chain([0.0]))
+                .ok_or_else(|| self.head.no_data())?;
         let sheet = Sheet::new(&self.head, HEIGHT, &self.keys());
         let names = (format!("Offered load [{}]", self.unit), format!("Goodput [{}]", self.unit));
         let axes = Axes {
@@ -81,10 +85,7 @@ impl GoodputCurves {
     fn keys(&self) -> Vec<Key> {
         let curves = self.curves.iter().enumerate().map(|(i, curve)| Key::new(&curve.name, Swatch::Series(Look::of(i))));
         let ideal = [Key::new("ideal: all offered is good", Swatch::Line(Ink::Muted, Dash::Dashed))];
-        let capacity = self.capacity.map(|at| {
-            let name = format!("capacity: {} {}", one(at, Unit::Number), self.unit);
-            Key::new(name, Swatch::Line(Ink::Text, Dash::Dotted))
-        });
+        let capacity = self.capacity.iter().map(|(_, name)| Key::new(name, Swatch::Line(Ink::Text, Dash::Dotted)));
         let marked = self.curves.iter().any(|curve| curve.sustained.is_some());
         let sustained = marked.then(|| Key::new("greatest sustained load, 95 % interval", Swatch::Foot));
         curves.chain(ideal).chain(capacity).chain(sustained).collect()
@@ -94,10 +95,10 @@ impl GoodputCurves {
         panel.group(Some("ideal: all offered load is good".to_owned()), Dash::Dashed, |panel| {
             panel.line(&[(0.0, 0.0), (corner, corner)], lined(Ink::Muted, 1.2));
         });
-        if let Some(capacity) = self.capacity {
-            let title = format!("capacity: {} {}", one(capacity, Unit::Number), self.unit);
+        if let Some((capacity, name)) = &self.capacity {
+            let title = format!("{name}: {} {}", one(*capacity, Unit::Number), self.unit);
             panel.group(Some(title), Dash::Dotted, |panel| {
-                panel.line(&[(capacity, 0.0), (capacity, f64::MAX)], lined(Ink::Text, 1.5));
+                panel.line(&[(*capacity, 0.0), (*capacity, f64::MAX)], lined(Ink::Text, 1.5));
             });
         }
     }
@@ -116,8 +117,8 @@ impl GoodputCurves {
                 row!(table, "sustained load upper", &curve.name, load.hi, f64::NAN, f64::NAN, f64::NAN);
             }
         }
-        if let Some(capacity) = self.capacity {
-            row!(table, "capacity", "", capacity, f64::NAN, f64::NAN, f64::NAN);
+        if let Some((capacity, name)) = &self.capacity {
+            row!(table, "capacity", name, *capacity, f64::NAN, f64::NAN, f64::NAN);
         }
         table
     }

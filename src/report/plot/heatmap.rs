@@ -63,10 +63,15 @@ impl Heatmap {
     /// The plot.
     ///
     /// # Errors
-    /// If the name is no name, no cell was measured, or there is not one cell for each pair of settings.
+    /// If the name is no name, settings do not rise, no cell was measured, or there is not one cell for each pair of settings.
     pub fn plot(&self) -> Result<Plot, PlotError> {
         self.head.check()?;
         let (columns, rows) = (self.x.values.len(), self.y.values.len());
+        for along in [&self.x, &self.y] {
+            if !along.values.rise() {
+                return Err(PlotError::Order { name: self.head.name.clone(), what: format!("settings of `{}`", along.name) });
+            }
+        }
         self.head.expect("cells", columns * rows, self.cells.len())?;
         let measured = extent(self.cells.iter().map(|cell| cell.value)).ok_or_else(|| self.head.no_data())?;
         let height = (60.0 + 26.0 * rows as f64).clamp(240.0, 460.0);
@@ -204,7 +209,7 @@ impl Heatmap {
             x_name: "",
             y_name: &self.objective,
             title: "",
-            left: Some(66.0),
+            left: None,
             grid: (false, false),
         };
         let scale = sheet.panel(place, axes);
@@ -234,6 +239,16 @@ impl Values {
         match self {
             Self::Numbers { values, .. } => values.len(),
             Self::Choices(names) => names.len(),
+        }
+    }
+
+    /// Whether numbers are finite, rise, and can stand on their axis.
+    fn rise(&self) -> bool {
+        match self {
+            Self::Choices(_) => true,
+            Self::Numbers { values, .. } => {
+                values.iter().all(|x| x.is_finite()) && values.windows(2).all(|pair| pair[0] < pair[1])
+            }
         }
     }
 

@@ -16,7 +16,7 @@ pub(super) struct Wanted<'a> {
     pub ink: Ink,
 }
 
-/// Writes the names that find room beside their points, right, left, above or below; `taken` are the points of the data that
+/// Writes the names that find room beside their points, around them in a fixed order of preference; `taken` are the points of the data that
 /// must stay free.
 pub(super) fn write(panel: &Panel, wanted: &[Wanted<'_>], taken: &[(f64, f64)]) {
     let inner = panel.inner();
@@ -24,13 +24,20 @@ pub(super) fn write(panel: &Panel, wanted: &[Wanted<'_>], taken: &[(f64, f64)]) 
     let mut boxes: Vec<Box> = taken.iter().filter_map(|(x, y)| panel.at(*x, *y)).map(around).collect();
     for Wanted { at, name, ink } in wanted {
         let Some((x, y)) = panel.at(at.0, at.1) else { continue };
-        let shown = font::shorten(name, 150.0, TICK_SIZE, false);
+        let shown = font::shorten(name, 180.0, TICK_SIZE, false);
         let width = 1.05 * font::width(&shown, TICK_SIZE, false);
+        let (right, left, middle) =
+            ((x + 7.0, x + 9.0 + width), (x - 9.0 - width, x - 7.0), (x - width / 2.0, x + width / 2.0));
         let places = [
-            ((9.0, 4.0), Anchor::Start, (x + 7.0, x + 9.0 + width)),
-            ((-9.0, 4.0), Anchor::End, (x - 9.0 - width, x - 7.0)),
-            ((0.0, -9.0), Anchor::Middle, (x - width / 2.0, x + width / 2.0)),
-            ((0.0, 17.0), Anchor::Middle, (x - width / 2.0, x + width / 2.0)),
+            ((9.0, 4.0), Anchor::Start, right),
+            ((-9.0, 4.0), Anchor::End, left),
+            ((0.0, -9.0), Anchor::Middle, middle),
+            ((0.0, 18.0), Anchor::Middle, middle),
+            ((9.0, 17.0), Anchor::Start, right),
+            ((-9.0, -9.0), Anchor::End, left),
+            ((9.0, -9.0), Anchor::Start, right),
+            ((-9.0, 17.0), Anchor::End, left),
+            ((9.0, 32.0), Anchor::Start, right),
         ];
         let free = places.into_iter().find_map(|(off, anchor, (left, right))| {
             let place = (left, right, y + off.1 - 10.0, y + off.1 + 3.0);

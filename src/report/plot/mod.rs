@@ -125,6 +125,14 @@ pub enum PlotError {
         /// How many there are.
         found: usize,
     },
+    /// Numbers along an axis must rise, each finite and once.
+    #[error("the plot `{name}` needs {what} that rise")]
+    Order {
+        /// The plot.
+        name: String,
+        /// Which numbers.
+        what: String,
+    },
     /// The name cannot be that of a file everywhere.
     #[error("`{name}` is no name for a plot: use letters, digits, `-` and `_`")]
     Name {

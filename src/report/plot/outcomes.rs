@@ -1,8 +1,8 @@
 //! Plot 2: what becomes of the offered requests, stacked to 100 %, against offered load; one panel per variant.
 
-use super::axis::{Axis, extent};
+use super::axis::Axis;
 use super::palette::{Ink, OUTCOMES};
-use super::panel::{Axes, Panel, filled, lined};
+use super::panel::{Area, Axes, Panel, filled, lined};
 use super::sheet::{Key, Sheet, Swatch, tiles};
 use super::table::{Cell, Table};
 use super::ticks::{Unit, one};
@@ -47,30 +47,49 @@ impl OutcomeShares {
     /// If the name is no name, there is no point to show, or a point has not one share for each outcome.
     pub fn plot(&self) -> Result<Plot, PlotError> {
         self.check()?;
-        let points = || self.variants.iter().flat_map(|variant| &variant.points);
-        let loads = extent(points().map(|point| point.offered)).ok_or_else(|| self.head.no_data())?;
-        let across = if self.variants.len() <= 4 { 2 } else { 3 };
-        let height = if self.variants.len() == 1 { 340.0 } else { 230.0 };
-        let rows = self.variants.len().div_ceil(across);
+        let loads = self.loads();
+        if loads.is_empty() {
+            return Err(self.head.no_data());
+        }
+        let count = self.variants.len();
+        let across = if count <= 4 { 2 } else { 3 }.min(count);
+        let height = if count == 1 { 320.0 } else { 214.0 };
         let keys = self.outcomes.iter().enumerate().map(|(i, name)| Key::new(name, Swatch::Field(Ink::Outcome(i))));
-        let sheet = Sheet::new(&self.head, height * rows as f64, &keys.collect::<Vec<_>>());
+        let sheet = Sheet::new(&self.head, height * count.div_ceil(across) as f64 + 18.0, &keys.collect::<Vec<_>>());
         let name = format!("Offered load [{}]", self.unit);
-        for (i, (variant, place)) in
-            self.variants.iter().zip(tiles(sheet.body, self.variants.len(), across, height)).enumerate()
-        {
-            let first = i % across == 0;
+        for (i, (variant, place)) in self.variants.iter().zip(tiles(sheet.body, count, across, height)).enumerate() {
+            let lowest = i + across >= count;
             let axes = Axes {
-                x: x_axis(loads),
+                x: self.loads_axis(&loads, place.width),
                 y: Axis::snug((0.0, 1.0), 5, Unit::Percent),
-                x_name: if i + across >= self.variants.len() { &name } else { "" },
-                y_name: if first { "Share of offered" } else { "" },
+                x_name: if lowest { &name } else { "" },
+                y_name: if i % across == 0 { "Share of offered" } else { "" },
                 title: &variant.name,
-                left: None,
+                left: Some(62.0),
                 grid: (false, true),
             };
-            self.variant(&sheet.panel(place, axes), variant, loads);
+            let place = Area { height: if lowest { height + 18.0 } else { height }, ..place };
+            self.variant(&sheet.panel(place, axes), variant, &loads);
         }
         Ok(sheet.finish(&self.head, self.table()))
+    }
+
+    /// All finite loads, rising, each once.
+    fn loads(&self) -> Vec<f64> {
+        let points = self.variants.iter().flat_map(|variant| &variant.points);
+        let mut loads: Vec<f64> = points.map(|point| point.offered).filter(|load| load.is_finite()).collect();
+        loads.sort_by(f64::total_cmp);
+        loads.dedup();
+        loads
+    }
+
+    /// Areas between less than three loads would show what nobody measured: then there is a bar for each load.
+    fn loads_axis(&self, loads: &[f64], width: f64) -> Axis {
+        if loads.len() > 2 {
+            return Axis::snug((loads[0], loads[loads.len() - 1]), 5, Unit::Number);
+        }
+        let names: Vec<String> = loads.iter().map(|load| one(*load, Unit::Number)).collect();
+        Axis::choices(&names, width / 3.0)
     }
 
     fn check(&self) -> Result<(), PlotError> {
@@ -80,17 +99,19 @@ impl OutcomeShares {
         points.map(|point| self.head.expect("shares in each point", self.outcomes.len(), point.shares.len())).collect()
     }
 
-    fn variant(&self, panel: &Panel, variant: &Outcomes, (lo, hi): (f64, f64)) {
-        let stacks: Vec<(f64, Vec<f64>)> = variant.stacked();
-        // Bars as wide as half the shortest distance, where areas would need points that were not measured.
-        let bars = stacks.len() < 3;
-        let half = if hi > lo { (hi - lo) / 40.0 } else { 0.05 * hi.abs().max(1.0) };
+    fn variant(&self, panel: &Panel, variant: &Outcomes, loads: &[f64]) {
+        let bars = loads.len() < 3;
+        let place = |load: f64| match loads.iter().position(|known| *known >= load) {
+            Some(bar) if bars => bar as f64,
+            _ => load,
+        };
+        let stacks = variant.stacked();
         for (i, name) in self.outcomes.iter().enumerate() {
             let ink = Ink::Outcome(i);
-            let layer: Vec<_> = stacks.iter().map(|(load, heights)| (*load, heights[i], heights[i + 1])).collect();
+            let layer: Vec<_> = stacks.iter().map(|(load, heights)| (place(*load), heights[i], heights[i + 1])).collect();
             panel.hover(Some(format!("{}: {name}", variant.name)), |panel| {
                 if bars {
-                    layer.iter().for_each(|(x, from, to)| panel.rect((x - half, *from), (x + half, *to), filled(ink, 1.0)));
+                    layer.iter().for_each(|(x, from, to)| panel.rect((x - 0.3, *from), (x + 0.3, *to), filled(ink, 1.0)));
                 } else {
                     panel.band(&layer, filled(ink, 1.0));
                     let edge: Vec<_> = layer.iter().map(|(x, _, to)| (*x, *to)).collect();
@@ -99,7 +120,7 @@ impl OutcomeShares {
             });
         }
         for point in &variant.points {
-            panel.hover(Some(self.tooltip(variant, point)), |panel| panel.column(point.offered, 12.0));
+            panel.hover(Some(self.tooltip(variant, point)), |panel| panel.column(place(point.offered), 12.0));
         }
     }
 
@@ -124,11 +145,6 @@ impl OutcomeShares {
         }
         table
     }
-}
-
-fn x_axis((lo, hi): (f64, f64)) -> Axis {
-    let air = (hi - lo) / 40.0;
-    if hi > lo { Axis::snug((lo - air, hi + air), 5, Unit::Number) } else { Axis::linear((lo, hi), 4, Unit::Number) }
 }
 
 impl Outcomes {

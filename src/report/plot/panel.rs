@@ -17,6 +17,9 @@ use super::font;
 use super::palette::Ink;
 use super::picture::{Anchor, Dash, Paint, Point, Shape, Text};
 
+/// Pixels right of a panel, for half of the last label.
+const RIGHT: f64 = 18.0;
+
 /// A place on the sheet, in pixels.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub(super) struct Area {
@@ -147,7 +150,7 @@ impl Panel {
         let (left, bottom) = (axes.left_room(), axes.bottom_room());
         let top = if axes.title.is_empty() { 6.0 } else { 22.0 };
         let outer =
-            root.clone().shrink((fine(place.x), fine(place.y + top)), (fine(place.width - 14.0), fine(place.height - top)));
+            root.clone().shrink((fine(place.x), fine(place.y + top)), (fine(place.width - RIGHT), fine(place.height - top)));
         let mut chart = drawn(
             ChartBuilder::on(&outer)
                 .y_label_area_size(fine(left))
@@ -193,7 +196,7 @@ impl Panel {
     #[allow(clippy::too_many_arguments)] // what a text is
     fn put(&self, text: String, at: Point, size: f64, anchor: Anchor, ink: Ink, bold: bool, turned_at: Option<Point>) {
         if !text.is_empty() {
-            self.shape(Shape::Text(Text { text, at, size, bold, anchor, turned_at, ink }));
+            self.shape(Shape::Text(Text { text, at, size, bold, anchor, turned_at, ink, halo: false }));
         }
     }
 
@@ -344,7 +347,9 @@ impl Panel {
     pub(super) fn say(&self, (x, y): (f64, f64), off: Point, anchor: Anchor, text: &str, ink: Ink) {
         if x.is_finite() && y.is_finite() {
             let (x, y) = self.pixel(self.x.clamped(x), self.y.clamped(y));
-            self.put(text.to_owned(), (x + off.0, y + off.1), TICK_SIZE, anchor, ink, false, None);
+            let at = (x + off.0, y + off.1);
+            let text = text.to_owned();
+            self.shape(Shape::Text(Text { text, at, size: TICK_SIZE, bold: false, anchor, turned_at: None, ink, halo: true }));
         }
     }
 

@@ -6,7 +6,7 @@ use super::axis::{Axis, extent};
 use super::labels::{self, Wanted};
 use super::palette::Ink;
 use super::panel::{Axes, Look, Marker, Panel, filled, lined};
-use super::picture::Dash;
+use super::picture::{Dash, Shape};
 use super::sheet::{Key, Sheet, Swatch};
 use super::table::{Table, row};
 use super::ticks::{Unit, one};
@@ -14,7 +14,7 @@ use super::{Estimate, Head, Plot, PlotError};
 
 const HEIGHT: f64 = 400.0;
 
-/// Dominated points above this number lose their tooltips, and those on the same pixels are drawn once.
+/// Dominated points above this number share a tooltip, and those on the same pixels are drawn once.
 const DOMINATED_MAX: usize = 1_000;
 
 /// One candidate.
@@ -72,16 +72,12 @@ impl ParetoFront {
         self.dominated(&panel, &front);
         self.staircase(&panel, &front);
         let on_front: Vec<(f64, f64)> = front.iter().map(|i| (self.points[*i].x, self.points[*i].y)).collect();
-        let chosen_first =
-            front.iter().filter(|i| self.points[**i].chosen).chain(front.iter().filter(|i| !self.points[**i].chosen));
-        let wanted: Vec<Wanted<'_>> = chosen_first
-            .map(|i| &self.points[*i])
-            .map(|point| Wanted {
-                at: (point.x, point.y),
-                name: &point.name,
-                ink: if point.chosen { Ink::Text } else { Ink::Muted },
-            })
-            .collect();
+        // The chosen one and both ends are named; the others tell when hovered.
+        let chosen = front.iter().find(|i| self.points[**i].chosen);
+        let named: BTreeSet<usize> = chosen.into_iter().chain(front.first()).chain(front.last()).copied().collect();
+        let wanted =
+            |i: &usize| Wanted { at: (self.points[*i].x, self.points[*i].y), name: &self.points[*i].name, ink: Ink::Text };
+        let wanted: Vec<Wanted<'_>> = named.iter().map(wanted).collect();
         labels::write(&panel, &wanted, &on_front);
         Ok(sheet.finish(&head, self.table(&front)))
     }
@@ -126,16 +122,24 @@ impl ParetoFront {
     fn dominated(&self, panel: &Panel, front: &[usize]) {
         let front: BTreeSet<usize> = front.iter().copied().collect();
         let behind: Vec<usize> = (0..self.points.len()).filter(|i| !front.contains(i)).collect();
-        let mut pixels = BTreeSet::new();
-        for i in &behind {
-            let point = &self.points[*i];
-            let Some((x, y)) = panel.at(point.x, point.y) else { continue };
-            #[allow(clippy::cast_possible_truncation)] // pixels on a page
-            if behind.len() > DOMINATED_MAX && !pixels.insert(((x / 3.0) as i32, (y / 3.0) as i32)) {
-                continue;
+        if behind.len() <= DOMINATED_MAX {
+            for point in behind.iter().map(|i| &self.points[*i]) {
+                panel.hover(Some(self.tooltip(point)), |panel| self.point(panel, point, false));
             }
-            let title = (behind.len() <= DOMINATED_MAX || point.chosen).then(|| self.tooltip(point));
-            panel.hover(title, |panel| self.point(panel, point, false));
+            return;
+        }
+        let mut taken = BTreeSet::new();
+        let mut runs = Vec::new();
+        for (x, y) in behind.iter().filter_map(|i| panel.at(self.points[*i].x, self.points[*i].y)) {
+            #[allow(clippy::cast_possible_truncation)] // pixels on a page
+            if taken.insert(((x / 4.0) as i32, (y / 4.0) as i32)) {
+                runs.push(vec![(x - 1.8, y), (x, y - 1.8), (x + 1.8, y), (x, y + 1.8)]);
+            }
+        }
+        let title = Some(format!("{} dominated candidates", behind.len()));
+        panel.hover(title, |panel| panel.shape(Shape::Path { runs, closed: true, paint: filled(Ink::Pale, 0.8) }));
+        for point in behind.iter().map(|i| &self.points[*i]).filter(|point| point.chosen) {
+            panel.hover(Some(self.tooltip(point)), |panel| self.point(panel, point, false));
         }
     }
 

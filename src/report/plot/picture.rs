@@ -63,6 +63,8 @@ pub(super) struct Text {
     /// Reads upwards: a quarter turn to the left around `turned_at`.
     pub turned_at: Option<Point>,
     pub ink: Ink,
+    /// Whether a rim of paper parts it from what lies behind.
+    pub halo: bool,
 }
 
 /// One thing to draw.
@@ -74,6 +76,8 @@ pub(super) enum Shape {
     Close,
     /// Polylines or polygons, drawn as one.
     Path { runs: Vec<Vec<Point>>, closed: bool, paint: Paint },
+    /// A filled rectangle on whole pixels, so that neighbours leave no seam.
+    Rect { corner: Point, width: f64, height: f64, paint: Paint },
     /// A circle around a point.
     Circle { at: Point, radius: f64, paint: Paint },
     /// Catches the pointer for its group; invisible.

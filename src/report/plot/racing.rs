@@ -69,8 +69,9 @@ impl Racing {
             grid: (true, false),
         };
         let panel = sheet.panel(sheet.body, axes);
-        for bar in bars(&order, named) {
-            self.bar(&panel, &bar);
+        // The chosen one last, so that nothing covers it where bars are thin.
+        for bar in bars(&order, named).iter().rev() {
+            self.bar(&panel, bar);
         }
         Ok(sheet.finish(&head, self.table(&order)))
     }
@@ -135,8 +136,10 @@ impl Racing {
             _ => Ink::Series(0),
         };
         let named = self.candidates.len() <= NAMED_MAX;
-        let (top, bottom) =
-            if named { (*first as f64 - 0.36, *first as f64 + 0.36) } else { (*first as f64, (first + count) as f64) };
+        // A single bar among many is never thinner than three pixels.
+        let least = 3.0 * self.candidates.len() as f64 / panel.inner().height;
+        let first = *first as f64;
+        let (top, bottom) = if named { (first - 0.36, first + 0.36) } else { (first, first + least.max(*count as f64)) };
         panel.hover(Some(format!("{who}\n{total} {}\n{fate}", self.unit)), |panel| {
             panel.rect((0.0, top), (like.total(), bottom), filled(ink, 1.0));
             let mut at = 0.0;

@@ -25,6 +25,11 @@ pub(super) fn png(picture: &Picture) -> Option<Vec<u8>> {
             Shape::Path { runs, closed, paint } => {
                 ink(&mut pixels, outline(runs, *closed), *paint, dashes.last().copied().unwrap_or_default());
             }
+            Shape::Rect { corner, width, height, paint } => {
+                let (x, y) = single(*corner);
+                let rect = tiny_skia::Rect::from_xywh(x, y, narrow(*width), narrow(*height)).map(PathBuilder::from_rect);
+                ink(&mut pixels, rect, *paint, Dash::Solid);
+            }
             Shape::Circle { at, radius, paint } => {
                 let (x, y) = single(*at);
                 let circle = PathBuilder::from_circle(x, y, narrow(*radius));
@@ -83,7 +88,7 @@ fn brush(ink: Ink, opacity: f64) -> Brush<'static> {
 }
 
 fn write(pixels: &mut Pixmap, letters: &Text) {
-    let Text { text, at, size, bold, anchor, turned_at, ink } = letters;
+    let Text { text, at, size, bold, anchor, turned_at, ink, halo } = letters;
     let mut pen = PathBuilder::new();
     font::outline(text, *size, *bold, &mut pen);
     let Some(path) = pen.finish() else { return };
@@ -100,5 +105,9 @@ fn write(pixels: &mut Pixmap, letters: &Text) {
     });
     let scaled = Transform::from_scale(SCALE as f32, SCALE as f32);
     let placed = scaled.pre_concat(turn).pre_concat(Transform::from_translate(x, y));
+    if *halo {
+        let stroke = Stroke { width: 3.0, line_join: LineJoin::Round, ..Stroke::default() };
+        pixels.stroke_path(&path, &brush(Ink::Paper, 1.0), &stroke, placed, None);
+    }
     pixels.fill_path(&path, &brush(*ink, 1.0), FillRule::Winding, placed, None);
 }

@@ -40,8 +40,8 @@ pub(super) fn goodput(variants: usize) -> GoodputCurves {
     };
     GoodputCurves {
         head: head("goodput", "Goodput keeps up with offered load until capacity; without a policy it collapses beyond it"),
-        unit: "load 1.0".to_owned(),
-        capacity: Some(1.0),
+        unit: "× load 1.0".to_owned(),
+        capacity: Some((1.0, "capacity of the upstream".to_owned())),
         curves: (0..variants).map(curve).collect(),
     }
 }
@@ -73,7 +73,7 @@ pub(super) fn outcomes(variants: usize) -> OutcomeShares {
     };
     OutcomeShares {
         head: head("outcomes", "What becomes of offered requests as load grows"),
-        unit: "load 1.0".to_owned(),
+        unit: "× load 1.0".to_owned(),
         outcomes: names.map(ToOwned::to_owned).to_vec(),
         variants: (0..variants).map(variant).collect(),
     }

@@ -86,15 +86,15 @@ impl Sensitivity {
         if explained.is_some() {
             let rows = if both { rows.clone().silent() } else { rows };
             let (x, width) =
-                if both { (sheet.body.x + NAMES + half - 8.0, half + 22.0) } else { (sheet.body.x, sheet.body.width) };
+                if both { (sheet.body.x + NAMES + half + 4.0, half - 4.0) } else { (sheet.body.x, sheet.body.width) };
             let ends = extent(
-                self.indices.iter().flat_map(|index| index.first.all().into_iter().chain(index.total.all())).chain([0.0, 1.0]),
+                self.indices.iter().flat_map(|index| index.first.all().into_iter().chain(index.total.all())).chain([0.0]),
             );
             let x_axis = Axis::linear(ends.unwrap_or((0.0, 1.0)), 5, Unit::Percent);
             let place = Area { x, width, ..sheet.body };
             let mut axes = self.axes(&rows, x_axis, "Share of the variance", "Sobol indices over the space");
             if both {
-                axes.left = Some(14.0);
+                axes.left = Some(12.0);
             }
             self.sobol(&sheet.panel(place, axes), &names);
         }

@@ -22,7 +22,7 @@ const SMALL: f64 = 11.0;
 const KEY_LINE: f64 = 19.0;
 
 /// A name of the legend gets at most this much, in pixels.
-const KEY_ROOM: f64 = 210.0;
+const KEY_ROOM: f64 = 185.0;
 
 /// What a legend shows beside a name.
 #[derive(Copy, Clone, Debug)]
@@ -110,7 +110,7 @@ impl Sheet {
 
     fn text(&self, text: String, at: (f64, f64), size: f64, ink: Ink) {
         let bold = size > SMALL;
-        self.shape(Shape::Text(Text { text, at, size, bold, anchor: Anchor::Start, turned_at: None, ink }));
+        self.shape(Shape::Text(Text { text, at, size, bold, anchor: Anchor::Start, turned_at: None, ink, halo: false }));
     }
 
     fn key(&self, key: &Key, (x, y): (f64, f64)) {

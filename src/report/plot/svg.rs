@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::font::FAMILIES;
-use super::palette::{dark_rules, hex};
+use super::palette::{Ink, dark_rules, hex};
 use super::picture::{Anchor, Paint, Picture, Point, Shape, Text};
 
 /// The whole file.
@@ -55,6 +55,17 @@ fn draw(out: &mut String, shape: &Shape) {
         Shape::Path { runs, closed, paint } => {
             write(out, format_args!("<path{} d=\"{}\"/>", painted(*paint), path(runs, *closed)));
         }
+        Shape::Rect { corner, width, height, paint } => write(
+            out,
+            format_args!(
+                "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" shape-rendering=\"crispEdges\"{}/>",
+                px(corner.0),
+                px(corner.1),
+                px(*width),
+                px(*height),
+                painted(*paint)
+            ),
+        ),
         Shape::Circle { at, radius, paint } => {
             let (x, y) = (px(at.0), px(at.1));
             write(out, format_args!("<circle cx=\"{x}\" cy=\"{y}\" r=\"{}\"{}/>", px(*radius), painted(*paint)));
@@ -74,7 +85,7 @@ fn draw(out: &mut String, shape: &Shape) {
 }
 
 fn text(out: &mut String, letters: &Text) {
-    let Text { text, at, size, bold, anchor, turned_at, ink } = letters;
+    let Text { text, at, size, bold, anchor, turned_at, ink, halo } = letters;
     let anchor = match anchor {
         Anchor::Start => "",
         Anchor::Middle => " text-anchor=\"middle\"",
@@ -82,14 +93,19 @@ fn text(out: &mut String, letters: &Text) {
     };
     let weight = if *bold { " font-weight=\"600\"" } else { "" };
     let turned = turned_at.map_or_else(String::new, |(x, y)| format!(" transform=\"rotate(-90 {} {})\"", px(x), px(y)));
+    let paper = hex(Ink::Paper.light());
+    let rim = if *halo {
+        format!(" class=\"f-{} k-paper\" stroke=\"{paper}\" stroke-width=\"3\" paint-order=\"stroke\"", ink.class())
+    } else {
+        format!(" class=\"f-{}\"", ink.class())
+    };
     write(
         out,
         format_args!(
-            "<text x=\"{}\" y=\"{}\" font-size=\"{}\"{weight}{anchor}{turned} class=\"f-{}\" fill=\"{}\">{}</text>",
+            "<text x=\"{}\" y=\"{}\" font-size=\"{}\"{weight}{anchor}{turned}{rim} fill=\"{}\">{}</text>",
             px(at.0),
             px(at.1),
             px(*size),
-            ink.class(),
             hex(ink.light()),
             escaped(text)
         ),
