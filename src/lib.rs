@@ -8,6 +8,7 @@
 pub mod cli;
 pub mod dist;
 pub mod fifo;
+pub mod files;
 pub mod heap;
 pub mod journal;
 pub mod latency;

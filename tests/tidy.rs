@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The ground floor: usable from everywhere.
-const GROUND: &[&str] = &["dist", "fifo", "heap", "latency", "request", "rng", "time", "units"];
+const GROUND: &[&str] = &["dist", "fifo", "files", "heap", "latency", "request", "rng", "time", "units"];
 
 /// Each room with the rooms it may use besides itself and the ground floor, from the bottom of the house up.
 const ROOMS: &[(&str, &[&str])] = &[

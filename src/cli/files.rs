@@ -52,15 +52,5 @@ pub fn writable_folder(folder: &Path) -> Result<(), Failure> {
 /// # Errors
 /// If it cannot be written; then nothing new stands at `path`.
 pub fn write_whole(path: &Path, text: &str) -> Result<(), Failure> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".partial");
-    let temporary = path.with_file_name(name);
-    let write = || -> io::Result<()> {
-        fs::write(&temporary, text)?;
-        fs::rename(&temporary, path)
-    };
-    write().map_err(|why| {
-        let _ = fs::remove_file(&temporary); // best effort: it may never have been made
-        Failure::Write { path: path.to_owned(), why }
-    })
+    crate::files::write_whole(path, text.as_bytes()).map_err(|why| Failure::Write { path: path.to_owned(), why })
 }

@@ -8,6 +8,7 @@ mod envelope;
 pub mod format;
 mod load_lines;
 mod metered;
+pub mod plot;
 mod rungs;
 mod table;
 mod text;

@@ -1,0 +1,193 @@
+//! Plot 5: what happens through a burst: panels above each other on one time axis.
+
+use super::axis::{Axis, extent};
+use super::font;
+use super::palette::Ink;
+use super::panel::{Area, Axes, Look, Panel, filled, lined};
+use super::picture::{Anchor, Shape, Text};
+use super::sheet::Sheet;
+use super::table::{Cell, Table};
+use super::ticks::{Unit, one};
+use super::{Head, Plot, PlotError};
+
+const ROW: f64 = 104.0;
+
+/// Hover columns across the picture.
+const COLUMNS: usize = 120;
+
+/// One line of a panel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trace {
+    /// What it counts: `admitted`.
+    pub name: String,
+    /// One value for each of [`Burst::times_s`], in the row's unit; not a number where there is none.
+    pub values: Vec<f64>,
+}
+
+/// One panel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// What it shows: `Queue`.
+    pub title: String,
+    /// Of its values: `req/s`, `requests`; `%` shows shares from 0 to 1 in percent, `s` shows times with their unit.
+    pub unit: String,
+    /// Its lines.
+    pub traces: Vec<Trace>,
+}
+
+/// Time series on one axis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Burst {
+    /// Name, title and caption.
+    pub head: Head,
+    /// Seconds since the start of the run, rising.
+    pub times_s: Vec<f64>,
+    /// From the top down.
+    pub rows: Vec<Row>,
+    /// Spans of time that are shaded in every panel, for example the burst: from, to, and what they are.
+    pub spans: Vec<(f64, f64, String)>,
+}
+
+impl Burst {
+    /// The plot.
+    ///
+    /// # Errors
+    /// If the name is no name, nothing is finite, or a line has not one value for each time.
+    pub fn plot(&self) -> Result<Plot, PlotError> {
+        self.head.check()?;
+        for trace in self.rows.iter().flat_map(|row| &row.traces) {
+            self.head.expect("values in each series", self.times_s.len(), trace.values.len())?;
+        }
+        let times = extent(self.times_s.iter().copied()).ok_or_else(|| self.head.no_data())?;
+        extent(self.rows.iter().flat_map(Row::values)).ok_or_else(|| self.head.no_data())?;
+        let count = self.rows.len();
+        let keys: Vec<_> =
+            self.spans.iter().map(|(_, _, name)| super::sheet::Key::new(name, super::sheet::Swatch::Band(Ink::Mark))).collect();
+        let sheet = Sheet::new(&self.head, ROW * count as f64 + 36.0, &keys);
+        let left = self.rows.iter().map(|row| row.axis().label_room() + 12.0).fold(30.0, f64::max);
+        let mut panels = Vec::new();
+        for (i, row) in self.rows.iter().enumerate() {
+            let last = i + 1 == count;
+            let x = Axis::snug(times, 8, Unit::Number);
+            let place =
+                Area { y: sheet.body.y + ROW * i as f64, height: if last { ROW + 36.0 } else { ROW + 4.0 }, ..sheet.body };
+            let title = if row.unit.is_empty() { row.title.clone() } else { format!("{} [{}]", row.title, row.unit) };
+            let axes = Axes {
+                x: if last { x } else { x.silent() },
+                y: row.axis(),
+                x_name: if last { "Time since the start of the run [s]" } else { "" },
+                y_name: "",
+                title: &title,
+                left: Some(left),
+                grid: (true, true),
+            };
+            let panel = sheet.panel(place, axes);
+            self.row(&panel, row, &title);
+            panels.push(panel);
+        }
+        self.hover(&panels);
+        Ok(sheet.finish(&self.head, self.table()))
+    }
+
+    fn row(&self, panel: &Panel, row: &Row, title: &str) {
+        for (from, to, name) in &self.spans {
+            panel.hover(Some(name.clone()), |panel| panel.rect((*from, f64::MIN), (*to, f64::MAX), filled(Ink::Mark, 0.1)));
+        }
+        for (i, trace) in row.traces.iter().enumerate() {
+            let look = Look::of(i);
+            let line: Vec<(f64, f64)> = self.times_s.iter().copied().zip(trace.values.iter().copied()).collect();
+            panel.group(Some(trace.name.clone()), look.dash, |panel| panel.line(&line, lined(look.ink, 1.4)));
+        }
+        if row.traces.len() > 1 {
+            legend(panel, row, title);
+        }
+    }
+
+    /// Columns over all panels that tell every value at their time.
+    fn hover(&self, panels: &[Panel]) {
+        let (Some(first), Some(last)) = (panels.first(), panels.last()) else { return };
+        let (top, bottom) = (first.inner(), last.inner());
+        let stride = self.times_s.len().div_ceil(COLUMNS).max(1);
+        let width = top.width / self.times_s.len().div_ceil(stride) as f64;
+        for (i, time) in self.times_s.iter().enumerate().step_by(stride) {
+            let Some((x, _)) = first.at(*time, first.floor()) else { continue };
+            let mut title = format!("{} s", one(*time, Unit::Number));
+            for row in &self.rows {
+                for trace in &row.traces {
+                    let value = one(trace.values[i], row.kind());
+                    let unit = if row.kind() == Unit::Number { row.unit.as_str() } else { "" };
+                    title.push_str(format!("\n{}: {value} {unit}", trace.name).trim_end());
+                }
+            }
+            first.hover(Some(title), |panel| {
+                let corner = (x - width / 2.0, top.y);
+                panel.shape(Shape::Target { corner, width, height: bottom.y + bottom.height - top.y });
+            });
+        }
+    }
+
+    fn table(&self) -> Table {
+        let traces = || self.rows.iter().flat_map(|row| row.traces.iter().map(move |trace| (row, trace)));
+        let header: Vec<String> =
+            ["time [s]".to_owned()].into_iter().chain(traces().map(|(row, trace)| row.header(trace))).collect();
+        let mut table = Table::new(header.iter().map(String::as_str));
+        for (i, time) in self.times_s.iter().enumerate() {
+            table.row([*time].into_iter().chain(traces().map(|(_, trace)| trace.values[i])).map(Cell::from));
+        }
+        table
+    }
+}
+
+impl Row {
+    fn values(&self) -> impl Iterator<Item = f64> {
+        self.traces.iter().flat_map(|trace| trace.values.iter().copied())
+    }
+
+    fn kind(&self) -> Unit {
+        match self.unit.as_str() {
+            "%" => Unit::Percent,
+            "s" => Unit::Seconds,
+            _ => Unit::Number,
+        }
+    }
+
+    fn axis(&self) -> Axis {
+        let ends = extent(self.values().chain([0.0])).unwrap_or((0.0, 1.0));
+        Axis::linear(ends, 3, self.kind())
+    }
+
+    fn header(&self, trace: &Trace) -> String {
+        let unit = if self.unit == "%" { "share" } else { &self.unit };
+        format!("{}: {} [{unit}]", self.title, trace.name)
+    }
+}
+
+/// The names of a row's lines, right to left on the line of its title.
+fn legend(panel: &Panel, row: &Row, title: &str) {
+    let inner = panel.inner();
+    let mut right = inner.x + inner.width;
+    let free = inner.x + font::width(title, 12.0, true) + 24.0;
+    let each = (right - free) / row.traces.len() as f64 - 34.0;
+    for (i, trace) in row.traces.iter().enumerate().rev() {
+        let look = Look::of(i);
+        let shown = font::shorten(&trace.name, each.max(20.0), 11.0, false);
+        right -= 1.05 * font::width(&shown, 11.0, false);
+        let (at, cut) = ((right, inner.y - 8.0), (shown != trace.name).then(|| trace.name.clone()));
+        let text = Text {
+            text: shown,
+            at,
+            size: 11.0,
+            bold: false,
+            anchor: Anchor::Start,
+            turned_at: None,
+            ink: Ink::Text,
+            halo: false,
+        };
+        panel.hover(cut, |panel| panel.shape(Shape::Text(text)));
+        panel.group(None, look.dash, |panel| {
+            let runs = vec![vec![(right - 20.0, at.1 - 4.0), (right - 5.0, at.1 - 4.0)]];
+            panel.shape(Shape::Path { runs, closed: false, paint: lined(look.ink, 2.0) });
+        });
+        right -= 34.0;
+    }
+}

@@ -1,0 +1,57 @@
+//! Names beside points, where there is room: greedily in the order given, never over a point or another name.
+
+use super::axis::TICK_SIZE;
+use super::font;
+use super::palette::Ink;
+use super::panel::Panel;
+use super::picture::Anchor;
+
+/// Left, right, top and bottom, in pixels.
+type Box = (f64, f64, f64, f64);
+
+/// A point that wants its name beside it.
+pub(super) struct Wanted<'a> {
+    pub at: (f64, f64),
+    pub name: &'a str,
+    pub ink: Ink,
+}
+
+/// Writes the names that find room beside their points, around them in a fixed order of preference; `taken` are the points of the data that
+/// must stay free.
+pub(super) fn write(panel: &Panel, wanted: &[Wanted<'_>], taken: &[(f64, f64)]) {
+    let inner = panel.inner();
+    let around = |(x, y): (f64, f64)| (x - 5.0, x + 5.0, y - 5.0, y + 5.0);
+    let mut boxes: Vec<Box> = taken.iter().filter_map(|(x, y)| panel.at(*x, *y)).map(around).collect();
+    for Wanted { at, name, ink } in wanted {
+        let Some((x, y)) = panel.at(at.0, at.1) else { continue };
+        let shown = font::shorten(name, 180.0, TICK_SIZE, false);
+        let width = 1.05 * font::width(&shown, TICK_SIZE, false);
+        let (right, left, middle) =
+            ((x + 7.0, x + 9.0 + width), (x - 9.0 - width, x - 7.0), (x - width / 2.0, x + width / 2.0));
+        let places = [
+            ((9.0, 4.0), Anchor::Start, right),
+            ((-9.0, 4.0), Anchor::End, left),
+            ((0.0, -9.0), Anchor::Middle, middle),
+            ((0.0, 18.0), Anchor::Middle, middle),
+            ((9.0, 17.0), Anchor::Start, right),
+            ((-9.0, -9.0), Anchor::End, left),
+            ((9.0, -9.0), Anchor::Start, right),
+            ((-9.0, 17.0), Anchor::End, left),
+            ((9.0, 32.0), Anchor::Start, right),
+        ];
+        let free = places.into_iter().find_map(|(off, anchor, (left, right))| {
+            let place = (left, right, y + off.1 - 10.0, y + off.1 + 3.0);
+            let inside =
+                left >= inner.x && right <= inner.x + inner.width && place.2 >= inner.y && place.3 <= inner.y + inner.height;
+            (inside && !boxes.iter().any(|other| meet(place, *other))).then_some((off, anchor, place))
+        });
+        if let Some((off, anchor, place)) = free {
+            panel.hover((shown != *name).then(|| (*name).to_owned()), |panel| panel.say(*at, off, anchor, &shown, *ink));
+            boxes.push(place);
+        }
+    }
+}
+
+fn meet(a: Box, b: Box) -> bool {
+    a.0 < b.1 && b.0 < a.1 && a.2 < b.3 && b.2 < a.3
+}

@@ -1,0 +1,216 @@
+//! Plot 4: two objectives at once. The front, its staircase, and the points that something else beats in both.
+
+use std::collections::BTreeSet;
+
+use super::axis::{Axis, extent};
+use super::labels::{self, Wanted};
+use super::palette::Ink;
+use super::panel::{Axes, Look, Marker, Panel, filled, lined};
+use super::picture::{Dash, Shape};
+use super::sheet::{Key, Sheet, Swatch};
+use super::table::{Table, row};
+use super::ticks::{Unit, one};
+use super::{Estimate, Head, Plot, PlotError};
+
+const HEIGHT: f64 = 400.0;
+
+/// Dominated points above this number share a tooltip, and those on the same pixels are drawn once.
+const DOMINATED_MAX: usize = 1_000;
+
+/// One candidate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParetoPoint {
+    /// Its settings, in short.
+    pub name: String,
+    /// First objective.
+    pub x: f64,
+    /// Second objective.
+    pub y: f64,
+    /// Whether it is the one recommended.
+    pub chosen: bool,
+}
+
+/// Two objectives against each other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParetoFront {
+    /// Name, title and caption.
+    pub head: Head,
+    /// The first objective with its unit, and whether more of it is better.
+    pub x: (String, bool),
+    /// The second.
+    pub y: (String, bool),
+    /// In any order.
+    pub points: Vec<ParetoPoint>,
+    /// Hypervolume of the front, in the product of both units, and the reference point (x, y) it is measured from.
+    pub hypervolume: Option<(Estimate, (f64, f64))>,
+}
+
+impl ParetoFront {
+    /// The plot.
+    ///
+    /// # Errors
+    /// If the name is no name or there is no point to show.
+    pub fn plot(&self) -> Result<Plot, PlotError> {
+        self.head.check()?;
+        let shown = || self.points.iter().filter(|point| point.x.is_finite() && point.y.is_finite());
+        let x = extent(shown().map(|point| point.x)).ok_or_else(|| self.head.no_data())?;
+        let y = extent(shown().map(|point| point.y)).ok_or_else(|| self.head.no_data())?;
+        let front = self.front();
+        let head = Head { caption: self.caption(), ..self.head.clone() };
+        let sheet = Sheet::new(&head, HEIGHT, &self.keys(front.len()));
+        let names = (self.named(&self.x), self.named(&self.y));
+        let axes = Axes {
+            x: Axis::linear(x, 7, Unit::Number),
+            y: Axis::linear(y, 6, Unit::Number),
+            x_name: &names.0,
+            y_name: &names.1,
+            title: "",
+            left: None,
+            grid: (true, true),
+        };
+        let panel = sheet.panel(sheet.body, axes);
+        self.dominated(&panel, &front);
+        self.staircase(&panel, &front);
+        let on_front: Vec<(f64, f64)> = front.iter().map(|i| (self.points[*i].x, self.points[*i].y)).collect();
+        // The chosen one and both ends are named; the others tell when hovered.
+        let chosen = front.iter().find(|i| self.points[**i].chosen);
+        let named: BTreeSet<usize> = chosen.into_iter().chain(front.first()).chain(front.last()).copied().collect();
+        let wanted =
+            |i: &usize| Wanted { at: (self.points[*i].x, self.points[*i].y), name: &self.points[*i].name, ink: Ink::Text };
+        let wanted: Vec<Wanted<'_>> = named.iter().map(wanted).collect();
+        labels::write(&panel, &wanted, &on_front);
+        Ok(sheet.finish(&head, self.table(&front)))
+    }
+
+    fn named(&self, (name, more): &(String, bool)) -> String {
+        format!("{name}, {} is better", if *more { "more" } else { "less" })
+    }
+
+    fn caption(&self) -> String {
+        let volume = self.hypervolume.map(|(volume, (x, y))| {
+            let from = format!("{}, {}", one(x, Unit::Number), one(y, Unit::Number));
+            format!("Hypervolume {} from the reference point ({from}).", volume.text(Unit::Number))
+        });
+        [volume.unwrap_or_default(), self.head.caption.clone()].join(" ").trim().to_owned()
+    }
+
+    /// Indices of the points that no other beats, from the best of x on; of equal ones the first.
+    fn front(&self) -> Vec<usize> {
+        let (x, y) = (|i: usize| signed(self.points[i].x, self.x.1), |i: usize| signed(self.points[i].y, self.y.1));
+        let mut order: Vec<usize> = (0..self.points.len()).filter(|i| x(*i).is_finite() && y(*i).is_finite()).collect();
+        order.sort_by(|a, b| x(*b).total_cmp(&x(*a)).then(y(*b).total_cmp(&y(*a))).then(a.cmp(b)));
+        let mut best = f64::NEG_INFINITY;
+        order.retain(|i| {
+            let beats = y(*i) > best;
+            best = best.max(y(*i));
+            beats
+        });
+        order
+    }
+
+    fn keys(&self, front: usize) -> Vec<Key> {
+        let mut keys = vec![Key::new(format!("Pareto front: {front} of {}", self.points.len()), Swatch::Series(Look::of(0)))];
+        if self.points.iter().any(|point| point.chosen) {
+            keys.push(Key::new("chosen", Swatch::Mark(Look { ink: Ink::Mark, dash: Dash::Solid, marker: Marker::Diamond })));
+        }
+        if front < self.points.len() {
+            keys.push(Key::new("dominated", Swatch::Mark(Look { ink: Ink::Pale, dash: Dash::Solid, marker: Marker::Circle })));
+        }
+        keys
+    }
+
+    fn dominated(&self, panel: &Panel, front: &[usize]) {
+        let front: BTreeSet<usize> = front.iter().copied().collect();
+        let behind: Vec<usize> = (0..self.points.len()).filter(|i| !front.contains(i)).collect();
+        if behind.len() <= DOMINATED_MAX {
+            for point in behind.iter().map(|i| &self.points[*i]) {
+                panel.hover(Some(self.tooltip(point)), |panel| self.point(panel, point, false));
+            }
+            return;
+        }
+        let mut taken = BTreeSet::new();
+        let mut runs = Vec::new();
+        for (x, y) in behind.iter().filter_map(|i| panel.at(self.points[*i].x, self.points[*i].y)) {
+            #[allow(clippy::cast_possible_truncation)] // pixels on a page
+            if taken.insert(((x / 4.0) as i32, (y / 4.0) as i32)) {
+                runs.push(vec![(x - 1.8, y), (x, y - 1.8), (x + 1.8, y), (x, y + 1.8)]);
+            }
+        }
+        let title = Some(format!("{} dominated candidates", behind.len()));
+        panel.hover(title, |panel| panel.shape(Shape::Path { runs, closed: true, paint: filled(Ink::Pale, 0.8) }));
+        for point in behind.iter().map(|i| &self.points[*i]).filter(|point| point.chosen) {
+            panel.hover(Some(self.tooltip(point)), |panel| self.point(panel, point, false));
+        }
+    }
+
+    fn staircase(&self, panel: &Panel, front: &[usize]) {
+        let mut steps: Vec<(f64, f64)> = Vec::new();
+        for point in front.iter().map(|i| &self.points[*i]) {
+            if let Some((_, worse)) = steps.last().copied() {
+                steps.push((point.x, worse)); // what is surely reached between two points: the worse of both in each objective
+            }
+            steps.push((point.x, point.y));
+        }
+        panel.line(&steps, lined(Ink::Series(0), 1.6));
+        for point in front.iter().map(|i| &self.points[*i]) {
+            panel.hover(Some(self.tooltip(point)), |panel| self.point(panel, point, true));
+        }
+    }
+
+    fn point(&self, panel: &Panel, point: &ParetoPoint, on_front: bool) {
+        let ParetoPoint { x, y, chosen, .. } = *point;
+        if chosen {
+            panel.mark(x, y, Marker::Diamond, 6.5, filled(Ink::Paper, 1.0));
+            panel.mark(x, y, Marker::Diamond, 5.0, filled(Ink::Mark, 1.0));
+        } else if on_front {
+            panel.mark(x, y, Marker::Circle, 3.6, filled(Ink::Series(0), 1.0));
+        } else {
+            panel.mark(x, y, Marker::Circle, 2.8, filled(Ink::Pale, 0.8));
+        }
+        panel.target(x, y);
+    }
+
+    fn tooltip(&self, point: &ParetoPoint) -> String {
+        let (x, y) = (one(point.x, Unit::Number), one(point.y, Unit::Number));
+        format!("{}\n{}: {x}\n{}: {y}", point.name, self.x.0, self.y.0)
+    }
+
+    fn table(&self, front: &[usize]) -> Table {
+        let front: BTreeSet<usize> = front.iter().copied().collect();
+        let mut table = Table::new(["candidate", &self.x.0, &self.y.0, "on the front", "chosen"]);
+        for (i, point) in self.points.iter().enumerate() {
+            row!(table, &point.name, point.x, point.y, front.contains(&i), point.chosen);
+        }
+        table
+    }
+}
+
+/// `x`, so that more is better.
+fn signed(x: f64, more_is_better: bool) -> f64 {
+    if more_is_better { x } else { -x }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn front(x_more: bool, y_more: bool, points: &[(f64, f64)]) -> Vec<usize> {
+        let points = points.iter().map(|(x, y)| ParetoPoint { name: String::new(), x: *x, y: *y, chosen: false }).collect();
+        let plot = ParetoFront {
+            head: Head::default(),
+            x: ("x".to_owned(), x_more),
+            y: ("y".to_owned(), y_more),
+            points,
+            hypervolume: None,
+        };
+        plot.front()
+    }
+
+    #[test]
+    fn the_front_is_what_nothing_beats() {
+        let points = [(1.0, 5.0), (2.0, 4.0), (2.0, 3.0), (3.0, 4.0), (4.0, 1.0), (f64::NAN, 9.0), (0.5, 5.0), (4.0, 1.0)];
+        assert_eq!(front(true, true, &points), [4, 3, 0]);
+        assert_eq!(front(false, false, &points), [6, 2, 4]);
+        assert_eq!(front(true, false, &points), [4]);
+    }
+}

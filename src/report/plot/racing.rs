@@ -1,0 +1,195 @@
+//! Plot 10: the history of a race. A bar per candidate, as long as the budget spent on it; the area is the whole budget.
+
+use super::axis::Axis;
+use super::palette::Ink;
+use super::panel::{Axes, Panel, filled, lined};
+use super::sheet::{Key, Sheet, Swatch};
+use super::table::{Cell, Table};
+use super::ticks::{Unit, one};
+use super::{Head, Plot, PlotError};
+
+/// Candidates up to this number have their names beside their bars.
+const NAMED_MAX: usize = 40;
+
+/// One candidate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    /// Its settings, in short.
+    pub name: String,
+    /// Budget spent on it in each rung that it took part in, in [`Racing::unit`].
+    pub spent: Vec<f64>,
+    /// Whether it was dropped after its last rung.
+    pub dropped: bool,
+    /// Whether it is the one recommended.
+    pub chosen: bool,
+}
+
+/// The history of a race.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Racing {
+    /// Name, title and caption.
+    pub head: Head,
+    /// Of the budget: `simulated requests`.
+    pub unit: String,
+    /// In any order.
+    pub candidates: Vec<Candidate>,
+}
+
+/// Neighbours that went the same way, drawn as one.
+struct Bar<'a> {
+    first: usize,
+    count: usize,
+    like: &'a Candidate,
+}
+
+impl Racing {
+    /// The plot.
+    ///
+    /// # Errors
+    /// If the name is no name or nothing was spent on any candidate.
+    pub fn plot(&self) -> Result<Plot, PlotError> {
+        self.head.check()?;
+        let order = self.ordered();
+        let most = order.iter().map(|candidate| candidate.total()).fold(0.0, f64::max);
+        if most <= 0.0 {
+            return Err(self.head.no_data());
+        }
+        let named = order.len() <= NAMED_MAX;
+        let height = if named { 17.0 * order.len() as f64 + 60.0 } else { 460.0 };
+        let head = Head { caption: self.caption(&order), ..self.head.clone() };
+        let sheet = Sheet::new(&head, height.max(110.0), &self.keys());
+        let rows = self.rows(&order, named);
+        let axes = Axes {
+            x: Axis::linear((0.0, most), 6, Unit::Number),
+            y: rows,
+            x_name: &format!("Budget spent [{}]", self.unit),
+            y_name: if named { "" } else { "Candidates, by budget" },
+            title: "",
+            left: None,
+            grid: (true, false),
+        };
+        let panel = sheet.panel(sheet.body, axes);
+        // The chosen one last, so that nothing covers it where bars are thin.
+        for bar in bars(&order, named).iter().rev() {
+            self.bar(&panel, bar);
+        }
+        Ok(sheet.finish(&head, self.table(&order)))
+    }
+
+    /// The one chosen first, then by the budget that they won.
+    fn ordered(&self) -> Vec<&Candidate> {
+        let mut order: Vec<&Candidate> = self.candidates.iter().collect();
+        let key = |candidate: &Candidate| (!candidate.chosen, candidate.dropped);
+        order.sort_by(|a, b| key(a).0.cmp(&key(b).0).then(b.total().total_cmp(&a.total())).then(key(a).1.cmp(&key(b).1)));
+        order
+    }
+
+    fn rows(&self, order: &[&Candidate], named: bool) -> Axis {
+        if named {
+            let names: Vec<String> = order.iter().map(|candidate| candidate.name.clone()).collect();
+            return Axis::choices(&names, 230.0).reversed();
+        }
+        let ticks = super::ticks::linear(0.0, order.len() as f64, 6);
+        let ticks = super::ticks::within(ticks, 0.0, order.len() as f64);
+        Axis::snug((0.0, order.len() as f64), 6, Unit::Number).reversed().ticked(ticks)
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        let any = |is: &dyn Fn(&Candidate) -> bool| self.candidates.iter().any(is);
+        let mut keys = Vec::new();
+        if any(&|candidate| candidate.chosen) {
+            keys.push(Key::new("chosen", Swatch::Field(Ink::Mark)));
+        }
+        if any(&|candidate| !candidate.dropped && !candidate.chosen) {
+            keys.push(Key::new("still in the race at its end", Swatch::Field(Ink::Series(0))));
+        }
+        if any(&|candidate| candidate.dropped) {
+            keys.push(Key::new("dropped", Swatch::Field(Ink::Pale)));
+        }
+        keys
+    }
+
+    fn caption(&self, order: &[&Candidate]) -> String {
+        let rungs = order.iter().map(|candidate| candidate.spent.len()).max().unwrap_or(0);
+        let total: f64 = order.iter().map(|candidate| candidate.total()).sum();
+        let said = format!(
+            "{} candidates, {rungs} rungs (parted by light lines), {} {} in all.",
+            order.len(),
+            one(total, Unit::Number),
+            self.unit
+        );
+        format!("{said} {}", self.head.caption).trim().to_owned()
+    }
+
+    fn bar(&self, panel: &Panel, bar: &Bar<'_>) {
+        let Bar { first, count, like } = bar;
+        let total = one(like.total(), Unit::Number);
+        let who = if *count == 1 { like.name.clone() } else { format!("{count} candidates, each") };
+        let fate = match like {
+            Candidate { chosen: true, .. } => "chosen".to_owned(),
+            Candidate { dropped: true, spent, .. } => format!("dropped after rung {}", spent.len()),
+            _ => "in the race to its end".to_owned(),
+        };
+        let ink = match like {
+            Candidate { chosen: true, .. } => Ink::Mark,
+            Candidate { dropped: true, .. } => Ink::Pale,
+            _ => Ink::Series(0),
+        };
+        let named = self.candidates.len() <= NAMED_MAX;
+        // A single bar among many is never thinner than three pixels.
+        let least = 3.0 * self.candidates.len() as f64 / panel.inner().height;
+        let first = *first as f64;
+        let (top, bottom) = if named { (first - 0.36, first + 0.36) } else { (first, first + least.max(*count as f64)) };
+        panel.hover(Some(format!("{who}\n{total} {}\n{fate}", self.unit)), |panel| {
+            panel.rect((0.0, top), (like.total(), bottom), filled(ink, 1.0));
+            let mut at = 0.0;
+            for spent in like.finite().take(like.spent.len().saturating_sub(1)) {
+                at += spent;
+                panel.line(&[(at, top), (at, bottom)], lined(Ink::Paper, 1.0));
+            }
+        });
+    }
+
+    fn table(&self, order: &[&Candidate]) -> Table {
+        let rungs = order.iter().map(|candidate| candidate.spent.len()).max().unwrap_or(0);
+        let columns = (1..=rungs).map(|rung| format!("rung {rung} [{}]", self.unit));
+        let header: Vec<String> = ["candidate", "fate"].map(ToOwned::to_owned).into_iter().chain(columns).collect();
+        let mut table = Table::new(header.iter().map(String::as_str));
+        for candidate in order {
+            let fate = match (candidate.chosen, candidate.dropped) {
+                (true, _) => "chosen",
+                (_, true) => "dropped",
+                _ => "in the race",
+            };
+            let spent = (0..rungs).map(|rung| Cell::from(candidate.spent.get(rung).copied().unwrap_or(f64::NAN)));
+            table.row([Cell::from(&candidate.name), fate.into()].into_iter().chain(spent));
+        }
+        table
+    }
+}
+
+impl Candidate {
+    fn finite(&self) -> impl Iterator<Item = f64> {
+        self.spent.iter().map(|spent| if spent.is_finite() { spent.max(0.0) } else { 0.0 })
+    }
+
+    fn total(&self) -> f64 {
+        self.finite().sum()
+    }
+}
+
+/// One bar each where they are named; otherwise neighbours of the same fate and budget as one.
+fn bars<'a>(order: &[&'a Candidate], named: bool) -> Vec<Bar<'a>> {
+    let mut bars: Vec<Bar<'a>> = Vec::new();
+    for (i, candidate) in order.iter().enumerate() {
+        match bars.last_mut() {
+            Some(bar) if !named && alike(bar.like, candidate) => bar.count += 1,
+            _ => bars.push(Bar { first: i, count: 1, like: candidate }),
+        }
+    }
+    bars
+}
+
+fn alike(a: &Candidate, b: &Candidate) -> bool {
+    a.spent == b.spent && a.dropped == b.dropped && a.chosen == b.chosen
+}
