@@ -40,7 +40,7 @@ pub struct Arguments {
 
 /// The languages that settings can be written in.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
-enum Language {
+pub enum Language {
     /// Command-line flags on one line
     Flags,
     /// An environment file
@@ -121,7 +121,7 @@ struct File<'a> {
 }
 
 /// The text, and what it does not say.
-fn written(settings: &Settings, language: Language) -> (String, Vec<String>) {
+pub fn written(settings: &Settings, language: Language) -> (String, Vec<String>) {
     match language {
         Language::Flags => {
             let (flags, lost) = settings.to_flags();

@@ -15,6 +15,7 @@ mod outcome;
 mod progress;
 mod schema;
 mod simulate;
+mod tune;
 
 pub use outcome::{Exit, Failure};
 
@@ -43,6 +44,7 @@ struct Arguments {
 enum Command {
     Simulate(simulate::Arguments),
     Capacity(capacity::Arguments),
+    Tune(tune::Arguments),
     Check(check::Arguments),
     Explain(explain::Arguments),
     Export(export::Arguments),
@@ -69,6 +71,7 @@ fn execute(command: Command, out: &mut impl Write) -> Result<Exit, Failure> {
     match command {
         Command::Simulate(arguments) => simulate::run(&arguments, out),
         Command::Capacity(arguments) => capacity::run(&arguments, out),
+        Command::Tune(arguments) => tune::run(&arguments, out),
         Command::Check(arguments) => check::run(&arguments, out),
         Command::Explain(arguments) => explain::run(&arguments, out),
         Command::Export(arguments) => export::run(&arguments, out),

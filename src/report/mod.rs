@@ -12,6 +12,7 @@ pub mod plot;
 mod rungs;
 mod table;
 mod text;
+mod tuned;
 mod verdict;
 
 pub use assertion::{Assertion, Judged};
@@ -24,4 +25,5 @@ pub use load_lines::LoadLines;
 pub use metered::{MeteredReport, MultiplierReport, ReservationsReport};
 pub use table::{overview, variant};
 pub use text::text;
+pub use tuned::Tuning;
 pub use verdict::verdict;

@@ -34,6 +34,9 @@ pub struct Scenario {
     folder: PathBuf,
     sources: Sources,
     sets: Vec<(Path, usize)>,
+    /// The file as a whole, `--set` applied.
+    whole: Node,
+    /// Each variant's sections.
     trees: Vec<Node>,
 }
 
@@ -67,7 +70,7 @@ impl Scenario {
     pub fn parse(shown: &str, text: &str, sets: &[String]) -> Result<Self, Diagnostics> {
         let mut loader = Loader::default();
         match loader.load(shown, text, sets) {
-            Some((file, laid)) if loader.found.is_empty() => {
+            Some((file, whole, laid)) if loader.found.is_empty() => {
                 let name = FilePath::new(shown).file_stem().map_or_else(|| shown.to_owned(), |stem| stem.display().to_string());
                 let (variants, trees) = laid.into_iter().unzip();
                 let (about, run) = (file.about.clone(), file.run.clone());
@@ -80,6 +83,7 @@ impl Scenario {
                     folder: PathBuf::new(),
                     sources: loader.sources,
                     sets: loader.sets,
+                    whole,
                     trees,
                 })
             }
@@ -185,6 +189,13 @@ impl Scenario {
         each.filter(|(path, source, _, tree)| tree.locate(path).source() != **source).map(|(path, _, i, _)| (path, i)).collect()
     }
 
+    /// An error found later in a setting of no variant, such as `tune.objective`.
+    #[must_use]
+    pub fn diagnose_file(&self, path: &str, message: String) -> Diagnostics {
+        let place = path.parse().ok().map(|path| self.whole.locate(&path));
+        Diagnostics::new(self.sources.clone(), vec![Diagnostic { place, message, help: None }])
+    }
+
     /// An error found later (a file that cannot be read, a model that does not add up) at a variant's setting, such as
     /// `class[0].lengths`, shown where that setting was written.
     #[must_use]
@@ -219,7 +230,7 @@ struct Loader {
 
 impl Loader {
     /// Finds as much as can be told: what a later stage needs must be right before it is entered.
-    fn load(&mut self, shown: &str, text: &str, sets: &[String]) -> Option<(ScenarioFile, Vec<(Variant, Node)>)> {
+    fn load(&mut self, shown: &str, text: &str, sets: &[String]) -> Option<(ScenarioFile, Node, Vec<(Variant, Node)>)> {
         let source = self.sources.add_file(shown, text);
         let mut tree = Node::parse_document(source, text).map_err(|wrong| self.found.push(wrong)).ok()?;
         for set in sets {
@@ -237,7 +248,7 @@ impl Loader {
         let read = laid.into_iter().map(|laid| Some((self.read::<Sections>(&laid.tree)?.named(laid.name, laid.of), laid.tree)));
         let variants: Vec<(Variant, Node)> = read.collect::<Option<_>>()?;
         semantic::check(&file, &tree, &variants, &mut self.found);
-        Some((file, variants))
+        Some((file, tree, variants))
     }
 
     fn set(&mut self, tree: &mut Node, text: &str) -> Result<(), Diagnostic> {

@@ -24,6 +24,7 @@ mod source;
 mod tree;
 mod tune;
 mod variant;
+mod write;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Located};
 pub use file::{MeasuredSettings, Overlay, ScenarioFile, SweepSettings, VariantFile};
@@ -36,6 +37,7 @@ pub use source::{Place, Position, Sources};
 pub use tree::{Entry, Node, Value};
 pub use tune::{TuneCondition, TuneMethod, TuneParameter, TuneScale, TuneSettings};
 pub use variant::{FileReference, Variant};
+pub use write::write_settings;
 
 /// The sections that differ from variant to variant.
 const SECTIONS: [&str; 4] = ["upstream", "arrival", "class", "policy"];

@@ -5,6 +5,7 @@
 mod around;
 mod contest;
 mod domain;
+mod elsewhere;
 mod evaluator;
 mod halving;
 mod load_line;
@@ -24,10 +25,12 @@ mod settings;
 mod space;
 mod store;
 mod task;
+mod tuned;
 
 pub use around::{Bar, PLATEAU, Plateau, Side, plateaus, tornado};
 pub use contest::{Contest, Fate, Terms};
 pub use domain::{Domain, Scale};
+pub use elsewhere::{Elsewhere, elsewhere};
 pub use evaluator::{Evaluator, Finished, Id, Job, Spent, Stopped};
 pub use halving::{Halving, Kind, Plan, Raced, Rung, Step, TooLittle, Verdict, Visit, race};
 pub use load_line::{Bracket, End, LoadLine, Question, load_lines};
@@ -45,3 +48,4 @@ pub use settings::{Method, Pool, SearchFault, Settings, Zone};
 pub use space::{Condition, DIMENSIONS_MAX, Parameter, Space, SpaceFault};
 pub use store::{Store, StoreError};
 pub use task::{Objective, ScenarioProblem, Task, Unfit};
+pub use tuned::{Around, Tuned, tune};

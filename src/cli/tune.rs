@@ -1,0 +1,261 @@
+//! `plimsoll tune`: search the settings, choose with confidence, write what can be deployed.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::common::{Format, ScenarioArguments, in_pool, load_report};
+use super::export::{Language, written};
+use super::progress::Progress;
+use super::{Exit, Failure, files};
+use crate::policy::Settings as Policies;
+use crate::report::{LoadReport, Tuning};
+use crate::rng::fnv1a;
+use crate::scenario::{Scenario, TuneSettings};
+use crate::sim::{self, Prepared};
+use crate::tune::{self, Around, Evaluator, Finished, ScenarioProblem, SearchFault, Store, Task, Tuned, Unfit};
+use crate::units::Count;
+
+/// The observations of a search, in its folder.
+const OBSERVATIONS: &str = "observations.jsonl";
+/// The recommended settings, in every language.
+const SETTINGS: [(&str, Language); 3] =
+    [("settings.toml", Language::Toml), ("settings.flags", Language::Flags), ("settings.env", Language::Env)];
+/// Version of the result's shape.
+const SCHEMA: &str = "plimsoll.tune/1";
+
+/// Search a scenario's [tune] section for the best settings, and say how sure that is
+#[derive(Clone, Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    scenario: ScenarioArguments,
+    /// Seed of all randomness, instead of the scenario's
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Budget in simulations, instead of `tune.simulations`
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    simulations: Option<u32>,
+    /// Replications at each setting beside the choice: plateaus, a fifth less and more, other loads. 0 leaves them out
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    around: u32,
+    /// Rows of the Sobol indices (a power of two; each takes as many runs as there are parameters, and two more). 0 leaves
+    /// them out
+    #[arg(long, value_name = "ROWS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=65_535))]
+    sensitivity: u32,
+    /// How the result is written
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// The search's folder: observations as they come, then result and settings. The same command goes on where an earlier
+    /// one was interrupted. Default: the scenario's name and `.tune`
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Also write the recommended settings into the scenario file, comments kept
+    #[arg(long)]
+    write: bool,
+    /// Threads. Default: one for each core. Results do not depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=super::common::JOBS_MAX))]
+    jobs: Option<u16>,
+    /// No progress on standard error
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// Searches, and writes what was found. All that can be wrong with what was asked for is told before anything is searched.
+pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure> {
+    let mut scenario = arguments.scenario.load()?;
+    scenario.run.seed = arguments.seed.unwrap_or(scenario.run.seed);
+    let mut settings = scenario.file.tune.clone().ok_or_else(|| no_section(&scenario))?;
+    if let Some(simulations) = arguments.simulations.and_then(Count::new) {
+        settings.simulations = simulations;
+    }
+    let task = Task::read(&scenario, &settings).map_err(|Unfit { path, message }| scenario.diagnose_file(&path, message))?;
+    let folder = arguments.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.tune", scenario.name)));
+    let inputs = arguments.scenario.inputs(&scenario);
+    files::writable_folder(&folder)?;
+    for name in files::RESULTS.iter().chain(SETTINGS.iter().map(|(name, _)| name)) {
+        files::is_free(&folder.join(name))?;
+        files::spares(&inputs, &folder.join(name))?;
+    }
+    let (prepared, tuned) = in_pool(arguments.jobs, || search(arguments, &scenario, &settings, &task, &folder))??;
+    Store::sort(&folder.join(OBSERVATIONS)).map_err(|why| Failure::Write { path: folder.join(OBSERVATIONS), why })?;
+
+    let current = current(&scenario, &task);
+    let tuning = Tuning {
+        scenario: &scenario.name,
+        variant: &scenario.variants[task.variant].name,
+        seed: scenario.run.seed,
+        task: &task,
+        constraints: &settings.constraints,
+        current: &current,
+        tuned: &tuned,
+    };
+    let files = results(arguments, &scenario, &settings, &prepared, &tuning, &folder)?;
+    let text = format!("{}{}", tuning.text(), told(&files));
+    files::write_whole(&folder.join(files::RESULTS[1]), &tuning.text())?;
+    let json = json(&scenario, &settings, &prepared, &tuning) + "\n";
+    out.write_all(if arguments.format == Format::Json { json.as_bytes() } else { text.as_bytes() })?;
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+fn no_section(scenario: &Scenario) -> Failure {
+    Failure::Input(format!(
+        "`{}` has no [tune] section, which says what may be changed and what is wanted\n  = add one, such as\n      [tune]\n      \
+         objective = \"goodput_rps\"\n      [[tune.parameter]]\n      path = \"policy.queue.max_queue_size\"\n      range = [1, \
+         200]\n      scale = \"log\"",
+        scenario.name
+    ))
+}
+
+fn search(
+    arguments: &Arguments,
+    scenario: &Scenario,
+    settings: &TuneSettings,
+    task: &Task,
+    folder: &Path,
+) -> Result<(Prepared, Tuned), Failure> {
+    let progress = Progress::new(arguments.quiet);
+    let prepared = sim::prepare(scenario)?;
+    task.try_ends(scenario, &prepared)?;
+    let store = Store::open(&folder.join(OBSERVATIONS), &fingerprint(scenario, settings)).map_err(refused)?;
+    if store.held() > 0 && !arguments.quiet {
+        let _ = writeln!(std::io::stderr(), "note: going on with {} observations of an earlier run", store.held());
+    }
+    let at_load = |load| ScenarioProblem::new(scenario, &prepared, task, load);
+    let problem = at_load(1.0);
+    let deadline = settings.time.map(|time| Instant::now() + Duration::from_nanos(time.as_nanos()));
+    let stop = || store.has_failed() || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+    let keep = |finished: &Finished<'_>| {
+        store.keep(finished);
+        progress.step();
+    };
+    let mut evaluator = Evaluator::new(&problem, &keep, &stop);
+    store.preload(&mut evaluator);
+    progress.begin(u64::from(settings.simulations.value()));
+    let around = Around { replications: arguments.around, rows: arguments.sensitivity };
+    let asked = task.settings(settings, scenario.run.seed);
+    let found = tune::tune(task, &mut evaluator, &asked, around, at_load, &stop);
+    drop(evaluator);
+    store.finish().map_err(refused)?;
+    let tuned = found.map_err(|fault| fruitless(&fault, task))?;
+    Ok((prepared, tuned))
+}
+
+fn refused(error: tune::StoreError) -> Failure {
+    match error {
+        tune::StoreError::Io { path, why } => Failure::Write { path, why },
+        other => Failure::Input(other.to_string()),
+    }
+}
+
+fn fruitless(fault: &SearchFault, task: &Task) -> Failure {
+    Failure::Input(match fault {
+        SearchFault::Unmeasured(objective) => {
+            format!(
+                "no run of any candidate shows `{}`: nothing that it is made of ever happens",
+                task.objectives[*objective].measure
+            )
+        }
+        SearchFault::TooLittle(lacks) => format!("{lacks}\n  = raise `tune.simulations`, or try fewer candidates"),
+        other => other.to_string(),
+    })
+}
+
+/// Of everything that an observation depends on.
+fn fingerprint(scenario: &Scenario, settings: &TuneSettings) -> String {
+    let paths: Vec<&str> = settings.parameter.iter().map(|parameter| parameter.path.as_str()).collect();
+    let wanted = (&settings.variant, &settings.objective, &settings.pareto, &settings.constraints, paths);
+    let mut text = format!("{} {:?} {:?} {:?}", env!("CARGO_PKG_VERSION"), scenario.run, scenario.variants, wanted);
+    for file in scenario.files() {
+        // What cannot be read was told when the scenario was prepared.
+        let bytes = std::fs::read(&file.resolved).unwrap_or_default();
+        text.push_str(&format!(" {} {:016x}", file.name, fnv1a(&bytes)));
+    }
+    format!("{:016x}", fnv1a(text.as_bytes()))
+}
+
+/// What is in force today, parameter by parameter.
+fn current(scenario: &Scenario, task: &Task) -> Vec<Option<String>> {
+    let in_force = |path: &String| scenario.in_force(task.variant, &path.parse().ok()?).filter(|value| !value.is_null());
+    task.space.parameters().iter().map(|parameter| in_force(&parameter.path).map(|value| value.to_string())).collect()
+}
+
+/// Writes everything but the text, and says which files there are now.
+fn results(
+    arguments: &Arguments,
+    scenario: &Scenario,
+    settings: &TuneSettings,
+    prepared: &Prepared,
+    tuning: &Tuning<'_>,
+    folder: &Path,
+) -> Result<Vec<PathBuf>, Failure> {
+    let [json_file, text_file] = files::RESULTS.map(|name| folder.join(name));
+    files::write_whole(&json_file, &(json(scenario, settings, prepared, tuning) + "\n"))?;
+    let mut made = vec![text_file, json_file];
+    let outcome = &tuning.tuned.outcome;
+    let Some(choice) = outcome.choice else { return Ok(made) };
+    let sets = tuning.task.sets(outcome.point(choice));
+    let chosen = scenario.candidate(tuning.task.variant, &sets)?;
+    made.extend(settings_files(&chosen.policy, folder)?);
+    if arguments.write && !sets.is_empty() {
+        let path = &arguments.scenario.scenario;
+        let text = std::fs::read_to_string(path).map_err(|why| Failure::Write { path: path.clone(), why })?;
+        let changed = crate::scenario::write_settings(&text, &scenario.variants[tuning.task.variant].of, &sets);
+        files::write_whole(path, &changed.map_err(Failure::Input)?)?;
+        made.push(path.clone());
+    }
+    Ok(made)
+}
+
+fn settings_files(policies: &Policies, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut made = Vec::new();
+    for (name, language) in SETTINGS {
+        let (text, lost) = written(policies, language);
+        for sentence in lost {
+            let _ = writeln!(std::io::stderr(), "lost in {name}: {sentence}"); // worth no failure where it is closed
+        }
+        let path = folder.join(name);
+        files::write_whole(&path, &text)?;
+        made.push(path);
+    }
+    Ok(made)
+}
+
+fn told(files: &[PathBuf]) -> String {
+    let names: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
+    format!("\nWritten: {}\n", names.join(", "))
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    schema: &'static str,
+    scenario: &'a str,
+    seed: String,
+    variant: &'a str,
+    load: Option<LoadReport>,
+    settings: &'a TuneSettings,
+    parameters: Vec<&'a str>,
+    current: &'a [Option<String>],
+    recommended: Option<Vec<String>>,
+    tuned: &'a Tuned,
+}
+
+fn json(scenario: &Scenario, settings: &TuneSettings, prepared: &Prepared, tuning: &Tuning<'_>) -> String {
+    let outcome = &tuning.tuned.outcome;
+    let envelope = Envelope {
+        schema: SCHEMA,
+        scenario: &scenario.name,
+        seed: scenario.run.seed.to_string(),
+        variant: tuning.variant,
+        load: prepared.capacity.as_ref().map(load_report),
+        settings,
+        parameters: tuning.task.space.parameters().iter().map(|parameter| parameter.path.as_str()).collect(),
+        current: tuning.current,
+        recommended: outcome.choice.map(|choice| tuning.task.sets(outcome.point(choice))),
+        tuned: tuning.tuned,
+    };
+    serde_json::to_string(&envelope).expect("text, numbers and lists can be written")
+}
