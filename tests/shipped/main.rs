@@ -22,7 +22,11 @@ const SHIPPED: [(&str, &[(&str, bool)]); 6] = [
         &[
             ("breaker_opens_on_health", false),
             ("cooldown_below_call", true),
+            ("excess_billed_late", false),
             ("finalise_out_of_reach", true),
+            ("multiplier_below_admission", true),
+            ("settle_unlike_provider", true),
+            ("usage_over_reservation", false),
             ("window_over_limit", true),
         ],
     ),

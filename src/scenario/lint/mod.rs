@@ -14,6 +14,7 @@ mod limiter_share;
 mod load;
 mod offered_tokens;
 mod physics;
+mod provider_books;
 mod queue_bound;
 mod queue_places;
 mod reservation;
@@ -66,7 +67,7 @@ struct Finding {
 
 type Rule = fn(&Variant, &Scenario, &mut Vec<Finding>);
 
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 15] = [
     load::check,
     queue_bound::check,
     queue_places::check,
@@ -76,6 +77,7 @@ const RULES: [Rule; 14] = [
     reservation::check,
     window_limit::check,
     limiter_share::check,
+    provider_books::check,
     offered_tokens::check,
     heavy_share::check,
     breaker_errors::check,

@@ -235,6 +235,10 @@ impl World<'_> {
         }
         self.wires.remove(id);
         if let Some(end) = end.filter(|_| wire.known) {
+            // A proxy's failure is no answer of the provider's.
+            if let Some(limits) = self.upstream.rate_headers(self.now).filter(|_| !is_on_the_way(end)) {
+                self.tell_gateway(Input::Quota { call: wire.call, limits });
+            }
             self.tell_gateway(Input::Ended { call: wire.call, end });
         }
     }
@@ -289,4 +293,9 @@ impl World<'_> {
         self.events += 1;
         self.digest.event(self.now, kind as u8, request.0);
     }
+}
+
+/// Whether a call failed before it came to the upstream.
+const fn is_on_the_way(end: CallEnd) -> bool {
+    matches!(end, CallEnd::Failed { cause: Cause::Proxy | Cause::Connection, .. })
 }
