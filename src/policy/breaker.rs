@@ -152,6 +152,12 @@ impl Breaker {
         circuit.gate(now, settings)
     }
 
+    /// Before when no call goes through, as it stands. Moves nothing.
+    pub fn opens_at(&self, now: Time, key: ProxyKey) -> Time {
+        let phase = position(&self.keys, key).map(|index| self.circuits[index].phase);
+        if let Some(Phase::Open { since, cooldown }) = phase { since + cooldown } else { now }
+    }
+
     /// The call goes through: closed, or as a probe if one is free. Ask right before.
     pub fn take(&mut self, now: Time, key: ProxyKey) -> Permit {
         let Some(settings) = &self.settings else { return Permit { key, ticket: None } };

@@ -65,6 +65,7 @@ impl Gateway {
                 let result = self.result_of(end);
                 opened = self.tell_breaker(now, holds.permit.take(), result, started, draw);
                 if opened {
+                    self.note_opening(now, attempt);
                     self.keep_slot(attempt, &mut holds, end);
                 }
                 self.give_back(now, holds, self.spent(kind, lowered, end));
@@ -212,7 +213,9 @@ impl Gateway {
         self.slots.sample(now, now - started, in_flight, true);
         let Call { draw, hold, .. } = &mut self.calls[id];
         let (draw, permit) = (*draw, hold.permit());
-        self.tell_breaker(now, permit, CallResult::TimedOut, started, draw);
+        if self.tell_breaker(now, permit, CallResult::TimedOut, started, draw) {
+            self.note_opening(now, attempt);
+        }
         if self.finalise_late(now, id) {
             return;
         }
@@ -290,6 +293,16 @@ impl Gateway {
         let opened = self.breaker.give_back(now, permit, result, now - started, draw) == Moved::Opened;
         self.log.counters.circuit_opens += u64::from(opened);
         opened
+    }
+
+    /// Reports that an attempt's call has opened the breaker of its proxy.
+    fn note_opening(&mut self, now: Time, attempt: AttemptId) {
+        if let Some(index) = self.attempts.find(attempt).filter(|_| self.log.notes) {
+            let key = self.proxy_key(index);
+            let until = self.breaker.opens_at(now, key);
+            let saw = Saw::Opened { country: key.country, proxy_mode: key.mode, until };
+            self.log.note(Note { attempt, saw, verdict: Verdict::Pass, enforced: self.breaker.mode() == Mode::Enforce });
+        }
     }
 
     /// What a call has used of its reservation. A last call before the SLA teaches nothing; the seed's settles nothing.

@@ -309,6 +309,15 @@ pub enum Saw {
         /// The vantage policy that it leaves.
         vantage: Vantage,
     },
+    /// A circuit breaker that has just opened by this attempt's call.
+    Opened {
+        /// Of which country.
+        country: Country,
+        /// Of which mode.
+        proxy_mode: ProxyMode,
+        /// No call goes through before then.
+        until: Time,
+    },
     /// Concurrency limit.
     Slots {
         /// Calls in flight.

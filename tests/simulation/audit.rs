@@ -71,7 +71,7 @@ impl<'a> Auditor<'a> {
             What::Upstream { request, .. } => {
                 assert!(self.sent.contains_key(&request), "INV-3: work for a request that was not sent");
             }
-            What::Finish { request, outcome, attempts } => self.finish(request, outcome, attempts),
+            What::Finish { request, outcome, attempts, .. } => self.finish(request, outcome, attempts),
             What::End { digest } => {
                 self.settled();
                 self.digest = Some(digest);

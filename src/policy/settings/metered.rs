@@ -247,6 +247,8 @@ pub enum Refresh {
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StaggerScope {
+    /// Nobody's: `stagger` is stated and not used (seed 002, whose configuration has it and whose code does not).
+    Nobody,
     /// Heavy calls.
     #[default]
     Heavy,

@@ -24,6 +24,7 @@ mod words;
 
 pub use erlang::{erlang_b, erlang_c};
 pub use estimate::{ServiceEstimate, offered_rps, service_estimate};
+pub use offered_tokens::offered_tokens;
 pub use queue_bound::{Deadline, recommended_queue_bound, waiting_deadline};
 pub use queue_places::reachable_places;
 
@@ -92,6 +93,14 @@ pub fn lints(scenario: &Scenario) -> Vec<Lint> {
     for (path, variant) in scenario.hidden_sets() {
         let message = format!("`--set {path}` changes nothing here: the variant or the sweep has its own value");
         let finding = Finding { code: "hidden_set", level: Level::Warning, path: path.to_string(), message };
+        add(&mut lints, finding, &scenario.variants[variant].name);
+    }
+    for (path, section, variant) in scenario.switched_on() {
+        let message = format!(
+            "`--set {path}` switches `{section}` on here, where it was off: the rest of it has its defaults. To change it only where \
+             it is on, name the variant: `--set variant[N].{path}=...`"
+        );
+        let finding = Finding { code: "set_switches_on", level: Level::Warning, path: path.to_string(), message };
         add(&mut lints, finding, &scenario.variants[variant].name);
     }
     for rule in RULES {

@@ -26,8 +26,9 @@ impl World<'_> {
                 let wait = last.and_then(|sent| sent.began.map(|began| began - sent.at));
                 self.record.finish(&finished, wait, last.is_some_and(|sent| sent.waited));
                 if let Some(journal) = self.journal.as_deref_mut() {
-                    let request = finished.request;
-                    journal.write(self.now, What::Finish { request, outcome: finished.outcome, attempts: finished.attempts });
+                    let (request, outcome) = (finished.request, finished.outcome);
+                    let (attempts, retry_denied) = (finished.attempts, finished.retry_denied);
+                    journal.write(self.now, What::Finish { request, outcome, attempts, retry_denied });
                 }
                 self.source.finished(self.now, finished.request, finished.arrival);
             }
