@@ -113,8 +113,8 @@ impl Scenario {
         Ok(())
     }
 
-    /// Leaves one of those variants that are the same in all but their names: the first. A single one is called `base`, as in
-    /// a scenario without variants.
+    /// Leaves one of those variants that are the same in all but their names: the first. Where it is one, with or
+    /// without the values of a sweep, it is called `base` as in a scenario without variants.
     fn keep_distinct(&mut self) {
         if self.variants.len() == 1 {
             return;
@@ -125,8 +125,12 @@ impl Scenario {
                 kept.push((variant, tree));
             }
         }
-        if let [(only, _)] = &mut kept[..] {
-            (only.name, only.of) = ("base".to_owned(), "base".to_owned());
+        let first = kept[0].0.of.clone();
+        if kept.iter().all(|(variant, _)| variant.of == first) {
+            for (variant, _) in &mut kept {
+                variant.name = variant.name.replacen(&first, "base", 1);
+                "base".clone_into(&mut variant.of);
+            }
         }
         (self.variants, self.trees) = kept.into_iter().unzip();
     }

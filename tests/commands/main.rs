@@ -4,6 +4,7 @@ mod bad_input;
 mod explain;
 mod export;
 mod json;
+mod metered_check;
 mod metered_story;
 mod random;
 mod scenario;

@@ -83,7 +83,7 @@ fn gives_back(limiter: &Limiter, api: &TokenApiSettings, classes: &[ClassSetting
         let answer = class.output.as_ref()?.mean();
         Some((f64::from(class.max_tokens.value()) - answer).max(0.0)).filter(|unused| *unused > 0.0)
     };
-    let most = classes.iter().filter(|class| class.lengths.is_none() && class.usage_ratio.is_none());
+    let most = classes.iter().filter(|class| class.lengths.is_none() && covered(class));
     let most = most.max_by(|a, b| unused(a).unwrap_or(0.0).total_cmp(&unused(b).unwrap_or(0.0)))?;
     Some(format!(
         "what a call does not use goes back to the window when it ends, and this provider gives nothing back of what it took at \
@@ -93,6 +93,11 @@ fn gives_back(limiter: &Limiter, api: &TokenApiSettings, classes: &[ClassSetting
         whole(unused(&most)?),
         most.max_tokens.value()
     ))
+}
+
+/// Whether every call of the class is billed its prompt and answer and no more.
+fn covered(class: &ClassSettings) -> bool {
+    kinds(class).iter().all(|kind| ratios(class, kind).is_none())
 }
 
 fn learns_too_little(limiter: &Limiter, classes: &[ClassSettings]) -> Option<String> {
