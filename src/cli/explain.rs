@@ -44,7 +44,10 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure>
     let story = tell(journal, &whose).map_err(|error| Failure::Input(error.to_string()))?;
     if story.is_empty() {
         let shown = journal.display();
-        return Err(Failure::Input(format!("{shown} has no request {request} in replication {replication}{}", of(variant))));
+        return Err(Failure::Input(format!(
+            "{shown} has no request {request} in replication {replication}{}",
+            of(variant.as_ref())
+        )));
     }
     out.write_all(story.as_bytes())?;
     Ok(Exit::Done)
@@ -55,7 +58,7 @@ fn list(arguments: &Arguments, what: Find, out: &mut impl Write) -> Result<Exit,
     let found = find(journal, what, variant.as_deref(), *replication).map_err(|error| Failure::Input(error.to_string()))?;
     if found.is_empty() {
         let of_one = replication.map_or_else(String::new, |number| format!(" of replication {number}"));
-        return Err(Failure::Input(format!("{} has no run{of_one}{}", journal.display(), of(variant))));
+        return Err(Failure::Input(format!("{} has no run{of_one}{}", journal.display(), of(variant.as_ref()))));
     }
     let name = what.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
     for one in &found {
@@ -65,8 +68,8 @@ fn list(arguments: &Arguments, what: Find, out: &mut impl Write) -> Result<Exit,
 }
 
 /// ` of variant "x"`, where one is named.
-fn of(variant: &Option<String>) -> String {
-    variant.as_ref().map(|variant| format!(" of variant \"{variant}\"")).unwrap_or_default()
+fn of(variant: Option<&String>) -> String {
+    variant.map(|variant| format!(" of variant \"{variant}\"")).unwrap_or_default()
 }
 
 fn line(found: &Found, what: &str) -> String {

@@ -76,7 +76,7 @@ pub fn find(path: &Path, what: Find, variant: Option<&str>, replication: Option<
             finder.attempts.clear();
             finder.calls.clear();
         } else if finder.wanted {
-            finder.hear(what);
+            finder.hear(&what);
         }
         true
     })?;
@@ -101,18 +101,18 @@ struct Asked {
 }
 
 impl Finder {
-    fn hear(&mut self, what: What) {
+    fn hear(&mut self, what: &What) {
         match what {
             What::In(Input::Arrive(attempt)) => {
                 let (request, max_tokens, vantage) = (attempt.request, attempt.max_tokens, attempt.profile.vantage);
                 self.attempts.insert(attempt.id, Asked { request, max_tokens, vantage });
             }
-            What::Out(action) => self.action(&action),
+            What::Out(action) => self.action(action),
             What::Finish { request, outcome, attempts, retry_denied } => {
-                let is = self.what == named(outcome)
-                    || self.what == Find::Retried && attempts > 1
-                    || self.what == Find::RetryDenied && retry_denied;
-                self.add(request, is);
+                let is = self.what == named(*outcome)
+                    || self.what == Find::Retried && *attempts > 1
+                    || self.what == Find::RetryDenied && *retry_denied;
+                self.add(*request, is);
             }
             _ => {}
         }

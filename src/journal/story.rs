@@ -74,7 +74,7 @@ impl Teller<'_> {
             What::In(input) => self.input(t, &input),
             What::Out(action) => self.action(t, &action),
             What::Upstream { request, kind } if request == self.whose.request => {
-                self.line(t, "upstream", &upstream_words(kind))
+                self.line(t, "upstream", &upstream_words(kind));
             }
             What::Finish { request, outcome, attempts, retry_denied } if request == self.whose.request => {
                 if retry_denied {
