@@ -365,6 +365,38 @@ pub struct Refusal {
     pub kind: RefusalKind,
     /// How long the client should wait before it tries again, where that can be computed.
     pub retry_after: Option<Span>,
+    /// Of a request that never fits (413): its reservation, and the most that a window holds; tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub figures: Option<Figures>,
+}
+
+/// What a refused request needs and what there can be at most, in the same unit.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figures {
+    /// What it needs.
+    pub needs: u64,
+    /// The most that there ever is.
+    pub limit: u64,
+}
+
+/// What a provider's `x-ratelimit-*` headers say: of tokens and of requests. `None` where there is no such limit.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateHeaders {
+    /// `x-ratelimit-limit-tokens`, `-remaining-tokens`, `-reset-tokens`.
+    pub tokens: Option<RateHeader>,
+    /// `x-ratelimit-limit-requests`, `-remaining-requests`, `-reset-requests`.
+    pub requests: Option<RateHeader>,
+}
+
+/// The figures of one limit.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateHeader {
+    /// A minute's.
+    pub limit: u32,
+    /// What is left now, whole.
+    pub remaining: u64,
+    /// How long until all of it is there again.
+    pub reset: Span,
 }
 
 /// What a refusal stands for.

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::common::{Format, ScenarioArguments};
 use super::{Exit, Failure, measured};
-use crate::scenario::Scenario;
-use crate::scenario::lint::{Level, Lint, lints};
+use crate::scenario::lint::{Level, Lint, lints, offered_tokens};
+use crate::scenario::{Scenario, Variant};
 use crate::sim;
 
 /// Check a scenario without running it: errors with their places, then what its figures say by themselves
@@ -68,6 +68,7 @@ fn write_table(scenario: &Scenario, lints: &[Lint], out: &mut impl Write) -> std
     let count = |number: usize, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
     let variants = count(scenario.variants.len(), "variant", "variants");
     writeln!(out, "{}: ok ({variants}, {})", scenario.name, count(classes, "class", "classes"))?;
+    offered(scenario, out)?;
     for lint in lints {
         let level = if lint.level == Level::Warning { "warning" } else { "note" };
         let all = lint.variants.len() == scenario.variants.len();
@@ -75,4 +76,22 @@ fn write_table(scenario: &Scenario, lints: &[Lint], out: &mut impl Write) -> std
         writeln!(out, "\n{level}[{}]: {}{variants}\n  {}", lint.code, lint.path, lint.message)?;
     }
     Ok(())
+}
+
+/// In front of a metered provider: what is offered against its limit, a line for all variants where they are alike in it.
+fn offered(scenario: &Scenario, out: &mut impl Write) -> std::io::Result<()> {
+    let line = |variant: &Variant| {
+        let (offered, limit) = offered_tokens(variant)?;
+        Some(format!(
+            "tokens: {offered:.0} a minute offered, without retries, of {limit:.0} that the provider serves ({:.1} %)",
+            100.0 * offered / limit
+        ))
+    };
+    let lines: Vec<Option<String>> = scenario.variants.iter().map(line).collect();
+    if lines.iter().all(|line| *line == lines[0]) {
+        return lines[0].iter().try_for_each(|line| writeln!(out, "{line}"));
+    }
+    let each = scenario.variants.iter().zip(&lines);
+    each.filter_map(|(variant, line)| Some((variant, line.as_ref()?)))
+        .try_for_each(|(variant, line)| writeln!(out, "{}: {line}", variant.name))
 }

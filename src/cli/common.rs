@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use super::Failure;
 use crate::policy::Settings;
 use crate::report::LoadReport;
-use crate::scenario::{Holds, LoadOf, Scenario, Variant, kind};
+use crate::scenario::{Holds, LoadOf, Scenario, kind};
 use crate::sim::Capacity;
 use crate::units::Count;
 
@@ -61,16 +61,16 @@ impl ScenarioArguments {
     }
 }
 
-/// Puts the same policies into every variant, and says so where that makes several of them alike.
+/// Puts the same policies into every variant, and says so where there are several, and what becomes of those that are alike.
 fn replace_policies(scenario: &mut Scenario, policies: &Settings, whose: &str) -> Result<(), Failure> {
-    scenario.replace_policies(policies)?;
     let all = scenario.variants.len();
-    let (first, others) = scenario.variants.split_first().expect("a scenario has a variant at least");
-    let alike = |other: &Variant| {
-        (&other.upstream, &other.arrival, &other.classes) == (&first.upstream, &first.arrival, &first.classes)
-    };
-    if !others.is_empty() {
-        let rest = if others.iter().all(alike) { ": nothing tells them apart any more" } else { "" };
+    scenario.replace_policies(policies)?;
+    if all > 1 {
+        let rest = match scenario.variants.len() {
+            1 => ": nothing tells them apart any more, and they are run as one".to_owned(),
+            left if left < all => format!(": {left} of them still differ, and the others are left out"),
+            _ => String::new(),
+        };
         remark(&format!("all {all} variants now have the policies {whose}{rest}"));
     }
     Ok(())

@@ -10,6 +10,7 @@ mod common;
 mod explain;
 mod export;
 mod files;
+mod find;
 mod measured;
 mod outcome;
 mod progress;

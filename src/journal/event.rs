@@ -48,6 +48,9 @@ pub enum What {
         outcome: Outcome,
         /// Attempts it took.
         attempts: u16,
+        /// Whether it would have been tried again, had the retry budget held a retry.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        retry_denied: bool,
     },
     /// The replication is over.
     End {

@@ -7,6 +7,7 @@ mod story;
 pub mod summary;
 mod tally;
 mod verify;
+mod words;
 mod writer;
 
 pub use event::{Event, RunHead, SCHEMA, What, settings_hash};

@@ -5,7 +5,6 @@
 use super::attempts::Stage;
 use super::budget::Grant;
 use super::calls::{Call, Hold, Holds};
-use super::endings::result_of;
 use super::gateway::Gateway;
 use super::{CallEnd, CallKind, FinaliseRule, Mode, OnError, OnTimeout, Redispatch, WakeReason};
 use crate::request::{AttemptId, CallId, Cause, Vantage};
@@ -26,7 +25,7 @@ impl Gateway {
         }
         let errors = self.upstream_errors;
         let what = match cause {
-            Cause::Proxy | Cause::Connection if opened && self.breaker.redispatch() != Redispatch::Off => OnError::Redispatch,
+            _ if opened && self.breaker.redispatch() != Redispatch::Off => OnError::Redispatch,
             Cause::RateLimited => errors.on_429,
             Cause::Overloaded | Cause::Server | Cause::Connection | Cause::Idle => errors.on_5xx,
             Cause::BadRequest | Cause::Proxy => OnError::PassOn,
@@ -54,7 +53,7 @@ impl Gateway {
     pub(super) fn keep_slot(&mut self, attempt: AttemptId, holds: &mut Holds, end: CallEnd) {
         let Some(index) = self.attempts.find(attempt).filter(|_| self.breaker.redispatch() == Redispatch::Seed) else { return };
         let entry = &mut self.attempts[index];
-        if !entry.again && !entry.relayed && matches!(result_of(end), super::breaker::CallResult::Failed) {
+        if !entry.again && !entry.relayed && matches!(end, CallEnd::Failed { .. }) {
             entry.held.kept = holds.slot.take();
         }
     }

@@ -14,7 +14,8 @@
 
 use super::Mode;
 use super::breaker_circuit::{Circuit, Phase, Shared, Ticket};
-use super::settings::{self, Redispatch};
+use super::breaker_window::is_slow;
+use super::settings::{self, Redispatch, Trip};
 use crate::request::{Country, ProxyMode, Vantage};
 use crate::time::{Span, Time};
 
@@ -67,6 +68,8 @@ pub(super) enum CallResult {
     Ok,
     /// It did not.
     Failed,
+    /// It was still at it when its time was up: slow by how long it took (`slow_call`), and else nothing.
+    TimedOut,
     /// Nothing: no proxy was used, a 429 or another 4xx, or it was cancelled before an answer.
     Ignored,
 }
@@ -131,6 +134,11 @@ impl Breaker {
         self.settings.as_ref().filter(|s| s.mode == Mode::Enforce).map_or(Redispatch::Off, |s| s.redispatch)
     }
 
+    /// Whether the API's own 5xx count as failures of the proxy before it.
+    pub fn counts_5xx(&self) -> bool {
+        self.settings.as_ref().is_some_and(|s| s.count_5xx)
+    }
+
     /// Whether a call may go through. Takes nothing, but moves a circuit whose cooldown is over.
     pub fn ask(&mut self, now: Time, key: ProxyKey) -> Gate {
         let Some(settings) = &self.settings else { return Gate::Closed };
@@ -142,6 +150,12 @@ impl Breaker {
         }
         circuit.roll(now, &mut shared);
         circuit.gate(now, settings)
+    }
+
+    /// Before when no call goes through, as it stands. Moves nothing.
+    pub fn opens_at(&self, now: Time, key: ProxyKey) -> Time {
+        let phase = position(&self.keys, key).map(|index| self.circuits[index].phase);
+        if let Some(Phase::Open { since, cooldown }) = phase { since + cooldown } else { now }
     }
 
     /// The call goes through: closed, or as a probe if one is free. Ask right before.
@@ -161,6 +175,7 @@ impl Breaker {
         let (Some(settings), Some(ticket)) = (&self.settings, ticket) else { return Moved::Nothing };
         let Some(index) = position(&self.keys, key) else { return Moved::Nothing };
         let circuit = &mut self.circuits[index];
+        let result = timed_out_is(result, circuit.phase, is_slow(settings, took), settings.trip);
         let mut shared = Shared { settings, numbers: &mut self.numbers };
         if !settings.restart_on_late_error {
             let moved = circuit.roll(now, &mut shared);
@@ -217,6 +232,15 @@ fn learn(now: Time, key: ProxyKey, keys: &mut Vec<ProxyKey>, circuits: &mut Vec<
     keys[index] = key;
     circuits[index].forget(now, shared);
     index
+}
+
+/// A call that timed out counts as one that took too long, where rates of slow calls decide: always among probes.
+fn timed_out_is(result: CallResult, phase: Phase, slow: bool, trip: Trip) -> CallResult {
+    match result {
+        CallResult::TimedOut if slow && (trip == Trip::Rate || phase == Phase::HalfOpen) => CallResult::Ok,
+        CallResult::TimedOut => CallResult::Ignored,
+        told => told,
+    }
 }
 
 fn position(keys: &[ProxyKey], key: ProxyKey) -> Option<usize> {

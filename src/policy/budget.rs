@@ -3,7 +3,7 @@
 use super::gateway::Gateway;
 use super::limiter::{Need, Offer};
 use super::{Mode, Note, Saw, Verdict};
-use crate::request::{Profile, Reason};
+use crate::request::{Figures, Profile, Reason};
 use crate::rng::open01;
 use crate::time::Time;
 
@@ -70,7 +70,7 @@ impl Gateway {
             Offer::Trim { tokens, max_tokens } => granted(tokens, max_tokens),
             Offer::Never { .. } => self.never(now, index),
             Offer::Wait { until } => {
-                let Some(jitter) = self.limiter.jitter() else { return Budget::Wait(until) };
+                let Some(jitter) = self.limiter.jitter().filter(|_| until < Time::FAR) else { return Budget::Wait(until) };
                 let entry = &mut self.attempts[index];
                 entry.not_before = until + jitter.scaled(open01(entry.attempt.draw));
                 Budget::Wait(entry.not_before)
@@ -131,6 +131,12 @@ impl Gateway {
         }
         let need = self.need(now, index);
         self.limiter.is_too_large(&need)
+    }
+
+    /// What an attempt that never fits would reserve, and the most that there ever is.
+    pub(super) fn budget_figures(&mut self, now: Time, index: u32) -> Figures {
+        let need = self.need(now, index);
+        Figures { needs: self.limiter.tokens(&need), limit: self.limiter.capacity() }
     }
 
     fn never(&mut self, now: Time, index: u32) -> Budget {

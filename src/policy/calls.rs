@@ -52,6 +52,16 @@ pub(super) enum Hold {
     Abandoned(Abandonment),
 }
 
+impl Hold {
+    /// The breaker's leave, to be given back now; none where there is none any more.
+    pub fn permit(&mut self) -> Option<Permit> {
+        match self {
+            Self::Running(holds) => holds.permit.take(),
+            Self::Abandoned(_) => None,
+        }
+    }
+}
+
 /// What a running call holds.
 #[derive(Debug, Default)]
 pub(super) struct Holds {

@@ -10,10 +10,10 @@ use super::gateway::Gateway;
 use super::limiter::Spent;
 use super::timers::Due;
 use super::{
-    Action, Boundary, CallEnd, CallKind, FinaliseRule, Finish, Mode, Note, OnClientGone, OnTimeout, Refusal, RefusalKind, Saw,
-    Usage, Verdict, WakeReason,
+    Action, Boundary, CallEnd, CallKind, FinaliseRule, Finish, Heed, Mode, Note, OnClientGone, OnTimeout, Refusal, RefusalKind,
+    Saw, Usage, Verdict, WakeReason,
 };
-use crate::request::{AttemptId, CallId, Cause};
+use crate::request::{AttemptId, CallId, Cause, RateHeaders};
 use crate::time::Time;
 
 impl Gateway {
@@ -62,17 +62,55 @@ impl Gateway {
                     self.service.record(now - started);
                 }
                 self.learn(now, started, in_flight, end);
-                opened = self.tell_breaker(now, holds.permit.take(), result_of(end), started, draw);
+                let result = self.result_of(end);
+                opened = self.tell_breaker(now, holds.permit.take(), result, started, draw);
                 if opened {
+                    self.note_opening(now, attempt);
                     self.keep_slot(attempt, &mut holds, end);
                 }
                 self.give_back(now, holds, self.spent(kind, lowered, end));
             }
         }
+        self.refused_for_rate(now, id, end);
         if let Some(index) = self.attempts.find(attempt) {
             self.conclude(now, index, kind, lowered, end, opened);
         }
         self.dispatch(now);
+    }
+
+    /// The answer to a call has said what is left of the provider's limits.
+    pub(super) fn told_limits(&mut self, now: Time, call: CallId, limits: &RateHeaders) {
+        if !self.calls.contains_key(call) {
+            self.log.counters.stale += 1;
+            return;
+        }
+        self.limits = Some((call, *limits));
+        if let Some(tokens) = limits.tokens.filter(|_| self.upstream_errors.rate_headers == Heed::Always) {
+            self.limiter.told(now, tokens.remaining);
+        }
+    }
+
+    /// What a 429 has said of the provider's limits corrects the limiter, where the settings say so.
+    fn refused_for_rate(&mut self, now: Time, call: CallId, end: CallEnd) {
+        let limits = self.limits.take_if(|(of, _)| *of == call).and_then(|(_, limits)| limits.tokens);
+        if let (CallEnd::Failed { cause: Cause::RateLimited, .. }, Some(tokens)) = (end, limits)
+            && self.upstream_errors.rate_headers != Heed::Never
+        {
+            self.limiter.told(now, tokens.remaining);
+        }
+    }
+
+    /// What a call's end says about its proxy: that it gave no connection, that it worked, or nothing. The API's own failures
+    /// are nothing to it, unless the settings say so.
+    fn result_of(&self, end: CallEnd) -> CallResult {
+        match end {
+            CallEnd::Ok { .. } => CallResult::Ok,
+            CallEnd::Failed { cause: Cause::Proxy | Cause::Connection, .. } => CallResult::Failed,
+            CallEnd::Failed { cause: Cause::Server | Cause::Overloaded | Cause::Idle, .. } if self.breaker.counts_5xx() => {
+                CallResult::Failed
+            }
+            CallEnd::Failed { .. } => CallResult::Ignored,
+        }
     }
 
     /// What a call's end teaches the limits that adapt: a call that was refused for load or broke is a drop, a bad request
@@ -173,6 +211,11 @@ impl Gateway {
         let Call { attempt, started, terms, in_flight, .. } = self.calls[id];
         self.service.record(now - started);
         self.slots.sample(now, now - started, in_flight, true);
+        let Call { draw, hold, .. } = &mut self.calls[id];
+        let (draw, permit) = (*draw, hold.permit());
+        if self.tell_breaker(now, permit, CallResult::TimedOut, started, draw) {
+            self.note_opening(now, attempt);
+        }
         if self.finalise_late(now, id) {
             return;
         }
@@ -195,7 +238,7 @@ impl Gateway {
 
     fn answer_timeout(&mut self, now: Time, index: u32) {
         self.log.counters.timed_out += 1;
-        self.end(now, index, Refusal { status: 504, kind: RefusalKind::TimedOut, retry_after: None });
+        self.end(now, index, Refusal { status: 504, kind: RefusalKind::TimedOut, retry_after: None, figures: None });
     }
 
     /// Ends a call upstream and forgets it.
@@ -252,6 +295,16 @@ impl Gateway {
         opened
     }
 
+    /// Reports that an attempt's call has opened the breaker of its proxy.
+    fn note_opening(&mut self, now: Time, attempt: AttemptId) {
+        if let Some(index) = self.attempts.find(attempt).filter(|_| self.log.notes) {
+            let key = self.proxy_key(index);
+            let until = self.breaker.opens_at(now, key);
+            let saw = Saw::Opened { country: key.country, proxy_mode: key.mode, until };
+            self.log.note(Note { attempt, saw, verdict: Verdict::Pass, enforced: self.breaker.mode() == Mode::Enforce });
+        }
+    }
+
     /// What a call has used of its reservation. A last call before the SLA teaches nothing; the seed's settles nothing.
     fn spent(&self, kind: CallKind, lowered: bool, end: CallEnd) -> Spent {
         let CallEnd::Ok { usage: Some(Usage { input, output }), finish } = end else { return Spent::Unknown };
@@ -277,7 +330,8 @@ impl Gateway {
                 let last = kind == CallKind::Finalise;
                 if last || !self.second_try(now, index, cause, retry_after, opened) {
                     self.log.counters.failed += 1;
-                    let refusal = Refusal { status: status(cause), kind: RefusalKind::Upstream(cause), retry_after };
+                    let kind = RefusalKind::Upstream(cause);
+                    let refusal = Refusal { status: status(cause), kind, retry_after, figures: None };
                     self.end(now, index, refusal);
                 }
             }
@@ -290,15 +344,6 @@ impl Gateway {
         let attempt = self.forget(now, index);
         let action = if relayed { Action::Cut { attempt, refusal } } else { Action::Answer { attempt, refusal } };
         self.log.actions.push(action);
-    }
-}
-
-/// What a call's end says about its proxy: that it gave no connection, that it worked, or nothing (the API's own errors).
-pub(super) const fn result_of(end: CallEnd) -> CallResult {
-    match end {
-        CallEnd::Ok { .. } => CallResult::Ok,
-        CallEnd::Failed { cause: Cause::Proxy | Cause::Connection, .. } => CallResult::Failed,
-        CallEnd::Failed { .. } => CallResult::Ignored,
     }
 }
 

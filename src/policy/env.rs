@@ -2,14 +2,14 @@
 //!
 //! Its eleven names keep their meanings and defaults (`OPENAI_TPM_LIMIT=30000` and so on; times in seconds). What is read is
 //! the seed's adapter as printed ([`Settings::seed_adapter`]). `OPENAI_STAGGER_SECONDS` is in the seed's configuration, and
-//! none of its code uses it: reading it sets nothing, and says so.
+//! none of its code uses it: what is read is kept as `lane.stagger` with `stagger_scope = "nobody"`, and said.
 //!
 //! A line is `NAME=value`; comments, blank lines, `export ` in front, spaces around `=` and quotes around the value may be
 //! there. An unknown or a doubled name is an error: whoever reads the file after us may take the other one.
 
 use serde_json::Value;
 
-use super::{Breaker, HeavyLane, Limiter, Settings};
+use super::{Breaker, HeavyLane, Limiter, Settings, StaggerScope};
 use crate::time::Span;
 use crate::units::{Count, Fraction};
 
@@ -122,7 +122,7 @@ impl Settings {
             settings.set_env(name, value).ok_or_else(refused)?;
             if name == STAGGER_SECONDS && seconds(value) != Some(Span::ZERO) {
                 remarks.push(format!(
-                    "{STAGGER_SECONDS}={value} is not in force: the seed's code uses it nowhere; `policy.lane.stagger` would stagger"
+                    "{STAGGER_SECONDS}={value} is not in force: the seed's code uses it nowhere; `policy.lane.stagger_scope = \"heavy\"` would stagger"
                 ));
             }
         }
@@ -154,7 +154,11 @@ impl Settings {
             AUTO_TRIM => limiter.auto_trim = truth(value)?,
             HEAVY_MIN_REMAINING => lane.min_remaining_tokens = Some(count(value)?),
             MAX_CONCURRENCY => concurrency.max_concurrent_requests = count(value)?,
-            STAGGER_SECONDS => return seconds(value).map(|_| ()),
+            STAGGER_SECONDS => {
+                let stagger = seconds(value)?;
+                lane.stagger = Some(stagger).filter(|stagger| *stagger > Span::ZERO);
+                lane.stagger_scope = if lane.stagger.is_some() { StaggerScope::Nobody } else { StaggerScope::default() };
+            }
             CIRCUIT_THRESHOLD => breaker.threshold = count(value)?,
             CIRCUIT_COOLDOWN => breaker.cooldown = time(value)?,
             TIMEOUT_GROUNDED_DIRECT => timeout.grounded_direct = time(value)?,

@@ -190,8 +190,10 @@ impl Gateway {
     /// Refuses an attempt that waits nowhere.
     pub(super) fn refuse(&mut self, now: Time, index: u32, reason: Reason) {
         let retry_after = self.retry_after(now, index, reason);
+        let figures = (reason == Reason::OverBudget).then(|| self.budget_figures(now, index));
         let attempt = self.forget(now, index);
-        let refusal = Refusal { status: status(reason), kind: RefusalKind::Rejected(reason), retry_after };
+        let kind = RefusalKind::Rejected(reason);
+        let refusal = Refusal { status: status(reason), kind, retry_after, figures };
         self.log.actions.push(Action::Answer { attempt, refusal });
     }
 

@@ -23,9 +23,9 @@ use super::throttle::Throttling;
 use super::timeout::Terms;
 use super::timers::Timers;
 use super::waiting::Waiting;
-use super::{Action, Attempt, CallTimeout, Finalise, Hint, Input, Mode, Note, Settings, UpstreamErrors, WakeReason};
+use super::{Action, Attempt, CallTimeout, Finalise, Heed, Hint, Input, Mode, Note, Settings, UpstreamErrors, WakeReason};
 use crate::fifo::Fifo;
-use crate::request::{AttemptId, Reason, slot_of};
+use crate::request::{AttemptId, CallId, RateHeaders, Reason, slot_of};
 use crate::time::Time;
 
 /// The stack of policies in front of one upstream, as a machine without input or output of its own.
@@ -75,6 +75,8 @@ pub struct Gateway {
     pub(super) log: Log,
     draining: bool,
     hint: Option<(Time, Hint)>,
+    /// What the latest answer's headers said, and which call's they were.
+    pub(super) limits: Option<(CallId, RateHeaders)>,
 }
 
 /// What comes out: actions, and the counters of them.
@@ -123,13 +125,14 @@ impl Gateway {
             breaker: Breaker::new(now, settings.breaker.as_ref()),
             call_timeout: settings.call_timeout.clone(),
             finalise: settings.finalise.clone(),
-            upstream_errors: settings.upstream_errors.unwrap_or_default(),
+            upstream_errors: settings.upstream_errors.unwrap_or(UpstreamErrors::ABSENT),
             lane_line: Line::default(),
             budget_line: Line::default(),
             timers: Timers::default(),
             log: Log::default(),
             draining: false,
             hint: None,
+            limits: None,
         }
     }
 
@@ -149,10 +152,14 @@ impl Gateway {
         match input {
             Input::Arrive(attempt) => self.arrive(now, attempt),
             Input::FirstByte { call } => self.first_byte(call),
+            Input::Quota { call, limits } => self.told_limits(now, call, &limits),
             Input::Ended { call, end } => self.ended(now, call, end),
             Input::Gone { attempt } => self.gone(now, attempt),
             Input::Hint(hint) => {
                 self.signals.hint(now, &hint);
+                if let Some(left) = hint.remaining_tokens.filter(|_| self.upstream_errors.rate_headers == Heed::Always) {
+                    self.limiter.told(now, left);
+                }
                 self.hint = Some((now, hint));
             }
             Input::Settings(settings) => self.reconfigure(now, &settings),
@@ -263,7 +270,7 @@ impl Gateway {
         self.breaker.reconfigure(now, settings.breaker.as_ref());
         self.call_timeout.clone_from(&settings.call_timeout);
         self.finalise.clone_from(&settings.finalise);
-        self.upstream_errors = settings.upstream_errors.unwrap_or_default();
+        self.upstream_errors = settings.upstream_errors.unwrap_or(UpstreamErrors::ABSENT);
         self.waiting.reconfigure(&mut self.attempts, queue);
         self.rearm_budget_line(now);
         self.dispatch(now);

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::Settings;
-use crate::request::{AttemptId, CallId, Cause, ClassId, Country, Profile, ProxyMode, Reason, Refusal, RequestId, Vantage};
+use crate::request::{
+    AttemptId, CallId, Cause, ClassId, Country, Profile, ProxyMode, RateHeaders, Reason, Refusal, RequestId, Vantage,
+};
 use crate::time::{Span, Time};
 
 /// An attempt as policies see it: estimates and the class, never the true lengths (INV-7).
@@ -47,6 +49,14 @@ pub enum Input {
     FirstByte {
         /// Which call.
         call: CallId,
+    },
+    /// The answer to a call says in its headers what is left of the provider's limits: told with its first byte, or before its
+    /// end.
+    Quota {
+        /// Which call.
+        call: CallId,
+        /// What they say.
+        limits: RateHeaders,
     },
     /// A call ended upstream.
     Ended {
@@ -298,6 +308,15 @@ pub enum Saw {
         open: bool,
         /// The vantage policy that it leaves.
         vantage: Vantage,
+    },
+    /// A circuit breaker that has just opened by this attempt's call.
+    Opened {
+        /// Of which country.
+        country: Country,
+        /// Of which mode.
+        proxy_mode: ProxyMode,
+        /// No call goes through before then.
+        until: Time,
     },
     /// Concurrency limit.
     Slots {

@@ -255,7 +255,7 @@ impl Rules {
             min_remaining: settings.min_remaining_tokens.map_or(MinRemaining::Share(share), tokens),
             exclusive: settings.exclusive,
             refresh: settings.refresh,
-            stagger: settings.stagger.unwrap_or(Span::ZERO),
+            stagger: settings.stagger.filter(|_| settings.stagger_scope != StaggerScope::Nobody).unwrap_or(Span::ZERO),
             stagger_scope: settings.stagger_scope,
             lease: settings.lease,
             max_wait: ages.then_some(MaxWait { heavy: settings.heavy_max_wait, light: settings.light_max_wait }),

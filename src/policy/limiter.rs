@@ -10,12 +10,17 @@
 //! With `boundary = "seed"` it is not: whoever waits there wakes at the window's end, makes the window whole for itself and
 //! takes its reservation without a look at what is left ([`Limiter::woken`]).
 //!
+//! With `excess = "at_end"` only the estimate is taken from the window when a call starts: what is reserved beyond it is held
+//! back from everybody while the call runs, and what was used of it is taken from the window in which the call ends. A
+//! provider bills in that order: the estimate at admission, the rest when it knows. Counted from the start instead, the
+//! excess of a call that runs for longer than a window is forgotten before it is billed.
+//!
 //! Under `enforce` with `boundary = "checked"` what is taken fits (INV-9). Afterwards the remainder can still fall below
 //! zero, by the overrun of a call that used more than its reservation, which is charged to the window that it came from.
 
 use super::Mode;
 use super::multipliers::Multipliers;
-use super::settings::{self, Boundary, HoldRule, Ratio};
+use super::settings::{self, Boundary, Excess, HoldRule, Ratio};
 use super::windows::{Ticket, Windows};
 use crate::time::{Span, Time};
 
@@ -31,10 +36,14 @@ pub(super) struct Limiter {
     mode: Mode,
     rules: Rules,
     budget: u64,
+    /// Tokens of the limit that are left alone.
+    headroom: u64,
     windows: Windows,
     multipliers: Multipliers,
     /// Tokens of the reservations that are not settled.
     reserved: u64,
+    /// Those of them that no window has: held back until their calls end.
+    held: u64,
 }
 
 /// The settings that are only looked up.
@@ -46,6 +55,7 @@ struct Rules {
     auto_trim: bool,
     min_output: u32,
     settle: bool,
+    excess: Excess,
     ratio: Ratio,
     learn_from_cut: bool,
 }
@@ -104,6 +114,8 @@ pub(super) struct Reservation {
     class: usize,
     /// Input estimate and limit on the answer together, as reserved.
     estimate: u64,
+    /// With `excess = "at_end"`: those beyond the estimate, which were taken from no window.
+    held: Option<u64>,
     /// Where they were taken from; nowhere while the limiter was off.
     ticket: Option<Ticket>,
 }
@@ -145,9 +157,11 @@ impl Limiter {
             mode: settings.map_or(Mode::Off, |s| s.mode),
             rules: Rules::of(used),
             budget,
+            headroom: u64::from(used.tpm_limit.value()).saturating_sub(budget),
             windows: Windows::new(now, used.window, budget, burst),
             multipliers: Multipliers::new(used),
             reserved: 0,
+            held: 0,
         }
     }
 
@@ -158,6 +172,7 @@ impl Limiter {
             let (budget, burst) = budget_and_burst(settings);
             self.rules = Rules::of(settings);
             self.budget = budget;
+            self.headroom = u64::from(settings.tpm_limit.value()).saturating_sub(budget);
             self.windows.reconfigure(now, settings.window, budget, burst);
             self.multipliers.reconfigure(settings);
         }
@@ -194,7 +209,7 @@ impl Limiter {
         self.windows.refresh(now);
         self.multipliers.forget(now, need.class);
         let tokens = self.tokens(need);
-        let left = self.windows.remaining();
+        let left = self.remaining();
         if signed(tokens) <= left {
             return Offer::Fits { tokens };
         }
@@ -204,7 +219,7 @@ impl Limiter {
         let capacity = self.windows.capacity();
         match self.least(need, tokens) {
             _ if self.boundary() == Boundary::Seed => Offer::Wait { until: self.windows.next(now) },
-            least if least <= signed(capacity) => Offer::Wait { until: self.windows.when(least) },
+            least if least <= signed(capacity) => Offer::Wait { until: self.when(least) },
             _ => Offer::Never { tokens, budget: capacity },
         }
     }
@@ -224,18 +239,19 @@ impl Limiter {
     pub fn take(&mut self, now: Time, need: &Need, tokens: u64) -> Reservation {
         let tokens = tokens.min(TOKENS_MAX);
         self.windows.refresh(now);
-        let left = self.windows.remaining();
+        let left = self.remaining();
         assert!(
             self.mode != Mode::Enforce || self.boundary() == Boundary::Seed || signed(tokens) <= left,
             "INV-9: {tokens} tokens taken out of {left}"
         );
+        let estimate = need.estimate();
+        let late = self.rules.excess == Excess::AtEnd && self.mode != Mode::Off;
+        let held = late.then(|| tokens.saturating_sub(estimate));
+        let at_start = tokens - held.unwrap_or(0);
         self.reserved += tokens;
-        Reservation {
-            tokens,
-            class: need.class,
-            estimate: need.estimate(),
-            ticket: (self.mode != Mode::Off).then(|| self.windows.take(now, signed(tokens))),
-        }
+        self.held += held.unwrap_or(0);
+        let ticket = (self.mode != Mode::Off).then(|| self.windows.take(now, signed(at_start)));
+        Reservation { tokens, class: need.class, estimate, held, ticket }
     }
 
     /// With `boundary = "seed"` only: a waiter wakes at its window's end and makes the window whole for itself. Returns its
@@ -250,17 +266,51 @@ impl Limiter {
     #[allow(clippy::needless_pass_by_value)] // a reservation comes back once
     pub fn settle(&mut self, now: Time, reservation: Reservation, spent: Spent) {
         self.reserved -= reservation.tokens;
+        self.held -= reservation.held.unwrap_or(0);
         let Some(ticket) = &reservation.ticket else { return };
         let used = match spent {
-            Spent::Unknown => return,
+            Spent::Unknown => return self.charge(now, reservation.held.unwrap_or(0)),
             Spent::Used { tokens, .. } | Spent::Untaught { tokens } => tokens,
         };
+        let mut left_over = signed(reservation.tokens) - signed(used);
+        if let Some(held) = reservation.held {
+            let at_start = reservation.tokens - held;
+            self.charge(now, used.saturating_sub(at_start));
+            left_over = signed(at_start.saturating_sub(used));
+        }
         if self.rules.settle {
-            self.windows.give_back(now, ticket, signed(reservation.tokens) - signed(used));
+            self.windows.give_back(now, ticket, left_over);
         }
         if matches!(spent, Spent::Used { cut, .. } if !cut || self.rules.learn_from_cut) {
             let ratio = used as f64 / self.divisor(&reservation);
             self.multipliers.learn(now, reservation.class, ratio);
+        }
+    }
+
+    /// Tokens that count from now on: what a call that has ended used beyond its estimate.
+    fn charge(&mut self, now: Time, tokens: u64) {
+        if tokens > 0 {
+            self.windows.take(now, signed(tokens));
+        }
+    }
+
+    fn held(&self) -> i64 {
+        i64::try_from(self.held).unwrap_or(i64::MAX)
+    }
+
+    /// When `least` tokens are left if nobody takes any and no call ends meanwhile. They are not yet.
+    fn when(&self, least: i64) -> Time {
+        let wanted = least.saturating_add(self.held());
+        if wanted > signed(self.windows.capacity()) { Time::FAR } else { self.windows.when(wanted) }
+    }
+
+    /// The provider says that so many tokens are `left` of its limit. Where that is less, the headroom left alone, than is
+    /// believed here, what is missing was taken by somebody else, or billed beyond what was reserved: it counts as taken now.
+    pub fn told(&mut self, now: Time, left: u64) {
+        if self.mode != Mode::Off {
+            self.windows.refresh(now);
+            let missing = self.remaining() - (signed(left) - signed(self.headroom));
+            self.charge(now, u64::try_from(missing).unwrap_or(0));
         }
     }
 
@@ -271,7 +321,7 @@ impl Limiter {
 
     /// What is left as the policy sees it, as of the latest look that refreshed.
     pub fn remaining(&self) -> i64 {
-        self.windows.remaining()
+        self.windows.remaining().saturating_sub(self.held())
     }
 
     /// Tokens a window: `floor(tpm_limit x (1 - headroom))`.
@@ -346,6 +396,7 @@ impl Rules {
             auto_trim: settings.auto_trim,
             min_output: settings.min_output.value(),
             settle: settings.settle,
+            excess: settings.excess,
             ratio: settings.ratio,
             learn_from_cut: settings.learn_from_cut,
         }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::policy::settings::{P90, Prior, Window};
+use crate::policy::settings::{Excess, P90, Prior, Window};
 use crate::request::Vantage;
 use crate::units::{Count, Fraction, Positive};
 
@@ -455,4 +455,21 @@ fn a_million_random_operations() {
         }
     }
     assert_eq!(limiter.reservations(), held.iter().map(Reservation::tokens).sum::<u64>());
+}
+
+#[test]
+fn what_lies_beyond_the_estimate_is_held_back_and_billed_at_the_end() {
+    let mut limiter = limiter(|s| (s.window, s.excess) = (Window::SlidingLog, Excess::AtEnd));
+    let long = call(&mut limiter, at(0), need(HEAVY, 1_000, 7_000)).expect("20000 of 25500");
+    assert_eq!((long.tokens(), limiter.remaining()), (20_000, 5_500));
+    // Its estimate has come back by then, and nothing else: 12000 are held until it ends, whenever that is.
+    let wants = need(HEAVY, 500, 7_500);
+    let trimmed = Offer::Trim { tokens: 13_500, max_tokens: 4_900 };
+    assert_eq!(limiter.ask(at(90), &wants), trimmed);
+    assert_eq!(limiter.next_window(at(90)), at(90));
+    limiter.settle(at(300), long, Spent::Used { tokens: 18_000, cut: false });
+    assert_eq!(limiter.remaining(), 15_500, "10000 beyond its estimate count from now on");
+    let plain = need(HEAVY, 500, 7_700);
+    assert_eq!(limiter.ask(at(359), &plain), Offer::Trim { tokens: 15_500, max_tokens: 5_700 });
+    assert_eq!(limiter.ask(at(360), &plain), Offer::Fits { tokens: 20_500 });
 }

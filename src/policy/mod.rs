@@ -49,8 +49,8 @@ pub use gateway::Gateway;
 pub use graduated::rejection_probability;
 pub use io::{Action, Attempt, CallEnd, CallKind, Finish, Hint, Input, Note, Saw, Usage, Verdict, WakeReason};
 pub use settings::{
-    AdaptiveLimit, At, Boundary, Breaker, CallTimeout, Codel, Concurrency, Exclusive, Finalise, FinaliseRule, Forget,
-    Graduated, HeavyLane, HoldRule, Limiter, Mode, OnClientGone, OnError, OnTimeout, Order, P90, Prior, Queue, QueueGraduated,
-    RateLimit, Ratio, Recovery, Redispatch, Refresh, Settings, Signals, StaggerScope, Throttle, Timeout, TimeoutFrom, Timeouts,
-    Trip, UpstreamErrors, Window,
+    AdaptiveLimit, At, Boundary, Breaker, CallTimeout, Codel, Concurrency, Excess, Exclusive, Finalise, FinaliseRule, Forget,
+    Graduated, HeavyLane, Heed, HoldRule, Limiter, Mode, OnClientGone, OnError, OnTimeout, Order, P90, Prior, Queue,
+    QueueGraduated, RateLimit, Ratio, Recovery, Redispatch, Refresh, Settings, Signals, StaggerScope, Throttle, Timeout,
+    TimeoutFrom, Timeouts, Trip, UpstreamErrors, Window,
 };

@@ -18,6 +18,7 @@
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
+use super::fairness::{self, Shares};
 use super::metered::MeteredReport;
 use crate::journal::summary::{
     ClassSummary, Counts, LEVEL, Label, LatencyMetric, Metrics, Paired, Recovery, RunCounts, RunMetrics, Summary,
@@ -82,6 +83,8 @@ pub struct VariantReport {
     /// How long goodput took to come back after each spike; absent without spikes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub recovery_s: Vec<RecoveryReport>,
+    /// Jain's index over the classes' shares of good requests; null where fewer than two offered anything or none was good.
+    pub fairness_jain: Option<f64>,
     /// By class.
     pub classes: Ordered<ClassReport>,
 }
@@ -93,6 +96,10 @@ pub struct ClassReport {
     pub counts: CountsReport,
     /// As for the variant; what is known of the whole run only is null.
     pub metrics: MetricsReport,
+    /// Its share of all requests offered.
+    pub demand_share: Option<f64>,
+    /// Its share of all good requests.
+    pub goodput_share: Option<f64>,
 }
 
 /// A JSON object whose keys keep their order.
@@ -286,7 +293,9 @@ impl Envelope {
 
 impl VariantReport {
     fn new(variant: &VariantSummary) -> Self {
-        let classes = variant.classes.iter().map(|class| (class.name.clone(), ClassReport::new(class)));
+        let shares = fairness::shares(variant);
+        let classes = variant.classes.iter().zip(shares);
+        let classes = classes.map(|(class, shares)| (class.name.clone(), ClassReport::new(class, shares)));
         Self {
             name: variant.name.clone(),
             digest: digest_text(variant.digest),
@@ -295,14 +304,20 @@ impl VariantReport {
             metrics: MetricsReport::new(&variant.metrics, Some(&variant.run_metrics)),
             metered: variant.metered.as_ref().map(MeteredReport::new),
             recovery_s: variant.recovery.iter().map(RecoveryReport::new).collect(),
+            fairness_jain: fairness::jain(variant),
             classes: Ordered(classes.collect()),
         }
     }
 }
 
 impl ClassReport {
-    fn new(class: &ClassSummary) -> Self {
-        Self { counts: CountsReport::new(&class.counts, None), metrics: MetricsReport::new(&class.metrics, None) }
+    fn new(class: &ClassSummary, shares: Shares) -> Self {
+        Self {
+            counts: CountsReport::new(&class.counts, None),
+            metrics: MetricsReport::new(&class.metrics, None),
+            demand_share: shares.demand,
+            goodput_share: shares.goodput,
+        }
     }
 }
 

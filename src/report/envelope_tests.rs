@@ -53,7 +53,7 @@ fn every_key_stands_where_the_format_says() {
     let text = Envelope::new("overload", 7, None, &summary(2, vec![])).to_json();
     let list = |names: &str| names.split(' ').map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(keys(&text, ""), list("schema scenario seed replications digest variants paired"));
-    assert_eq!(keys(&text, "\"variants\":["), list("name digest label counts metrics metered classes"));
+    assert_eq!(keys(&text, "\"variants\":["), list("name digest label counts metrics metered fairness_jain classes"));
     assert_eq!(
         keys(&text, "\"counts\":"),
         list(
@@ -72,7 +72,7 @@ fn every_key_stands_where_the_format_says() {
     assert_eq!(keys(&text, "\"ttft_s\":"), list("mean p50 p90 p99"));
     assert_eq!(keys(&text, "\"wait_s\":"), list("mean p50 p90 p99 ci95"));
     assert_eq!(keys(&text, "\"classes\":"), list("zebra ant"), "the scenario's order, not the alphabet's");
-    assert_eq!(keys(&text, "\"zebra\":"), list("counts metrics"));
+    assert_eq!(keys(&text, "\"zebra\":"), list("counts metrics demand_share goodput_share"));
     assert_eq!(keys(&text, "\"paired\":["), list("a b metric difference ci95"));
 }
 

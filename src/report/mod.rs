@@ -5,6 +5,7 @@
 mod assertion;
 mod compare;
 mod envelope;
+mod fairness;
 pub mod format;
 mod load_lines;
 mod metered;

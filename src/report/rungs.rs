@@ -2,12 +2,13 @@
 
 use super::format::{NONE, WIDTH, count, duration, left, number, range, right, says_something, width};
 use crate::journal::summary::{LEVEL, MeteredSummary, Summary, VariantSummary};
-use crate::request::Reason;
+use crate::request::{Cause, Reason};
 
 /// Headings, two lines each, of all columns but the name.
 const HEADINGS: [[&str; 2]; COLUMNS] = [
     ["", "429s"],
     ["over", "budget"],
+    ["proxy", "fails"],
     ["", "trims"],
     ["cut", "short"],
     ["lane", "starts"],
@@ -17,7 +18,7 @@ const HEADINGS: [[&str; 2]; COLUMNS] = [
     ["good tokens", "1,000/h (95 %)"],
     ["wait", "p90"],
 ];
-const COLUMNS: usize = 10;
+const COLUMNS: usize = 11;
 
 /// From here on, counts stand in thousands: the exact ones stand under the variant's own table.
 const COUNT_EXACT_MAX: u64 = 99_999;
@@ -63,6 +64,7 @@ fn cells(variant: &VariantSummary) -> [String; COLUMNS] {
     [
         brief(metered.upstream_429),
         brief(variant.counts.rejected[Reason::OverBudget as usize]),
+        brief(variant.counts.failed[Cause::Proxy as usize]),
         brief(metered.trims),
         brief(metered.truncated),
         brief(metered.lane_acquisitions),
@@ -74,9 +76,13 @@ fn cells(variant: &VariantSummary) -> [String; COLUMNS] {
     ]
 }
 
-/// `99,999`, then `100k`.
+/// `99,999`, then `100k`, then `100M`.
 fn brief(n: u64) -> String {
-    if n <= COUNT_EXACT_MAX { count(n) } else { format!("{}k", number(n as f64 / 1e3)) }
+    match n {
+        0..=COUNT_EXACT_MAX => count(n),
+        _ if n <= 1_000 * COUNT_EXACT_MAX => format!("{}k", number(n as f64 / 1e3)),
+        _ => format!("{}M", number(n as f64 / 1e6)),
+    }
 }
 
 /// Thousands an hour, with their interval.
@@ -111,6 +117,7 @@ mod tests {
     fn over_budget() -> ClassTally {
         let mut class = class(100, 90, 200);
         (class.rejected[Reason::QueueFull as usize], class.rejected[Reason::OverBudget as usize]) = (3, 7);
+        (class.good, class.failed[Cause::Proxy as usize]) = (class.good - 5, 5);
         class
     }
 
@@ -127,12 +134,12 @@ mod tests {
         let shown = table(&summarise(&variants, &context(Some(1)))).unwrap();
         let expected = "\
 in front of the metered API, over all replications; wait: class chat, the lightest
-                          over         cut   lane circ. final- mult.        good tokens    wait
-variant            429s budget trims short starts opens   ised error     1,000/h (95 %)     p90
-none                  7      0    12     3     31     4      9     -              0.000 80.0 ms
-limiter            123k      0  100k     6     62     8     18 0.174 396 (0.000 to 853) 80.0 ms
-not in front of it    -      -     -     -      -     -      -     -                  -       -
-refusing              7      7    12     3     31     4      9 0.174                360 80.0 ms
+                         over proxy         cut   lane circ. final- mult.        good tokens    wait
+variant           429s budget fails trims short starts opens   ised error     1,000/h (95 %)     p90
+none                 7      0     0    12     3     31     4      9     -              0.000 80.0 ms
+limiter           123k      0     0  100k     6     62     8     18 0.174 396 (0.000 to 853) 80.0 ms
+not in front of …    -      -     -     -     -      -     -      -     -                  -       -
+refusing             7      7     5    12     3     31     4      9 0.174                360 80.0 ms
 ";
         assert_eq!(shown, expected);
     }

@@ -1,6 +1,7 @@
 //! Tables: an overview with a row for each variant, and for each variant everything that was counted and measured.
 
 use super::envelope::digest_text;
+use super::fairness;
 use super::format::{NONE, WIDTH, count, duration, left, number, percent, range, right, says_something, tenths, width};
 use super::metered;
 use crate::journal::summary::{Abandoned, Counts, LEVEL, LatencyMetric, Metrics, RunCounts, Summary, VariantSummary};
@@ -81,7 +82,8 @@ fn title(variant: &VariantSummary) -> String {
 
 fn classes(variant: &VariantSummary) -> Vec<String> {
     let rows = variant.classes.iter().map(|class| row(&class.name, &class.counts, &class.metrics, ""));
-    [String::new(), row_heading("  class", "")].into_iter().chain(rows.map(|row| indent(&row))).collect()
+    let heading = [String::new(), row_heading("  class", "")];
+    heading.into_iter().chain(rows.map(|row| indent(&row))).chain(fairness::lines(variant)).collect()
 }
 
 /// Two spaces in front, taken from the name's column.

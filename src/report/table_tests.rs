@@ -79,6 +79,11 @@ fn classes_have_rows_of_their_own() {
   class                       good of offered (95 %)    goodput   TTFT p99  rejected
   chat                                        80.0 %     4.00/s     198 ms    20.0 %
   batch                                       10.0 %    0.500/s     949 ms    90.0 %
+
+  fairness                     of offered      of good good/offered     wait p50     wait p90
+  chat                             50.0 %       88.9 %         1.78      49.0 ms      89.1 ms
+  batch                            50.0 %       11.1 %        0.222      24.0 ms      44.0 ms
+  Jain's index                                                0.623
 ";
     assert!(shown.ends_with(expected), "{shown}");
 }

@@ -14,7 +14,7 @@ use super::schema;
 use super::semantic;
 use super::settings_file::not_a_scenario;
 use super::source::{Place, Sources};
-use super::tree::Node;
+use super::tree::{Node, Value};
 use super::variant::{FileReference, Sections, Variant};
 use crate::time::Span;
 
@@ -137,7 +137,7 @@ impl Scenario {
         self.run.baseline.as_ref().and_then(named).unwrap_or(0)
     }
 
-    /// Puts the same policies into every variant (from a running system's own flags, say).
+    /// Puts the same policies into every variant, and leaves one of those that nothing tells apart any more (from a running system's own flags, say).
     ///
     /// # Errors
     /// What does not go together with the rest of a variant; then nothing has changed.
@@ -152,7 +152,30 @@ impl Scenario {
             return Err(Diagnostics::new(self.sources.clone(), wrong));
         }
         self.variants = variants;
+        self.keep_distinct();
         Ok(())
+    }
+
+    /// Leaves one of those variants that are the same in all but their names: the first. Where it is one, with or
+    /// without the values of a sweep, it is called `base` as in a scenario without variants.
+    fn keep_distinct(&mut self) {
+        if self.variants.len() == 1 {
+            return;
+        }
+        let mut kept: Vec<(Variant, Node)> = Vec::new();
+        for (variant, tree) in std::mem::take(&mut self.variants).into_iter().zip(std::mem::take(&mut self.trees)) {
+            if !kept.iter().any(|(other, _)| other.is_same_system(&variant)) {
+                kept.push((variant, tree));
+            }
+        }
+        let first = kept[0].0.of.clone();
+        if kept.iter().all(|(variant, _)| variant.of == first) {
+            for (variant, _) in &mut kept {
+                variant.name = variant.name.replacen(&first, "base", 1);
+                "base".clone_into(&mut variant.of);
+            }
+        }
+        (self.variants, self.trees) = kept.into_iter().unzip();
     }
 
     /// How long runs go on after the last arrival: as stated, or the longest timeout of any variant (so that all variants
@@ -196,12 +219,44 @@ impl Scenario {
         Diagnostics::new(self.sources.clone(), vec![Diagnostic { place, message, help: None }])
     }
 
+    /// The `--set` paths that alone make a policy's section where a variant had none, which switches that policy on: with the
+    /// section, and the variant's position. A `mode` that is set, or a section as a whole, is meant.
+    #[must_use]
+    pub fn switched_on(&self) -> Vec<(&Path, String, usize)> {
+        let given: Vec<usize> = self.sets.iter().map(|(_, source)| *source).collect();
+        let mut found = Vec::new();
+        for (path, _) in &self.sets {
+            let Some((section, key)) = policy_setting(path) else { continue };
+            for (i, tree) in self.trees.iter().enumerate() {
+                let node = tree.child("policy").and_then(|policy| policy.child(section));
+                let alone = node.is_some_and(|node| match &node.value {
+                    Value::Table(entries) => entries.iter().all(|entry| given.contains(&entry.node.place.source())),
+                    _ => false,
+                });
+                if alone && key != "mode" && node.is_some_and(|node| node.child("mode").is_none()) {
+                    found.push((path, format!("policy.{section}"), i));
+                }
+            }
+        }
+        found
+    }
+
     /// An error found later (a file that cannot be read, a model that does not add up) at a variant's setting, such as
     /// `class[0].lengths`, shown where that setting was written.
     #[must_use]
     pub fn diagnose(&self, variant: usize, path: &str, message: String, help: Option<String>) -> Diagnostics {
         let place = path.parse().ok().and_then(|path| self.trees.get(variant).map(|tree| tree.locate(&path)));
         Diagnostics::new(self.sources.clone(), vec![Diagnostic { place, message, help }])
+    }
+}
+
+/// Section and key of a path `policy.SECTION.KEY...`.
+fn policy_setting(path: &Path) -> Option<(&str, &str)> {
+    let keys: Vec<&str> =
+        path.ranges().map_while(|(step, ..)| if let Step::Key(key) = step { Some(key.as_str()) } else { None }).collect();
+    match keys[..] {
+        ["policy", section, key, ..] => Some((section, key)),
+        _ => None,
     }
 }
 

@@ -62,6 +62,13 @@ impl Sections {
 }
 
 impl Variant {
+    /// Whether nothing but its name tells it apart.
+    #[must_use]
+    pub fn is_same_system(&self, other: &Self) -> bool {
+        (&self.upstream, &self.arrival, &self.classes, &self.policy)
+            == (&other.upstream, &other.arrival, &other.classes, &other.policy)
+    }
+
     /// Whether it goes by this name, with or without the sweep's value.
     #[must_use]
     pub fn is_of(&self, name: &str) -> bool {

@@ -5,7 +5,7 @@ use super::{
     UpstreamSettings, VllmModel, roofline,
 };
 use crate::latency::Latency;
-use crate::request::CallId;
+use crate::request::{CallId, RateHeaders};
 use crate::time::Time;
 use crate::units::Count;
 
@@ -185,6 +185,14 @@ impl Upstream {
             Self::TokenApi(api) => api.headers(now).tokens.map(|tokens| tokens.remaining),
             Self::Station(_) | Self::Fleet(_) => None,
         }
+    }
+
+    /// What a metered API's answers say in their headers at `now`, which is not before anything it was told; `None` where it
+    /// has no limits, and for the others.
+    #[must_use]
+    pub fn rate_headers(&self, now: Time) -> Option<RateHeaders> {
+        let Self::TokenApi(api) = self else { return None };
+        Some(api.headers(now)).filter(|headers| *headers != RateHeaders::default())
     }
 
     /// Inter-token gaps of the measured calls, by class; none at a station or a metered API.

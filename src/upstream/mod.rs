@@ -21,7 +21,5 @@ pub use proxy_pool::{
 };
 pub use settings::{CostSettings, HostSettings, NotACost, Picos, Routing, StationSettings, UpstreamSettings, VllmSettings};
 pub use station::Station;
-pub use token_api::{
-    ClassLatencySettings, LatencySettings, LimiterSettings, Limits, Meter, RateHeader, RateHeaders, TokenApi, TokenApiSettings,
-};
+pub use token_api::{ClassLatencySettings, LatencySettings, LimiterSettings, Limits, Meter, TokenApi, TokenApiSettings};
 pub use vllm::Vllm;

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::TokenApiSettings;
+use super::presets::PRESETS;
 use crate::dist::SpanDist;
 use crate::time::{QUANTITY_PATTERN, QuotedQuantity, split_quantity};
 use crate::units::{Count, Fraction, NonNegative, Positive};
@@ -52,8 +53,9 @@ pub struct StationSettings {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VllmSettings {
-    /// Name of a preset (`plimsoll check` lists them for an unknown name). Without one, `cost` and `num_gpu_blocks` are required.
+    /// Name of a preset . Without one, `cost` and `num_gpu_blocks` are required.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = preset_names()))]
     pub preset: Option<String>,
     /// Step cost, over the preset's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -231,4 +233,9 @@ impl JsonSchema for Picos {
             "examples": ["13.9ms", "39.1ns"]
         })
     }
+}
+
+/// The presets' names, for the schema.
+fn preset_names() -> Vec<&'static str> {
+    PRESETS.iter().map(|preset| preset.name).collect()
 }

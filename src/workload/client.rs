@@ -90,6 +90,8 @@ pub struct Finished {
     pub first_token: Option<Time>,
     /// Length of the answer, tokens; 0 without one.
     pub output_tokens: u32,
+    /// Whether it would have been tried again, had the retry budget held a retry.
+    pub retry_denied: bool,
 }
 
 /// A request that is not over.
@@ -266,28 +268,41 @@ impl Client {
             retry.earn(EarnedBy::Success);
         }
         let outcome = terms.judge(answer, degraded);
-        self.finish(now, attempt, &pending, outcome, output_tokens);
+        self.finish(now, attempt, &pending, (outcome, false), output_tokens);
     }
 
     /// An attempt came to nothing: the client rests before the next one, or gives the request up.
     fn lose(&mut self, now: Time, attempt: AttemptId, loss: Loss) {
         let Some(mut pending) = self.take(attempt) else { return };
-        let retry = self.terms[pending.request.class.index()].retry.as_mut().filter(|_| !loss.hopeless);
-        let wait = retry.and_then(|retry| retry.after(&pending.request, pending.attempts, loss.on, loss.retry_after));
+        let mut retry = self.terms[pending.request.class.index()].retry.as_mut().filter(|_| !loss.hopeless);
+        let wait = retry.as_mut().and_then(|retry| retry.after(&pending.request, pending.attempts, loss.on, loss.retry_after));
+        let denied = wait.is_none() && retry.is_some_and(|retry| retry.budget_denies(pending.attempts, loss.on));
         match wait {
             Some(wait) => {
                 pending.resting = true;
                 let next = self.pending.insert(pending);
                 self.set_timer(next, now + wait);
             }
-            None => self.finish(now, attempt, &pending, loss.outcome, 0),
+            None => self.finish(now, attempt, &pending, (loss.outcome, denied), 0),
         }
     }
 
-    fn finish(&mut self, now: Time, attempt: AttemptId, pending: &Pending, outcome: Outcome, output_tokens: u32) {
+    fn finish(&mut self, now: Time, attempt: AttemptId, pending: &Pending, how: (Outcome, bool), output_tokens: u32) {
         let Pending { request: Request { id: request, class, arrival, .. }, attempts, sent, first_token, .. } = *pending;
-        let at = now;
-        let finished = Finished { request, class, arrival, attempt, outcome, attempts, at, sent, first_token, output_tokens };
+        let (at, (outcome, retry_denied)) = (now, how);
+        let finished = Finished {
+            request,
+            class,
+            arrival,
+            attempt,
+            outcome,
+            attempts,
+            at,
+            sent,
+            first_token,
+            output_tokens,
+            retry_denied,
+        };
         self.actions.push(ClientAction::Finish(finished));
     }
 

@@ -38,7 +38,7 @@ fn clients(text: &str) -> Client {
 }
 
 fn refusal(kind: RefusalKind, retry_after: Option<Span>) -> Refusal {
-    Refusal { status: 503, kind, retry_after }
+    Refusal { status: 503, kind, retry_after, figures: None }
 }
 
 /// Sends one request at time zero and returns its first attempt.

@@ -64,6 +64,11 @@ impl Retry {
         Some(asked.map_or(wait, |asked| asked.max(wait)))
     }
 
+    /// Whether it was the budget alone that denied a retry, right after [`after`](Self::after) did.
+    pub(super) fn budget_denies(&self, attempt: u16, on: RetryOn) -> bool {
+        attempt < self.max_attempts && self.on[on as usize] && self.budget.is_some_and(|budget| budget.saved < TOKEN)
+    }
+
     /// What the budget holds, in retries; `None` without one.
     pub(super) fn saved(&self) -> Option<f64> {
         self.budget.map(|budget| budget.saved as f64 / TOKEN as f64)

@@ -73,10 +73,17 @@ fn an_environment_file_is_put_into_every_variant() {
     assert!(told(&output.stderr).starts_with("note: OPENAI_STAGGER_SECONDS=15 is not in force"), "{}", told(&output.stderr));
     assert_eq!(told(&output.stderr).lines().count(), 1, "{}", told(&output.stderr));
     let output = plimsoll(&["check", "scenarios/seed_adapter.toml", "--from-env", &env]);
-    let alike = format!("note: all 9 variants now have the policies of `{env}`: nothing tells them apart any more\n");
+    let alike = format!(
+        "note: all 9 variants now have the policies of `{env}`: nothing tells them apart any more, and they are run as one\n"
+    );
     assert!(told(&output.stderr).ends_with(&alike), "{}", told(&output.stderr));
     let output = plimsoll(&["check", "scenarios/seed_server.toml", "--from-flags", "--max_queue_size 40"]);
-    assert_eq!(told(&output.stderr), "note: all 18 variants now have the policies of `--from-flags`\n", "loads differ");
+    assert_eq!(
+        told(&output.stderr),
+        "note: all 18 variants now have the policies of `--from-flags`: 3 of them still differ, and the others are left out\n",
+        "loads differ"
+    );
+    assert!(told(&output.stdout).starts_with("seed_server: ok (3 variants, "), "{}", told(&output.stdout));
     let wrong = file(folder.path(), "wrong.env", "OPENAI_TPM_LIMIT=1\nOPENAI_TPM_LIMIT=2\nOPENAI_API_KEY=sk-123\n");
     for command in
         [&["check", "scenarios/queue_mmc.toml"][..], &["simulate", "scenarios/queue_mmc.toml"], &["export", "--as", "toml"]]

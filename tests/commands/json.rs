@@ -63,7 +63,7 @@ fn check(stdout: &[u8]) -> Value {
     assert!(json["seed"].is_string());
     is_hex(&json["digest"]);
     for variant in json["variants"].as_array().unwrap() {
-        has_keys(variant, "name digest label counts metrics metered classes");
+        has_keys(variant, "name digest label counts metrics metered fairness_jain classes");
         assert_eq!(variant["metered"], Value::Null, "no policy here stands in front of a metered API");
         is_hex(&variant["digest"]);
         assert!(["stable", "saturated", "collapsing"].contains(&variant["label"].as_str().unwrap()));

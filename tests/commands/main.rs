@@ -5,6 +5,8 @@ mod capacity;
 mod explain;
 mod export;
 mod json;
+mod metered_check;
+mod metered_story;
 mod random;
 mod scenario;
 mod scenario_property;

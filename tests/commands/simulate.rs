@@ -57,10 +57,9 @@ fn flags_of_a_running_system_take_the_capacity_that_a_variant_states() {
     assert!(told(&bad.stderr).contains("add `--max_abandoned_threads N`"), "{}", told(&bad.stderr));
     let good = run(&(scenario.to_owned() + stated));
     let json: serde_json::Value = serde_json::from_slice(&good.stdout).unwrap();
-    for variant in json["variants"].as_array().unwrap() {
-        assert!(variant["counts"]["rejected"]["queue_full"].as_u64().unwrap() > 0, "{variant}");
-    }
-    assert_eq!(json["variants"][0]["digest"], json["variants"][1]["digest"], "the same policies, the same run");
+    let variants = json["variants"].as_array().unwrap();
+    assert!(variants[0]["counts"]["rejected"]["queue_full"].as_u64().unwrap() > 0, "{variants:?}");
+    assert_eq!((variants.len(), &variants[0]["name"]), (1, &"base".into()), "the same policies are run once");
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use crate::support::Dice;
 use plimsoll::policy::{
-    At, Boundary, Breaker, CallTimeout, Codel, Concurrency, Exclusive, Finalise, FinaliseRule, Forget, Graduated, HeavyLane,
-    HoldRule, Limiter, Mode, OnClientGone, OnError, OnTimeout, Order, Queue, QueueGraduated, RateLimit, Recovery, Redispatch,
-    Refresh, Settings, Signals, StaggerScope, Throttle, Timeout, TimeoutFrom, Timeouts, Trip, UpstreamErrors, Window,
+    At, Boundary, Breaker, CallTimeout, Codel, Concurrency, Excess, Exclusive, Finalise, FinaliseRule, Forget, Graduated,
+    HeavyLane, Heed, HoldRule, Limiter, Mode, OnClientGone, OnError, OnTimeout, Order, Queue, QueueGraduated, RateLimit,
+    Recovery, Redispatch, Refresh, Settings, Signals, StaggerScope, Throttle, Timeout, TimeoutFrom, Timeouts, Trip,
+    UpstreamErrors, Window,
 };
 use plimsoll::time::Span;
 use plimsoll::units::{Count, Fraction, Positive};
@@ -199,6 +200,7 @@ fn limiter(dice: &mut Dice) -> Limiter {
         auto_trim: dice.below(2) == 0,
         min_output: count(dice, 30),
         settle: dice.below(2) == 0,
+        excess: [Excess::AtStart, Excess::AtEnd][dice.below(2)],
         hold: [HoldRule::WhileWaiting, HoldRule::AllOrNone][dice.below(2)],
         min_samples: count(dice, 3),
         ..Limiter::default()
@@ -234,6 +236,8 @@ fn breaker(dice: &mut Dice) -> Breaker {
         probe_lease: millis(dice, 60),
         restart_on_late_error: dice.below(2) == 0,
         fallback: dice.below(2) == 0,
+        count_5xx: dice.below(2) == 0,
+        slow_call: (dice.below(2) == 0).then(|| millis(dice, 40)),
         redispatch: [Redispatch::Off, Redispatch::Seed, Redispatch::Stack][dice.below(3)],
         ..Breaker::default()
     }
@@ -261,7 +265,8 @@ fn finalise(dice: &mut Dice) -> Finalise {
 
 fn errors(dice: &mut Dice) -> UpstreamErrors {
     let one = |dice: &mut Dice| [OnError::PassOn, OnError::Wait, OnError::Redispatch][dice.below(3)];
-    UpstreamErrors { on_429: one(dice), on_5xx: one(dice) }
+    let rate_headers = [Heed::Never, Heed::Refusals, Heed::Always][dice.below(3)];
+    UpstreamErrors { on_429: one(dice), on_5xx: one(dice), rate_headers }
 }
 
 fn throttle(dice: &mut Dice) -> Throttle {

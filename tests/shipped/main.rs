@@ -21,8 +21,12 @@ const SHIPPED: [(&str, &[(&str, bool)]); 6] = [
         "seed_adapter",
         &[
             ("breaker_opens_on_health", false),
-            ("cooldown_below_call", true),
+            ("cooldown_below_call", false),
+            ("excess_billed_late", false),
             ("finalise_out_of_reach", true),
+            ("multiplier_below_admission", true),
+            ("settle_unlike_provider", true),
+            ("usage_over_reservation", false),
             ("window_over_limit", true),
         ],
     ),

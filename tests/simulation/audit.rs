@@ -71,7 +71,7 @@ impl<'a> Auditor<'a> {
             What::Upstream { request, .. } => {
                 assert!(self.sent.contains_key(&request), "INV-3: work for a request that was not sent");
             }
-            What::Finish { request, outcome, attempts } => self.finish(request, outcome, attempts),
+            What::Finish { request, outcome, attempts, .. } => self.finish(request, outcome, attempts),
             What::End { digest } => {
                 self.settled();
                 self.digest = Some(digest);
@@ -82,7 +82,9 @@ impl<'a> Auditor<'a> {
     fn input(&mut self, input: &Input) {
         match input {
             Input::Arrive(attempt) => self.arrive(*attempt),
-            Input::FirstByte { call } => assert!(self.calls.contains_key(call), "INV-3: a byte of a call that does not run"),
+            Input::FirstByte { call } | Input::Quota { call, .. } => {
+                assert!(self.calls.contains_key(call), "INV-3: a byte of a call that does not run");
+            }
             Input::Ended { call, end } => {
                 assert!(self.calls.remove(call).is_some(), "INV-5: call {call:?} ends ({end:?}) but does not run");
                 if let CallEnd::Ok { usage, .. } = end {

@@ -1,5 +1,5 @@
 //! Settings of the policies in front of a metered API (seed 002): token reservations, heavy lane, proxy breaker,
-//! timeouts by kind of call, finalisation, and what is done with the upstream's own refusals.
+//! timeouts by kind of call, and finalisation.
 //!
 //! Defaults are the corrected behaviour with the seed's numbers; [`Settings::seed_adapter`](super::Settings::seed_adapter)
 //! is the seed's system as printed.
@@ -41,6 +41,8 @@ pub struct Limiter {
     /// Whether the difference between reservation and usage goes back to the window that it was taken from. Default true;
     /// the seed never settles.
     pub settle: bool,
+    /// From when on a reservation's part beyond the estimate counts.
+    pub excess: Excess,
     /// What an attempt holds while it waits for budget.
     pub hold: HoldRule,
     /// First multipliers by class of call. Default: the seed's eight.
@@ -95,6 +97,19 @@ pub enum Boundary {
     /// One reset; waiters are served in order of arrival against what is left.
     #[default]
     Checked,
+}
+
+/// From when on the part of a reservation that lies beyond the call's estimate counts against the window.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Excess {
+    /// From the start of the call, like the estimate (seed 002): the window has forgotten it 60 s later, whether or not the
+    /// call still runs.
+    #[default]
+    AtStart,
+    /// It is held back while the call runs; what is used of it counts from the call's end, as a provider bills it. What a
+    /// call that ends without usage has held counts whole.
+    AtEnd,
 }
 
 /// What an attempt holds while it waits for a later resource.
@@ -157,6 +172,7 @@ impl Default for Limiter {
             auto_trim: true,
             min_output: count(500),
             settle: true,
+            excess: Excess::default(),
             hold: HoldRule::default(),
             priors: seed_priors(),
             unknown_prior: positive(1.5),
@@ -231,6 +247,8 @@ pub enum Refresh {
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StaggerScope {
+    /// Nobody's: `stagger` is stated and not used (seed 002, whose configuration has it and whose code does not).
+    Nobody,
     /// Heavy calls.
     #[default]
     Heavy,
@@ -274,7 +292,7 @@ pub struct Breaker {
     pub window_time: Option<Span>,
     /// With `rate`: calls in the window before anything is decided. Default 10.
     pub minimum_calls: Count,
-    /// With `rate`: calls that take longer are slow. Default: none is.
+    /// With `rate`: calls that take longer are slow, those that a timeout ended too. Default: none is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slow_call: Option<Span>,
     /// With `rate`: share of slow calls at or above which it opens. Default 1.
@@ -301,6 +319,8 @@ pub struct Breaker {
     pub idle_expiry: Option<Span>,
     /// Whether `PROXY_ONLY` may fall back to `ALS_ONLY` while it is open. Default false: it is refused.
     pub fallback: bool,
+    /// Whether a 5xx of the API behind a proxy counts as the proxy's failure. Default false: it has brought an answer.
+    pub count_5xx: bool,
     /// What becomes of the attempt whose error has opened it.
     pub redispatch: Redispatch,
 }
@@ -364,6 +384,7 @@ impl Default for Breaker {
             restart_on_late_error: false,
             idle_expiry: None,
             fallback: false,
+            count_5xx: false,
             redispatch: Redispatch::default(),
         }
     }
@@ -445,29 +466,6 @@ impl Default for Finalise {
             finalise_max_tokens: count(500),
         }
     }
-}
-
-/// What is done with the upstream's own refusals and failures.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct UpstreamErrors {
-    /// Refused for its rate (429).
-    pub on_429: OnError,
-    /// Overloaded or broken (5xx).
-    pub on_5xx: OnError,
-}
-
-/// What is done with one failure of the upstream.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OnError {
-    /// It is passed on to the client.
-    #[default]
-    PassOn,
-    /// The attempt waits as long as the upstream asks to, and goes through the stack again: once.
-    Wait,
-    /// The attempt goes through the stack again at once: once.
-    Redispatch,
 }
 
 fn positive(value: f64) -> Positive {

@@ -2,6 +2,7 @@
 //!
 //! Names and defaults are those of the systems they come from.
 
+mod answers;
 mod field;
 mod metered;
 mod overload;
@@ -9,10 +10,11 @@ mod overload;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::answers::{Heed, OnError, UpstreamErrors};
 pub use self::field::{AdaptiveLimit, QueueGraduated, RateLimit, Signals, Throttle};
 pub use self::metered::{
-    Boundary, Breaker, CallTimeout, Exclusive, Finalise, FinaliseRule, HeavyLane, HoldRule, Limiter, OnError, P90, Prior,
-    Ratio, Recovery, Redispatch, Refresh, StaggerScope, Timeouts, Trip, UpstreamErrors, Window,
+    Boundary, Breaker, CallTimeout, Excess, Exclusive, Finalise, FinaliseRule, HeavyLane, HoldRule, Limiter, P90, Prior, Ratio,
+    Recovery, Redispatch, Refresh, StaggerScope, Timeouts, Trip, Window,
 };
 pub use self::overload::{
     At, Codel, Concurrency, Forget, Graduated, OnClientGone, OnTimeout, Order, Queue, Timeout, TimeoutFrom,

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::dist::{Dist, TokenDist};
-use crate::policy::Limiter;
+use crate::policy::{Limiter, Window};
 use crate::request::{Country, ProxyMode, Vantage};
 use crate::scenario::Variant;
 use crate::upstream::{ProxySettings, UpstreamSettings};
@@ -107,6 +107,13 @@ pub(super) fn multiplier(limiter: &Limiter, kind: &Kind) -> f64 {
 /// Tokens of a whole window, as the policy counts them.
 pub(super) fn budget(limiter: &Limiter) -> f64 {
     libm::floor(f64::from(limiter.tpm_limit.value()) * (1.0 - limiter.headroom.value()))
+}
+
+/// The most tokens that are ever left at once: a whole window, or the burst of `gcra`.
+pub(super) fn capacity(limiter: &Limiter) -> f64 {
+    // Default: a sixth of the budget, as the settings say.
+    let burst = || limiter.burst.map_or_else(|| libm::floor(budget(limiter) / 6.0).max(1.0), |burst| f64::from(burst.value()));
+    if limiter.window == Window::Gcra { burst() } else { budget(limiter) }
 }
 
 /// The largest prompt to count with, tokens, and how to say it: the largest there is, or one of a thousand.

@@ -1,11 +1,11 @@
 //! The heavy lane against its load: time that heavy calls take from everybody else, and starts that the window allows.
 
-use super::calls::{Kind, budget, kinds, multiplier};
+use super::calls::{Kind, budget, capacity, kinds, multiplier};
 use super::estimate::{offered_rps, service_estimate};
 use super::reservation::whole;
 use super::{Finding, Level, round};
 use crate::dist::Dist;
-use crate::policy::{Exclusive, HeavyLane, Limiter, Mode};
+use crate::policy::{Exclusive, HeavyLane, Limiter, Mode, Window};
 use crate::scenario::{Scenario, Variant};
 use crate::units::Fraction;
 
@@ -19,8 +19,8 @@ pub(super) fn check(variant: &Variant, _: &Scenario, found: &mut Vec<Finding>) {
     let mut add = |code, path: &str, message| {
         found.push(Finding { code, level: Level::Warning, path: path.to_owned(), message });
     };
-    if let Some(message) = never_starts(lane, limiter) {
-        return add("lane_never_starts", "policy.lane.min_remaining_tokens", message);
+    if let Some(message) = wants_all(lane, limiter) {
+        return add("lane_above_window", "policy.lane.min_remaining_tokens", message);
     }
     let Some(rates) = offered_rps(variant) else { return };
     let heavy = Heavy::of(variant, limiter, &rates);
@@ -68,16 +68,17 @@ fn heavy_tokens(kind: &Kind, tokens: f64) -> f64 {
 
 /// Tokens that must be left of a window.
 fn threshold(lane: &HeavyLane, limiter: &Limiter) -> f64 {
-    let share = || lane.min_remaining.map_or(MIN_REMAINING, Fraction::value) * budget(limiter);
+    let share = || lane.min_remaining.map_or(MIN_REMAINING, Fraction::value) * capacity(limiter);
     lane.min_remaining_tokens.map_or_else(share, |tokens| f64::from(tokens.value()))
 }
 
-fn never_starts(lane: &HeavyLane, limiter: &Limiter) -> Option<String> {
-    let (threshold, budget) = (threshold(lane, limiter), budget(limiter));
+/// A whole window always is enough.
+fn wants_all(lane: &HeavyLane, limiter: &Limiter) -> Option<String> {
+    let (threshold, budget) = (threshold(lane, limiter), capacity(limiter));
     (threshold > budget).then(|| {
         format!(
-            "a heavy call waits until {} tokens are left of a window, and a whole one has {} ({} less a headroom of {}): none ever \
-             starts",
+            "a heavy call waits until {} tokens are left, and there are never more than {} ({} less a headroom of {}): it starts \
+             only when all of them are, into a window from which nobody has taken anything",
             whole(threshold),
             whole(budget),
             limiter.tpm_limit.value(),
@@ -88,6 +89,9 @@ fn never_starts(lane: &HeavyLane, limiter: &Limiter) -> Option<String> {
 
 /// A window has room for one heavy start, and for one more for each reservation that fits above the threshold.
 fn too_many_starts(lane: &HeavyLane, limiter: &Limiter, heavy: &Heavy) -> Option<String> {
+    if limiter.window == Window::Gcra {
+        return None; // it has no windows to count starts in
+    }
     let (threshold, budget) = (threshold(lane, limiter), budget(limiter));
     let reservation = heavy.reservation.min(budget);
     let starts = libm::floor((budget - threshold) / reservation) + 1.0;
@@ -154,12 +158,12 @@ mod tests {
     #[test]
     fn the_configured_24000_never_fit_into_a_smaller_limit() {
         let lane = HeavyLane { min_remaining_tokens: Count::new(24_000), ..HeavyLane::default() };
-        assert_eq!(never_starts(&lane, &Limiter::default()), None);
+        assert_eq!(wants_all(&lane, &Limiter::default()), None);
         let small = Limiter { tpm_limit: Count::new(20_000).unwrap(), ..Limiter::default() };
         assert_eq!(
-            never_starts(&lane, &small).unwrap(),
-            "a heavy call waits until 24000 tokens are left of a window, and a whole one has 17000 (20000 less a headroom of 0.15): \
-             none ever starts"
+            wants_all(&lane, &small).unwrap(),
+            "a heavy call waits until 24000 tokens are left, and there are never more than 17000 (20000 less a headroom of 0.15): it \
+             starts only when all of them are, into a window from which nobody has taken anything"
         );
     }
 

@@ -10,18 +10,18 @@ pub(super) fn check(variant: &Variant, _: &Scenario, found: &mut Vec<Finding>) {
     let policy = &variant.policy;
     let Some(breaker) = policy.breaker.as_ref().filter(|breaker| breaker.mode != Mode::Off) else { return };
     let Some((longest, key)) = longest(variant) else { return };
-    let mut add = |code, path: &str, message| {
-        found.push(Finding { code, level: Level::Warning, path: path.to_owned(), message });
+    let mut add = |code, level, path: &str, message| {
+        found.push(Finding { code, level, path: path.to_owned(), message });
     };
-    if let Some(message) = late(breaker, longest, &key) {
-        add("cooldown_below_call", "policy.breaker.cooldown", message);
+    if let Some((level, message)) = late(breaker, longest, &key) {
+        add("cooldown_below_call", level, "policy.breaker.cooldown", message);
     }
     if breaker.recovery == Recovery::HalfOpen && breaker.probe_lease < longest {
         let message = format!(
             "a probe may take {longest} (`{key}`), and is given up after {}: a slow success is never counted",
             breaker.probe_lease
         );
-        add("probe_lease_below_call", "policy.breaker.probe_lease", message);
+        add("probe_lease_below_call", Level::Warning, "policy.breaker.probe_lease", message);
     }
 }
 
@@ -55,23 +55,36 @@ fn longest_by_proxy(timeout: &CallTimeout) -> (Span, &'static str) {
     if ungrounded.0 > grounded.0 { ungrounded } else { grounded }
 }
 
-fn late(breaker: &Breaker, longest: Span, key: &str) -> Option<String> {
+/// With generations such errors count as nothing: good to know, no harm.
+fn late(breaker: &Breaker, longest: Span, key: &str) -> Option<(Level, String)> {
     if breaker.cooldown >= longest {
         return None;
     }
-    let becomes = if breaker.restart_on_late_error {
-        "each that comes in while it is open starts the cooldown again"
-    } else if breaker.recovery == Recovery::Close {
-        "they count against a proxy that has just been let back"
-    } else {
-        "they come in among the probes and say nothing of the proxy as it is by then"
+    let (level, becomes) = match (breaker.restart_on_late_error, breaker.recovery) {
+        (true, Recovery::Close) => (
+            Level::Warning,
+            "each that comes in before a call has asked again starts the cooldown again, and each after that counts against a proxy \
+             that has just been let back",
+        ),
+        (true, Recovery::HalfOpen) => (
+            Level::Warning,
+            "each that comes in before a call has asked again starts the cooldown again; among probes they count as nothing",
+        ),
+        (false, Recovery::Close) => {
+            (Level::Note, "they come in after it has closed and count as nothing: what they say of the proxy is never learned")
+        }
+        (false, Recovery::HalfOpen) => (
+            Level::Note,
+            "they come in among the probes and count as nothing, which is what they say of the proxy as it is by then",
+        ),
     };
-    Some(format!(
+    let message = format!(
         "the cooldown of {} is over before a call from before the opening has to be (`{key}` is {longest}): \
          errors of such calls come in for up to {} after it; {becomes}",
         breaker.cooldown,
         less(longest, breaker.cooldown)
-    ))
+    );
+    Some((level, message))
 }
 
 #[cfg(test)]
@@ -102,14 +115,18 @@ mod tests {
         assert_eq!(
             message,
             "the cooldown of 1m is over before a call from before the opening has to be (`policy.call_timeout.grounded_proxy` is 5m): \
-             errors of such calls come in for up to 4m after it; they come in among the probes and say nothing of the proxy as it is \
-             by then"
+             errors of such calls come in for up to 4m after it; they come in among the probes and count as nothing, which is what \
+             they say of the proxy as it is by then"
         );
         let seed = found("breaker = { cooldown = '60s', restart_on_late_error = true }\ncall_timeout = { timeouts = 'code' }");
         assert!(
             seed[0].1.contains("`policy.call_timeout.grounded_direct` is 8m")
-                && seed[0].1.ends_with("starts the cooldown again")
+                && seed[0].1.ends_with("starts the cooldown again; among probes they count as nothing")
         );
+        let closes = "breaker = { cooldown = '60s', recovery = 'close', restart_on_late_error = true }\ncall_timeout = {}";
+        assert!(found(closes)[0].1.ends_with("counts against a proxy that has just been let back"));
+        let plain = closes.replace(", restart_on_late_error = true", "");
+        assert!(found(&plain)[0].1.contains("they come in after it has closed and count as nothing"));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod limiter_share;
 mod load;
 mod offered_tokens;
 mod physics;
+mod provider_books;
 mod queue_bound;
 mod queue_places;
 mod reservation;
@@ -23,6 +24,7 @@ mod words;
 
 pub use erlang::{erlang_b, erlang_c};
 pub use estimate::{ServiceEstimate, offered_rps, service_estimate};
+pub use offered_tokens::offered_tokens;
 pub use queue_bound::{Deadline, recommended_queue_bound, waiting_deadline};
 pub use queue_places::reachable_places;
 
@@ -66,7 +68,7 @@ struct Finding {
 
 type Rule = fn(&Variant, &Scenario, &mut Vec<Finding>);
 
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 15] = [
     load::check,
     queue_bound::check,
     queue_places::check,
@@ -76,6 +78,7 @@ const RULES: [Rule; 14] = [
     reservation::check,
     window_limit::check,
     limiter_share::check,
+    provider_books::check,
     offered_tokens::check,
     heavy_share::check,
     breaker_errors::check,
@@ -90,6 +93,14 @@ pub fn lints(scenario: &Scenario) -> Vec<Lint> {
     for (path, variant) in scenario.hidden_sets() {
         let message = format!("`--set {path}` changes nothing here: the variant or the sweep has its own value");
         let finding = Finding { code: "hidden_set", level: Level::Warning, path: path.to_string(), message };
+        add(&mut lints, finding, &scenario.variants[variant].name);
+    }
+    for (path, section, variant) in scenario.switched_on() {
+        let message = format!(
+            "`--set {path}` switches `{section}` on here, where it was off: the rest of it has its defaults. To change it only where \
+             it is on, name the variant: `--set variant[N].{path}=...`"
+        );
+        let finding = Finding { code: "set_switches_on", level: Level::Warning, path: path.to_string(), message };
         add(&mut lints, finding, &scenario.variants[variant].name);
     }
     for rule in RULES {

@@ -33,6 +33,14 @@ pub(super) fn check(variant: &Variant, _: &Scenario, found: &mut Vec<Finding>) {
     }
 }
 
+/// Tokens a minute that are offered to a metered provider, as it bills them, without retries, and those that it serves; `None`
+/// where either is not stated.
+#[must_use]
+pub fn offered_tokens(variant: &Variant) -> Option<(f64, f64)> {
+    let (rates, limit) = (offered_rps(variant)?, provider_limit(variant)?);
+    Some((tokens(&variant.classes, &rates, usage)?, limit))
+}
+
 fn add(found: &mut Vec<Finding>, code: &'static str, level: Level, path: &str, message: String) {
     found.push(Finding { code, level, path: path.to_owned(), message });
 }

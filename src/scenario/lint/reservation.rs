@@ -1,8 +1,8 @@
 //! A class's largest reservation against the budget of a window, and kinds of call that have no prior.
 
-use super::calls::{Kind, budget, kinds, largest_input, multiplier, prior};
+use super::calls::{Kind, capacity, kinds, largest_input, multiplier, prior};
 use super::{Finding, Level, round};
-use crate::policy::{Limiter, Mode};
+use crate::policy::{Limiter, Mode, Window};
 use crate::scenario::{Scenario, Variant};
 
 pub(super) fn check(variant: &Variant, _: &Scenario, found: &mut Vec<Finding>) {
@@ -23,7 +23,7 @@ pub(super) fn check(variant: &Variant, _: &Scenario, found: &mut Vec<Finding>) {
 }
 
 fn too_large(limiter: &Limiter, class: &str, kind: &Kind, input: (f64, &str), max_tokens: u32) -> Option<String> {
-    let (budget, multiplier) = (budget(limiter), multiplier(limiter, kind));
+    let (budget, multiplier) = (capacity(limiter), multiplier(limiter, kind));
     let reservation = (input.0 + f64::from(max_tokens)) * multiplier;
     if reservation <= budget {
         return None;
@@ -31,20 +31,21 @@ fn too_large(limiter: &Limiter, class: &str, kind: &Kind, input: (f64, &str), ma
     let trimmed = libm::floor(budget / multiplier - input.0);
     let least = limiter.min_output.value();
     let becomes = if limiter.auto_trim && trimmed >= f64::from(least) {
-        format!("even a whole window lets it have an answer of only {} tokens", whole(trimmed))
+        format!("all of it lets it have an answer of only {} tokens", whole(trimmed))
     } else if limiter.auto_trim {
         format!("no answer of {least} tokens fits beside its prompt, so it is refused (`over_budget`)")
     } else {
         "without `auto_trim` it is refused (`over_budget`)".to_owned()
     };
     Some(format!(
-        "{} {} call of class `{class}` reserves {} ({} + {max_tokens}) x {} = {} tokens, and a window has {}: {becomes}",
+        "{} {} call of class `{class}` reserves {} ({} + {max_tokens}) x {} = {} tokens, and {} {}: {becomes}",
         if kind.grounded { "a" } else { "an" },
         kind.name(),
         input.1,
         whole(input.0),
         round(multiplier),
         whole(reservation),
+        if limiter.window == Window::Gcra { "the burst is" } else { "a window has" },
         whole(budget),
     ))
 }
@@ -82,9 +83,12 @@ mod tests {
         assert_eq!(
             said(&limiter, 5_000.0, 6_000).unwrap(),
             "a grounded ALS_ONLY call of class `search` reserves at most (5000 + 6000) x 2.5 = 27500 tokens, and a window has 25500: \
-             even a whole window lets it have an answer of only 5200 tokens"
+             all of it lets it have an answer of only 5200 tokens"
         );
         assert!(said(&limiter, 9_800.0, 6_000).unwrap().contains("no answer of 500 tokens fits beside its prompt"));
+        let gcra = Limiter { window: Window::Gcra, ..limiter.clone() };
+        assert!(said(&gcra, 200.0, 1_600).unwrap().contains("= 4500 tokens, and the burst is 4250: all of it lets it have"));
+        assert_eq!(said(&gcra, 100.0, 1_600), None);
         let plain = Limiter { auto_trim: false, ..limiter };
         assert!(said(&plain, 5_000.0, 6_000).unwrap().ends_with("without `auto_trim` it is refused (`over_budget`)"));
     }

@@ -26,8 +26,9 @@ impl World<'_> {
                 let wait = last.and_then(|sent| sent.began.map(|began| began - sent.at));
                 self.record.finish(&finished, wait, last.is_some_and(|sent| sent.waited));
                 if let Some(journal) = self.journal.as_deref_mut() {
-                    let request = finished.request;
-                    journal.write(self.now, What::Finish { request, outcome: finished.outcome, attempts: finished.attempts });
+                    let (request, outcome) = (finished.request, finished.outcome);
+                    let (attempts, retry_denied) = (finished.attempts, finished.retry_denied);
+                    journal.write(self.now, What::Finish { request, outcome, attempts, retry_denied });
                 }
                 self.source.finished(self.now, finished.request, finished.arrival);
             }
@@ -235,6 +236,10 @@ impl World<'_> {
         }
         self.wires.remove(id);
         if let Some(end) = end.filter(|_| wire.known) {
+            // A proxy's failure is no answer of the provider's.
+            if let Some(limits) = self.upstream.rate_headers(self.now).filter(|_| !is_on_the_way(end)) {
+                self.tell_gateway(Input::Quota { call: wire.call, limits });
+            }
             self.tell_gateway(Input::Ended { call: wire.call, end });
         }
     }
@@ -289,4 +294,9 @@ impl World<'_> {
         self.events += 1;
         self.digest.event(self.now, kind as u8, request.0);
     }
+}
+
+/// Whether a call failed before it came to the upstream.
+const fn is_on_the_way(end: CallEnd) -> bool {
+    matches!(end, CallEnd::Failed { cause: Cause::Proxy | Cause::Connection, .. })
 }

@@ -2,36 +2,15 @@
 
 use super::meter::Meter;
 use super::settings::{LimiterSettings, TokenApiSettings};
+use crate::request::{RateHeader, RateHeaders};
 use crate::time::{Span, Time};
 
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// The figures of the `x-ratelimit-*` headers: of tokens and of requests. `None` where there is no such limit.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
-pub struct RateHeaders {
-    /// `x-ratelimit-limit-tokens`, `-remaining-tokens`, `-reset-tokens`.
-    pub tokens: Option<RateHeader>,
-    /// `x-ratelimit-limit-requests`, `-remaining-requests`, `-reset-requests`.
-    pub requests: Option<RateHeader>,
-}
-
-/// The figures of one limit.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct RateHeader {
-    /// A minute's.
-    pub limit: u32,
-    /// What is left now, whole.
-    pub remaining: u64,
-    /// How long until all of it is there again.
-    pub reset: Span,
-}
-
-impl RateHeader {
-    fn of(meter: &Meter, now: Time) -> Self {
-        let mut meter = *meter;
-        meter.refill(now);
-        Self { limit: meter.limit(), remaining: meter.remaining(), reset: meter.reset() }
-    }
+fn header(meter: &Meter, now: Time) -> RateHeader {
+    let mut meter = *meter;
+    meter.refill(now);
+    RateHeader { limit: meter.limit(), remaining: meter.remaining(), reset: meter.reset() }
 }
 
 /// Tokens and requests a minute.
@@ -99,7 +78,7 @@ impl Limits {
     /// What the headers say at `now`.
     #[must_use]
     pub fn headers(&self, now: Time) -> RateHeaders {
-        let of = |meter: &Option<Meter>| meter.as_ref().map(|meter| RateHeader::of(meter, now));
+        let of = |meter: &Option<Meter>| meter.as_ref().map(|meter| header(meter, now));
         RateHeaders { tokens: of(&self.tokens), requests: of(&self.requests) }
     }
 }

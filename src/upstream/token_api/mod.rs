@@ -25,7 +25,7 @@ mod limits;
 mod meter;
 mod settings;
 
-pub use limits::{Limits, RateHeader, RateHeaders};
+pub use limits::Limits;
 pub use meter::Meter;
 pub use settings::{ClassLatencySettings, LatencySettings, LimiterSettings, TokenApiSettings};
 
@@ -35,7 +35,7 @@ use super::{Call, CallWork, EventKind, Gauges, Output, OutputKind, Setup, Totals
 use crate::dist::SpanDist;
 use crate::fifo::Fifo;
 use crate::heap::IndexedHeap;
-use crate::request::{CallId, Cause, slot_of};
+use crate::request::{CallId, Cause, RateHeaders, slot_of};
 use crate::rng::{mix, open01};
 use crate::time::{Span, Time};
 use crate::units::{Count, Fraction};

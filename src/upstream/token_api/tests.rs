@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use slotmap::SlotMap;
 
 use super::*;
-use crate::request::{ClassId, Profile, Vantage};
+use crate::request::{ClassId, Profile, RateHeader, Vantage};
 use crate::rng::Streams;
 
 fn api(text: &str) -> TokenApi {
