@@ -1,5 +1,6 @@
 //! `plimsoll tune`: search the settings, choose with confidence, write what can be deployed.
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -16,7 +17,11 @@ use crate::report::{LoadReport, Tuning};
 use crate::rng::fnv1a;
 use crate::scenario::{Scenario, TuneSettings};
 use crate::sim::{self, Prepared};
-use crate::tune::{self, Around, Evaluator, Finished, ScenarioProblem, SearchFault, Store, Task, Tuned, Unfit};
+use crate::time::Span;
+use crate::tune::{
+    self, Around, Case, Combine, Evaluator, Finished, Problem, Robust, RobustText, ScenarioProblem, SearchFault, Store, Task,
+    Tuned, Unfit,
+};
 use crate::units::Count;
 
 /// The observations of a search, in its folder.
@@ -35,6 +40,9 @@ pub struct Arguments {
     /// Seed of all randomness, instead of the scenario's
     #[arg(long)]
     seed: Option<u64>,
+    /// Choose for the worst of several futures: `load=0.7..1.5,capacity=0.8..1.1`, instead of `tune.robust`
+    #[arg(long, value_name = "RANGES")]
+    robust: Option<RobustText>,
     /// Budget in simulations, instead of `tune.simulations`
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     simulations: Option<u32>,
@@ -70,6 +78,9 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure>
     let mut settings = scenario.file.tune.clone().ok_or_else(|| no_section(&scenario))?;
     if let Some(simulations) = arguments.simulations.and_then(Count::new) {
         settings.simulations = simulations;
+    }
+    if let Some(RobustText(robust)) = arguments.robust.clone() {
+        settings.robust = Some(robust);
     }
     let task = Task::read(&scenario, &settings).map_err(|Unfit { path, message }| scenario.diagnose_file(&path, message))?;
     let folder = arguments.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.tune", scenario.name)));
@@ -124,10 +135,14 @@ fn search(
     if store.held() > 0 && !arguments.quiet {
         let _ = writeln!(std::io::stderr(), "note: going on with {} observations of an earlier run", store.held());
     }
-    let at_load = |load| ScenarioProblem::new(scenario, &prepared, task, load);
-    let problem = at_load(1.0);
-    let deadline = settings.time.map(|time| Instant::now() + Duration::from_nanos(time.as_nanos()));
-    let stop = || store.has_failed() || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+    let in_case = |case| ScenarioProblem::new(scenario, &prepared, task, case);
+    let cases = settings.robust.as_ref().map_or_else(|| vec![Case::EXPECTED], Case::all);
+    let problems: Vec<ScenarioProblem<'_>> = cases.iter().copied().map(in_case).collect();
+    let each: Vec<&dyn Problem> = problems.iter().map(|problem| problem as &dyn Problem).collect();
+    let combine = settings.robust.as_ref().map_or(Combine::Worst, |robust| Case::combine(robust, cases.len()));
+    let problem = Robust::new(each, combine).expect("there is a case at least, and a weight for each");
+    let is_over = time_budget(settings.time);
+    let stop = || store.has_failed() || is_over();
     let keep = |finished: &Finished<'_>| {
         store.keep(finished);
         progress.step();
@@ -135,13 +150,20 @@ fn search(
     let mut evaluator = Evaluator::new(&problem, &keep, &stop);
     store.preload(&mut evaluator);
     progress.begin(u64::from(settings.simulations.value()));
-    let around = Around { replications: arguments.around, rows: arguments.sensitivity };
+    let around = Around { replications: arguments.around, rows: arguments.sensitivity, cases };
     let asked = task.settings(settings, scenario.run.seed);
-    let found = tune::tune(task, &mut evaluator, &asked, around, at_load, &stop);
+    let found = tune::tune(task, &mut evaluator, &asked, &around, in_case, &stop);
     drop(evaluator);
     store.finish().map_err(refused)?;
     let tuned = found.map_err(|fault| fruitless(&fault, task))?;
     Ok((prepared, tuned))
+}
+
+/// Whether the time that was given is over. The one place where a result may depend on a clock, and it says so.
+#[allow(clippy::disallowed_methods)] // a budget of time is about the clock on the wall
+fn time_budget(time: Option<Span>) -> impl Fn() -> bool + Sync {
+    let deadline = time.map(|time| Instant::now() + Duration::from_nanos(time.as_nanos()));
+    move || deadline.is_some_and(|deadline| Instant::now() >= deadline)
 }
 
 fn refused(error: tune::StoreError) -> Failure {
@@ -167,12 +189,12 @@ fn fruitless(fault: &SearchFault, task: &Task) -> Failure {
 /// Of everything that an observation depends on.
 fn fingerprint(scenario: &Scenario, settings: &TuneSettings) -> String {
     let paths: Vec<&str> = settings.parameter.iter().map(|parameter| parameter.path.as_str()).collect();
-    let wanted = (&settings.variant, &settings.objective, &settings.pareto, &settings.constraints, paths);
+    let wanted = (&settings.variant, &settings.objective, &settings.pareto, &settings.constraints, &settings.robust, paths);
     let mut text = format!("{} {:?} {:?} {:?}", env!("CARGO_PKG_VERSION"), scenario.run, scenario.variants, wanted);
     for file in scenario.files() {
         // What cannot be read was told when the scenario was prepared.
         let bytes = std::fs::read(&file.resolved).unwrap_or_default();
-        text.push_str(&format!(" {} {:016x}", file.name, fnv1a(&bytes)));
+        let _ = write!(text, " {} {:016x}", file.name, fnv1a(&bytes)); // a String takes everything
     }
     format!("{:016x}", fnv1a(text.as_bytes()))
 }

@@ -10,6 +10,9 @@ use crate::tune::{Elsewhere, Ended, Figure, Finalist, Id, Outcome, Plateau, Stan
 /// Characters of a finalist's settings in the table.
 const SETTINGS_COLUMNS: usize = 46;
 
+/// Share of the objective that a neighbouring setting may cost before it counts as a cliff.
+const CLIFF: f64 = 0.1;
+
 /// A tuning with what was asked of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Tuning<'a> {
@@ -76,6 +79,7 @@ impl Tuning<'_> {
         paragraphs.extend(self.cut_short());
         paragraphs.extend(self.not_separable());
         paragraphs.extend(self.binding());
+        paragraphs.extend(self.cliff());
         paragraphs.iter().map(|paragraph| wrap(paragraph) + "\n").collect()
     }
 
@@ -181,6 +185,22 @@ impl Tuning<'_> {
         });
         let each: Vec<String> = each.collect();
         (!each.is_empty()).then(|| format!("Constraints: {}.", each.join("; ")))
+    }
+
+    /// A fifth more or less of something that costs a tenth of the objective or more.
+    fn cliff(&self) -> Option<String> {
+        let at = self.outcome().confirmation.as_ref()?.objectives[0]?.mean.abs();
+        let steep = self.tuned.tornado.iter().flat_map(|bar| bar.sides.iter().map(move |side| (bar.parameter, side)));
+        let steep = steep.filter_map(|(parameter, side)| {
+            let loss = -side.change.first().copied().flatten()?.mean;
+            let path = &self.task.space.parameters()[parameter].path;
+            (loss > CLIFF * at).then(|| format!("{path} = {} would cost {}", side.setting, number(loss)))
+        });
+        let steep: Vec<String> = steep.collect();
+        (!steep.is_empty()).then(|| {
+            let robust = "`--robust 'load=0.8..1.2'` looks for settings that stand further from it";
+            format!("Careful, there is a cliff beside the choice: {}; {robust}.", steep.join(" and "))
+        })
     }
 
     /// Today's settings beside the recommended ones, with the plateau.
@@ -316,8 +336,8 @@ impl Tuning<'_> {
             None => String::new(),
         };
         format!(
-            "At {} of this load {} is {}, with today's settings {}{broken}.",
-            percent(case.load),
+            "At {} {} is {}, with today's settings {}{broken}.",
+            case.case,
             self.objective(),
             own(case.choice.first()),
             own(case.current.first())

@@ -35,7 +35,7 @@ pub use semantic::{REPLICATIONS_MAX, REQUESTS_MAX};
 pub use settings_file::{Holds, holds, kind, parse_settings, read_settings};
 pub use source::{Place, Position, Sources};
 pub use tree::{Entry, Node, Value};
-pub use tune::{TuneCondition, TuneMethod, TuneParameter, TuneScale, TuneSettings};
+pub use tune::{RobustBy, RobustSettings, TuneCondition, TuneMethod, TuneParameter, TuneScale, TuneSettings};
 pub use variant::{FileReference, Variant};
 pub use write::write_settings;
 

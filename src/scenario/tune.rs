@@ -45,9 +45,38 @@ pub struct TuneSettings {
     /// Indifference zone: differences in the objective that do not matter, in its unit. Default 1 % of the best.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub indifference: Option<Positive>,
+    /// Loads and capacities around the expected ones that the choice must do well at. Default: only the scenario's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub robust: Option<RobustSettings>,
     /// What may be changed.
     #[schemars(length(min = 1))]
     pub parameter: Vec<TuneParameter>,
+}
+
+/// The futures that a robust choice is made for: every combination of least, expected and greatest load and capacity.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RobustSettings {
+    /// Least and greatest load, times the scenario's own. Default: its own only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<[Positive; 2]>,
+    /// Least and greatest capacity of a vLLM upstream, times its own speed. Default: its own only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<[Positive; 2]>,
+    /// How the futures become one objective.
+    #[serde(default)]
+    pub by: RobustBy,
+}
+
+/// How several futures become one objective.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RobustBy {
+    /// By the worst of them.
+    #[default]
+    Worst,
+    /// By their mean.
+    Mean,
 }
 
 /// How candidates are found and become few.

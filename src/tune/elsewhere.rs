@@ -1,17 +1,17 @@
-//! What the choice and the current settings do where the load is not the expected one.
+//! What the choice and the current settings do where load or capacity are not the expected ones.
 
 use serde::Serialize;
 
 use crate::tune::halving::observe;
 use crate::tune::measure::{Figure, Measured, Series, figure, paired};
 use crate::tune::problem::SENSITIVITY_FROM;
-use crate::tune::{Evaluator, Id, Point, Problem, Stopped};
+use crate::tune::{Case, Evaluator, Id, Point, Problem, Stopped};
 
 /// Both settings in one other case.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Elsewhere {
-    /// Times the scenario's own load.
-    pub load: f64,
+    /// Which case.
+    pub case: Case,
     /// The choice's objectives.
     pub choice: Vec<Option<Figure>>,
     /// How far inside each constraint it is.
@@ -22,14 +22,14 @@ pub struct Elsewhere {
     pub gain: Vec<Option<Figure>>,
 }
 
-/// Runs both on `problem`, the scenario at `load` times its load, with fresh replications.
+/// Runs both on `problem`, the scenario in `case`, with fresh replications.
 ///
 /// # Errors
 /// Where `stop` asked for it.
 pub fn elsewhere(
     problem: &dyn Problem,
     stop: &(dyn Fn() -> bool + Sync),
-    load: f64,
+    case: Case,
     [choice, current]: [&Point; 2],
     replications: u32,
 ) -> Result<Elsewhere, Stopped> {
@@ -40,7 +40,7 @@ pub fn elsewhere(
     let pairs = seen[0].objectives.iter().zip(&seen[1].objectives);
     let gain = pairs.map(|(choice, base)| figure(&paired(choice.as_ref()?, base.as_ref()?))).collect();
     Ok(Elsewhere {
-        load,
+        case,
         choice: seen[0].objective_figures(),
         constraints: seen[0].constraint_figures(),
         current: seen[1].objective_figures(),

@@ -3,6 +3,7 @@
 //! The methods see an abstract [`Problem`]: something that can be run for a candidate and gives objectives and constraints.
 
 mod around;
+mod case;
 mod contest;
 mod domain;
 mod elsewhere;
@@ -28,6 +29,7 @@ mod task;
 mod tuned;
 
 pub use around::{Bar, PLATEAU, Plateau, Side, plateaus, tornado};
+pub use case::{Case, RobustText};
 pub use contest::{Contest, Fate, Terms};
 pub use domain::{Domain, Scale};
 pub use elsewhere::{Elsewhere, elsewhere};

@@ -9,7 +9,7 @@ use crate::journal::summary::{Bound, Context, Measure, VariantBuilder, VariantSu
 use crate::scenario::{Diagnostics, Scenario, TuneParameter, TuneScale, TuneSettings};
 use crate::sim::{self, Plan, Prepared, World};
 use crate::time::Span;
-use crate::tune::{Condition, Domain, Observation, Parameter, Point, Problem, Scale, Setting, Space};
+use crate::tune::{Case, Condition, Domain, Observation, Parameter, Point, Problem, Scale, Setting, Space};
 
 /// What is wrong with a `[tune]` section, by the path of the setting that is to blame.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -56,6 +56,10 @@ impl Task {
                 unfit("tune.variant", format!("there is no variant `{name}`; there are: {}", known.join(", ")))
             })?,
         };
+        let varies_capacity = settings.robust.as_ref().is_some_and(|robust| robust.capacity.is_some());
+        if varies_capacity && scenario.variants[variant].upstream.speed().is_none() {
+            return Err(unfit("tune.robust.capacity", "only a vLLM upstream has a speed that can be varied"));
+        }
         let space = space(&settings.parameter)?;
         let measure = |path: &str, text: &str| measure(scenario, variant, text).map_err(|why| unfit(path, why));
         let mut objectives = vec![Objective::of(measure("tune.objective", &settings.objective)?)];
@@ -213,17 +217,16 @@ pub struct ScenarioProblem<'a> {
     prepared: &'a Prepared,
     task: &'a Task,
     context: &'a Context,
-    /// All arrivals are this many times as dense.
-    load: f64,
+    case: Case,
     /// Plans of the candidates that were run; `None` for settings that do not go together.
     plans: Mutex<BTreeMap<Point, Option<Arc<Plan>>>>,
 }
 
 impl<'a> ScenarioProblem<'a> {
-    /// `task` on `prepared`, at `load` times its own load.
+    /// `task` on `prepared`, in `case`.
     #[must_use]
-    pub fn new(scenario: &'a Scenario, prepared: &'a Prepared, task: &'a Task, load: f64) -> Self {
-        Self { scenario, prepared, task, context: &prepared.context, load, plans: Mutex::new(BTreeMap::new()) }
+    pub fn new(scenario: &'a Scenario, prepared: &'a Prepared, task: &'a Task, case: Case) -> Self {
+        Self { scenario, prepared, task, context: &prepared.context, case, plans: Mutex::new(BTreeMap::new()) }
     }
 
     fn plan(&self, point: &Point) -> Option<Arc<Plan>> {
@@ -236,8 +239,14 @@ impl<'a> ScenarioProblem<'a> {
     }
 
     fn make(&self, point: &Point) -> Option<Plan> {
-        let candidate = self.scenario.candidate(self.task.variant, &self.task.sets(point)).ok()?;
-        sim::replan(self.scenario, self.prepared, self.task.variant, &candidate).ok()?.at_load(self.load)
+        let mut sets = self.task.sets(point);
+        if self.case.capacity != 1.0 {
+            let own = self.scenario.candidate(self.task.variant, &sets).ok()?.upstream.speed()?;
+            sets.push(format!("upstream.speed={:?}", own * self.case.capacity));
+        }
+        let candidate = self.scenario.candidate(self.task.variant, &sets).ok()?;
+        let plan = sim::replan(self.scenario, self.prepared, self.task.variant, &candidate).ok()?;
+        if self.case.load == 1.0 { Some(plan) } else { plan.at_load(self.case.load) }
     }
 
     fn observe(&self, summary: &VariantSummary) -> Observation {

@@ -1,7 +1,7 @@
 //! Sections read well and badly, and a search on a real queue.
 
 use super::*;
-use crate::tune::{Evaluator, Settings, search};
+use crate::tune::{Case, Evaluator, Settings, search};
 
 /// A server at 150 % load whose clients want an answer within 4 s, with a queue that is far too long for that.
 const QUEUE: &str = "
@@ -48,7 +48,7 @@ fn the_search_finds_the_short_queue() {
     let task = Task::read(&scenario, scenario.file.tune.as_ref().unwrap()).unwrap();
     let prepared = sim::prepare(&scenario).unwrap();
     task.try_ends(&scenario, &prepared).unwrap();
-    let problem = ScenarioProblem::new(&scenario, &prepared, &task, 1.0);
+    let problem = ScenarioProblem::new(&scenario, &prepared, &task, Case::EXPECTED);
     let settings = Settings::halving(24, 400.0, 1);
     let outcome = search(&task.space, &mut Evaluator::quiet(&problem), &settings, Some(&task.current())).unwrap();
     let choice = outcome.point(outcome.choice.unwrap());
@@ -66,11 +66,12 @@ fn a_shorter_run_is_the_beginning_of_the_whole_one() {
     let scenario = scenario(QUEUE);
     let task = Task::read(&scenario, scenario.file.tune.as_ref().unwrap()).unwrap();
     let prepared = sim::prepare(&scenario).unwrap();
-    let problem = ScenarioProblem::new(&scenario, &prepared, &task, 1.0);
+    let problem = ScenarioProblem::new(&scenario, &prepared, &task, Case::EXPECTED);
     let (half, whole) = (problem.run(&task.current(), 3, 0.5), problem.run(&task.current(), 3, 1.0));
     assert!(half.requests * 3 < whole.requests * 2 && half.requests * 5 > whole.requests * 2, "{half:?} {whole:?}");
     assert_eq!(half, problem.run(&task.current(), 3, 0.5));
-    let doubled = ScenarioProblem::new(&scenario, &prepared, &task, 2.0).run(&task.current(), 3, 1.0);
+    let doubled =
+        ScenarioProblem::new(&scenario, &prepared, &task, Case { load: 2.0, ..Case::EXPECTED }).run(&task.current(), 3, 1.0);
     assert!(doubled.requests * 2 > whole.requests * 3, "{doubled:?}");
 }
 

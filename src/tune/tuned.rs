@@ -4,14 +4,14 @@ use serde::Serialize;
 
 use crate::scenario::{TuneMethod, TuneSettings};
 use crate::tune::{
-    Bar, Elsewhere, Ended, Evaluator, Halving, Method, Model, Outcome, Plateau, Point, Pool, ScenarioProblem, SearchFault,
-    Sensitivity, Settings, SobolIndices, Stopped, Task, Zone, elsewhere, plateaus, search, sobol_indices, tornado,
+    Bar, Case, Elsewhere, Ended, Evaluator, Halving, Method, Model, Outcome, Plateau, Point, Pool, ScenarioProblem,
+    SearchFault, Sensitivity, Settings, SobolIndices, Stopped, Task, Zone, elsewhere, plateaus, search, sobol_indices, tornado,
 };
 
 /// Levels of each number at which the plateau is looked for.
 const LEVELS: usize = 9;
-/// Loads at which the choice is looked at besides the scenario's own.
-const LOADS: [f64; 2] = [0.8, 1.2];
+/// Where the choice is looked at besides the scenario's own load, where nothing else is asked for.
+const OTHERS: [Case; 2] = [Case { load: 0.8, ..Case::EXPECTED }, Case { load: 1.2, ..Case::EXPECTED }];
 /// How much around a constraint's bound does not matter, as a share of the bound.
 const TOLERANCE: f64 = 0.01;
 /// The same where the bound is 0.
@@ -20,12 +20,14 @@ const TOLERANCE_AT_ZERO: f64 = 1e-6;
 const FIXED_SHARE: f64 = 0.4;
 
 /// What is wanted beside the search itself.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Around {
     /// Replications at each setting beside the choice; 0 leaves plateaus, tornado and other loads out.
     pub replications: u32,
     /// Rows of the Sobol indices' matrices; 0 leaves the indices out.
     pub rows: u32,
+    /// The cases that the search was made for, the expected one first.
+    pub cases: Vec<Case>,
 }
 
 /// What was found.
@@ -75,7 +77,7 @@ impl Task {
     }
 }
 
-/// Searches, and looks around what was found. `at_load` makes the same problem at another load.
+/// Searches, and looks around what was found. `in_case` makes the same problem in another case.
 ///
 /// # Errors
 /// As [`search`].
@@ -83,8 +85,8 @@ pub fn tune<'a>(
     task: &Task,
     evaluator: &mut Evaluator<'_>,
     settings: &Settings,
-    around: Around,
-    at_load: impl Fn(f64) -> ScenarioProblem<'a>,
+    around: &Around,
+    in_case: impl Fn(Case) -> ScenarioProblem<'a>,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<Tuned, SearchFault> {
     let outcome = search(&task.space, evaluator, settings, Some(&task.current()))?;
@@ -93,7 +95,7 @@ pub fn tune<'a>(
     let mut tuned =
         Tuned { outcome, plateaus: Vec::new(), tornado: Vec::new(), indices: None, elsewhere: Vec::new(), stopped: !whole };
     if let Some(choice) = choice.filter(|_| whole) {
-        tuned.stopped = look_around(task, evaluator, settings, around, (&choice, &at_load), stop, &mut tuned).is_err();
+        tuned.stopped = look_around(task, evaluator, settings, around, (&choice, &in_case), stop, &mut tuned).is_err();
     }
     Ok(tuned)
 }
@@ -102,8 +104,8 @@ fn look_around<'a>(
     task: &Task,
     evaluator: &mut Evaluator<'_>,
     settings: &Settings,
-    around: Around,
-    (choice, at_load): (&Point, &impl Fn(f64) -> ScenarioProblem<'a>),
+    around: &Around,
+    (choice, in_case): (&Point, &impl Fn(Case) -> ScenarioProblem<'a>),
     stop: &(dyn Fn() -> bool + Sync),
     tuned: &mut Tuned,
 ) -> Result<(), Stopped> {
@@ -114,8 +116,10 @@ fn look_around<'a>(
             tuned.tornado = tornado(&task.space, evaluator, choice, around.replications)?;
             tuned.plateaus = plateaus(&task.space, evaluator, choice, LEVELS, around.replications)?;
         }
-        for load in LOADS {
-            tuned.elsewhere.push(elsewhere(&at_load(load), stop, load, [choice, &current], around.replications)?);
+        let asked = around.cases.iter().filter(|case| **case != Case::EXPECTED);
+        let cases: Vec<Case> = if around.cases.len() > 1 { asked.copied().collect() } else { OTHERS.to_vec() };
+        for case in cases {
+            tuned.elsewhere.push(elsewhere(&in_case(case), stop, case, [choice, &current], around.replications)?);
         }
     }
     if around.rows >= 2 {

@@ -34,6 +34,15 @@ impl UpstreamSettings {
             Self::Vllm(_) | Self::TokenApi(_) => None,
         }
     }
+
+    /// How many times as fast as its costs say a vLLM server works; the others have no such setting.
+    #[must_use]
+    pub fn speed(&self) -> Option<f64> {
+        match self {
+            Self::Vllm(vllm) => Some(vllm.speed.map_or(1.0, Positive::value)),
+            Self::Station(_) | Self::TokenApi(_) => None,
+        }
+    }
 }
 
 /// A plain service station.
