@@ -74,7 +74,9 @@ impl ParetoFront {
         let on_front: Vec<(f64, f64)> = front.iter().map(|i| (self.points[*i].x, self.points[*i].y)).collect();
         // The chosen one and both ends are named; the others tell when hovered.
         let chosen = front.iter().find(|i| self.points[**i].chosen);
-        let named: BTreeSet<usize> = chosen.into_iter().chain(front.first()).chain(front.last()).copied().collect();
+        let mut named: Vec<usize> = chosen.into_iter().chain(front.first()).copied().collect();
+        named.extend(front.last());
+        named.dedup();
         let wanted =
             |i: &usize| Wanted { at: (self.points[*i].x, self.points[*i].y), name: &self.points[*i].name, ink: Ink::Text };
         let wanted: Vec<Wanted<'_>> = named.iter().map(wanted).collect();
@@ -109,12 +111,16 @@ impl ParetoFront {
     }
 
     fn keys(&self, front: usize) -> Vec<Key> {
-        let mut keys = vec![Key::new(format!("Pareto front: {front} of {}", self.points.len()), Swatch::Series(Look::of(0)))];
+        let mut keys =
+            vec![Key::phrase(format!("Pareto front: {front} of {}", self.points.len()), Swatch::Series(Look::of(0)))];
         if self.points.iter().any(|point| point.chosen) {
-            keys.push(Key::new("chosen", Swatch::Mark(Look { ink: Ink::Mark, dash: Dash::Solid, marker: Marker::Diamond })));
+            keys.push(Key::phrase("chosen", Swatch::Mark(Look { ink: Ink::Mark, dash: Dash::Solid, marker: Marker::Diamond })));
         }
         if front < self.points.len() {
-            keys.push(Key::new("dominated", Swatch::Mark(Look { ink: Ink::Pale, dash: Dash::Solid, marker: Marker::Circle })));
+            keys.push(Key::phrase(
+                "dominated",
+                Swatch::Mark(Look { ink: Ink::Pale, dash: Dash::Solid, marker: Marker::Circle }),
+            ));
         }
         keys
     }

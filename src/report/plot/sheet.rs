@@ -48,18 +48,24 @@ pub(super) enum Swatch {
 /// One entry of a legend.
 #[derive(Clone, Debug)]
 pub(super) struct Key {
-    pub name: String,
-    pub swatch: Swatch,
+    name: String,
+    swatch: Swatch,
+    room: f64,
 }
 
 impl Key {
-    /// An entry.
+    /// A name from the data, shortened where it is long.
     pub(super) fn new(name: impl Into<String>, swatch: Swatch) -> Self {
-        Self { name: name.into(), swatch }
+        Self { name: name.into(), swatch, room: KEY_ROOM }
+    }
+
+    /// A phrase of ours, short enough to stand whole.
+    pub(super) fn phrase(name: impl Into<String>, swatch: Swatch) -> Self {
+        Self { name: name.into(), swatch, room: WIDTH / 2.0 }
     }
 
     fn shown(&self) -> String {
-        font::shorten(&self.name, KEY_ROOM, SMALL, false)
+        font::shorten(&self.name, self.room, SMALL, false)
     }
 
     /// Pixels that it takes in its line; a little more than measured, for a browser with a wider font.
