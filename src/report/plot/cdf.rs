@@ -78,7 +78,7 @@ impl LatencyCdfs {
             };
             let place = Area { width: place.width - 26.0, ..place };
             let axes = Axes { x: thinned(axes.x, place.width / 60.0, (lo, hi)), ..axes };
-            panel.draw(&sheet.panel(place, axes), &names, hi);
+            panel.draw(&sheet.panel(place, &axes), &names, hi);
         }
         Ok(sheet.finish(&self.head, self.table()))
     }

@@ -74,7 +74,7 @@ impl GoodputCurves {
             left: None,
             grid: (false, true),
         };
-        let panel = sheet.panel(sheet.body, axes.clone());
+        let panel = sheet.panel(sheet.body, &axes);
         self.references(&panel, axes.x.ends().1.min(axes.y.ends().1));
         for (i, curve) in self.curves.iter().enumerate() {
             curve.draw(&panel, Look::of(i), &self.unit);

@@ -88,7 +88,7 @@ impl Heatmap {
             left: None,
             grid: (false, false),
         };
-        let panel = sheet.panel(place, axes);
+        let panel = sheet.panel(place, &axes);
         self.draw(&panel, measured);
         self.scale(&sheet, &panel, measured);
         Ok(sheet.finish(&self.head, self.table()))
@@ -212,7 +212,7 @@ impl Heatmap {
             left: None,
             grid: (false, false),
         };
-        let scale = sheet.panel(place, axes);
+        let scale = sheet.panel(place, &axes);
         let step = (spread.1 - spread.0) / LEVELS as f64;
         for i in 0..LEVELS {
             let from = spread.0 + step * i as f64;

@@ -61,7 +61,7 @@ impl Rejection {
             left: None,
             grid: (false, true),
         };
-        let panel = sheet.panel(sheet.body, axes);
+        let panel = sheet.panel(sheet.body, &axes);
         for (i, (name, corners)) in self.theory.iter().enumerate() {
             panel.group(Some(format!("theory: {name}")), dash(i), |panel| panel.line(corners, lined(Ink::Text, 1.6)));
         }
@@ -100,5 +100,5 @@ impl Rejection {
 }
 
 fn dash(line: usize) -> Dash {
-    [Dash::Solid, Dash::Dashed, Dash::DashDot, Dash::Dotted][line % 4]
+    [Dash::Solid, Dash::Dashed, Dash::Mixed, Dash::Dotted][line % 4]
 }

@@ -78,7 +78,7 @@ impl Sensitivity {
             self.tornado(
                 &sheet.panel(
                     place,
-                    self.axes(&rows, Axis::linear(ends, 4, Unit::Number), &self.objective, "Tornado around the choice"),
+                    &axes(&rows, Axis::linear(ends, 4, Unit::Number), &self.objective, "Tornado around the choice"),
                 ),
                 &names,
             );
@@ -92,17 +92,13 @@ impl Sensitivity {
             );
             let x_axis = Axis::linear(ends.unwrap_or((0.0, 1.0)), 5, Unit::Percent);
             let place = Area { x, width, ..sheet.body };
-            let mut axes = self.axes(&rows, x_axis, "Share of the variance", "Sobol indices over the space");
+            let mut frame = axes(&rows, x_axis, "Share of the variance", "Sobol indices over the space");
             if both {
-                axes.left = Some(12.0);
+                frame.left = Some(12.0);
             }
-            self.sobol(&sheet.panel(place, axes), &names);
+            self.sobol(&sheet.panel(place, &frame), &names);
         }
         Ok(sheet.finish(&self.head, self.table(&names)))
-    }
-
-    fn axes<'a>(&self, rows: &Axis, x: Axis, x_name: &'a str, title: &'a str) -> Axes<'a> {
-        Axes { x, y: rows.clone(), x_name, y_name: "", title, left: Some(NAMES), grid: (true, false) }
     }
 
     fn keys(&self) -> Vec<Key> {
@@ -190,4 +186,9 @@ impl Sensitivity {
         }
         table
     }
+}
+
+/// A panel with a row for each parameter.
+fn axes<'a>(rows: &Axis, x: Axis, x_name: &'a str, title: &'a str) -> Axes<'a> {
+    Axes { x, y: rows.clone(), x_name, y_name: "", title, left: Some(NAMES), grid: (true, false) }
 }

@@ -102,7 +102,9 @@ impl Sheet {
         }
         let first = top - KEY_LINE * rows.len() as f64;
         for (i, row) in rows.into_iter().enumerate() {
-            row.into_iter().for_each(|(key, x)| sheet.key(key, (MARGIN + x, first + KEY_LINE * i as f64 + 6.0)));
+            for (key, x) in row {
+                sheet.key(key, (MARGIN + x, first + KEY_LINE * i as f64 + 6.0));
+            }
         }
         for (i, line) in captions.into_iter().enumerate() {
             sheet.text(line, (MARGIN, top + height + 18.0 + 15.0 * i as f64), SMALL, Ink::Muted);
@@ -165,7 +167,7 @@ impl Sheet {
     }
 
     /// Axes in `place`.
-    pub(super) fn panel(&self, place: Area, axes: Axes<'_>) -> Panel {
+    pub(super) fn panel(&self, place: Area, axes: &Axes<'_>) -> Panel {
         Panel::new(&self.backend.clone().into_drawing_area(), &self.backend, place, axes)
     }
 
