@@ -38,6 +38,7 @@ impl Axis {
 
     /// Logarithmic, from `lo` to `hi` (above 0).
     pub(super) fn log((lo, hi): (f64, f64), unit: Unit) -> Self {
+        let (lo, hi) = (lo.clamp(1e-290, 1e290), hi.clamp(1e-290, 1e290));
         let (lo, hi) = if hi > lo * 1.000_001 { (lo, hi) } else { (lo / 1.5, hi * 1.5) };
         Self::new(lo, hi, true, ticks::log(lo, hi), unit)
     }
@@ -107,17 +108,17 @@ impl Axis {
 
 /// Two ends that are not one: a constant gets some air.
 fn apart(lo: f64, hi: f64) -> (f64, f64) {
-    let air = if lo == 0.0 { 1.0 } else { 0.1 * lo.abs() };
+    let air = if lo.abs() < 1e-300 { 1.0 } else { 0.1 * lo.abs() };
     match hi - lo {
-        gap if gap > 1e-9 * lo.abs().max(hi.abs()) => (lo, hi),
+        gap if gap > (1e-9 * lo.abs().max(hi.abs())).max(1e-300) => (lo, hi),
         _ if lo >= 0.0 => ((lo - air).max(0.0), hi + air),
         _ => (lo - air, hi + air),
     }
 }
 
-/// Smallest and greatest finite value.
+/// Smallest and greatest finite value; beyond 1e300 nothing can be shown, since differences would not be finite.
 pub(super) fn extent(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
-    values.into_iter().filter(|x| x.is_finite()).fold(None, |ends, x| match ends {
+    values.into_iter().filter(|x| x.abs() < 1e300).fold(None, |ends, x| match ends {
         None => Some((x, x)),
         Some((lo, hi)) => Some((lo.min(x), hi.max(x))),
     })
@@ -162,7 +163,7 @@ mod tests {
             assert_eq!((axis.map(&lo, (900, 100)), axis.map(&hi, (900, 100))), (900, 100));
         }
         assert_eq!(Axis::log((0.01, 100.0), Unit::Number).map(&1.0, (0, 100)), 50);
-        assert_eq!(Axis::choices(&["a".to_owned(), "b".to_owned()], 50.0).reversed().map(&0.0, (100, 0)), 75);
+        assert_eq!(Axis::choices(&["a".to_owned(), "b".to_owned()], 50.0).reversed().map(&0.0, (100, 0)), 25);
     }
 
     #[test]

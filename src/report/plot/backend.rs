@@ -27,16 +27,10 @@ type Drawn = Result<(), DrawingErrorKind<Infallible>>;
 pub(super) struct Backend(pub Rc<RefCell<Picture>>);
 
 impl Backend {
-    fn add(&mut self, shape: Shape) -> Drawn {
-        self.0.borrow_mut().add(shape);
-        Ok(())
-    }
-
-    fn path(&mut self, run: Vec<Point>, closed: bool, paint: Paint) -> Drawn {
-        if paint.opacity <= 0.0 || run.is_empty() {
-            return Ok(());
+    fn path(&mut self, run: Vec<Point>, closed: bool, paint: Paint) {
+        if paint.opacity > 0.0 && !run.is_empty() {
+            self.0.borrow_mut().add(Shape::Path { runs: vec![run], closed, paint });
         }
-        self.add(Shape::Path { runs: vec![run], closed, paint })
     }
 }
 
@@ -69,37 +63,47 @@ impl DrawingBackend for Backend {
 
     fn draw_pixel(&mut self, (x, y): BackendCoord, color: BackendColor) -> Drawn {
         let corners = [(x, y), (x + 1, y), (x + 1, y + 1), (x, y + 1)].map(pixels);
-        self.path(corners.to_vec(), true, paint(&color, true))
+        self.path(corners.to_vec(), true, paint(&color, true));
+        Ok(())
     }
 
     fn draw_line<S: BackendStyle>(&mut self, from: BackendCoord, to: BackendCoord, style: &S) -> Drawn {
-        self.path(vec![pixels(from), pixels(to)], false, paint(style, false))
+        self.path(vec![pixels(from), pixels(to)], false, paint(style, false));
+        Ok(())
     }
 
     fn draw_rect<S: BackendStyle>(&mut self, (x0, y0): BackendCoord, (x1, y1): BackendCoord, style: &S, fill: bool) -> Drawn {
         let (from, to) = (pixels((x0.min(x1), y0.min(y1))), pixels((x0.max(x1), y0.max(y1))));
         if !fill {
             let corners = vec![from, (to.0, from.1), to, (from.0, to.1)];
-            return self.path(corners, true, paint(style, fill));
+            self.path(corners, true, paint(style, fill));
+            return Ok(());
         }
         let corner = (from.0.round(), from.1.round());
         let (width, height) = (to.0.round() - corner.0, to.1.round() - corner.1);
         if width > 0.0 && height > 0.0 {
-            self.add(Shape::Rect { corner, width, height, paint: paint(style, fill) })?;
+            self.0.borrow_mut().add(Shape::Rect { corner, width, height, paint: paint(style, fill) });
         }
         Ok(())
     }
 
     fn draw_path<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(&mut self, path: I, style: &S) -> Drawn {
-        self.path(path.into_iter().map(pixels).collect(), false, paint(style, false))
+        self.path(path.into_iter().map(pixels).collect(), false, paint(style, false));
+        Ok(())
     }
 
     fn draw_circle<S: BackendStyle>(&mut self, center: BackendCoord, radius: u32, style: &S, fill: bool) -> Drawn {
-        self.add(Shape::Circle { at: pixels(center), radius: f64::from(radius) / f64::from(FINE), paint: paint(style, fill) })
+        self.0.borrow_mut().add(Shape::Circle {
+            at: pixels(center),
+            radius: f64::from(radius) / f64::from(FINE),
+            paint: paint(style, fill),
+        });
+        Ok(())
     }
 
     fn fill_polygon<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(&mut self, vert: I, style: &S) -> Drawn {
-        self.path(vert.into_iter().map(pixels).collect(), true, paint(style, true))
+        self.path(vert.into_iter().map(pixels).collect(), true, paint(style, true));
+        Ok(())
     }
 
     fn draw_text<TStyle: BackendTextStyle>(&mut self, text: &str, style: &TStyle, pos: BackendCoord) -> Drawn {
@@ -119,7 +123,7 @@ impl DrawingBackend for Backend {
             VPos::Bottom => 0.0,
         };
         let at = pixels(pos);
-        self.add(Shape::Text(Text {
+        self.0.borrow_mut().add(Shape::Text(Text {
             text: text.to_owned(),
             at: (at.0, at.1 + below * size),
             size,
@@ -128,7 +132,8 @@ impl DrawingBackend for Backend {
             turned_at: matches!(style.transform(), FontTransform::Rotate270).then_some(at),
             ink: Ink::from_carried(style.color().rgb),
             halo: false,
-        }))
+        }));
+        Ok(())
     }
 
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a length, and `as` saturates

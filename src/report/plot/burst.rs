@@ -81,7 +81,7 @@ impl Burst {
                 left: Some(left),
                 grid: (true, true),
             };
-            let panel = sheet.panel(place, axes);
+            let panel = sheet.panel(place, &axes);
             self.row(&panel, row, &title);
             panels.push(panel);
         }

@@ -56,14 +56,15 @@ impl LatencyCdfs {
         let rows = self.panels.len().div_ceil(2);
         let mut keys: Vec<_> = names.iter().enumerate().map(|(i, name)| Key::new(*name, Swatch::Series(Look::of(i)))).collect();
         if all().any(|class| class.slo_s.is_some()) {
-            keys.push(Key::new("SLO of the class", Swatch::Line(Ink::Muted, Dash::Dashed)));
+            keys.push(Key::phrase("SLO of the class", Swatch::Line(Ink::Muted, Dash::Dashed)));
         }
-        keys.push(Key::new("never answered: refused, failed, gave up", Swatch::Line(Ink::Muted, Dash::Dotted)));
+        keys.push(Key::phrase("never answered: refused, failed, gave up", Swatch::Line(Ink::Muted, Dash::Dotted)));
         let sheet = Sheet::new(&self.head, HEIGHT * rows as f64, &keys);
         for (i, (panel, place)) in self.panels.iter().zip(tiles(sheet.body, self.panels.len(), 2, HEIGHT)).enumerate() {
             let latencies = panel.classes.iter().flat_map(LatencyCdf::shown).map(|(latency, _)| latency);
             let slos = panel.classes.iter().filter_map(|class| class.slo_s).filter(|slo| *slo > 0.0);
             let Some((lo, hi)) = extent(latencies.chain(slos)) else { continue };
+            let (lo, hi) = (lo.clamp(1e-250, 1e250), hi.clamp(1e-250, 1e250));
             // Room at the right for what never ends.
             let hi = hi * libm::pow((hi / lo).max(2.0), 0.14);
             let axes = Axes {
@@ -77,7 +78,7 @@ impl LatencyCdfs {
             };
             let place = Area { width: place.width - 26.0, ..place };
             let axes = Axes { x: thinned(axes.x, place.width / 60.0, (lo, hi)), ..axes };
-            panel.draw(&sheet.panel(place, axes), &names, hi);
+            panel.draw(&sheet.panel(place, &axes), &names, hi);
         }
         Ok(sheet.finish(&self.head, self.table()))
     }

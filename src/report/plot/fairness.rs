@@ -47,11 +47,11 @@ impl Fairness {
             extent(both).filter(|_| shares().any(|share| share.demand.is_finite())).ok_or_else(|| self.head.no_data())?;
         let sheet = Sheet::new(&self.head, HEIGHT, &self.keys());
         let axis = Axis::linear((0.0, most.clamp(0.01, 1.0)), 5, Unit::Percent);
-        let names = (format!("Share of demand [{}]", self.unit), format!("Share of goodput [{}]", self.unit));
+        let called = (format!("Share of demand [{}]", self.unit), format!("Share of goodput [{}]", self.unit));
         let end = axis.ends().1;
-        let axes =
-            Axes { x: axis.clone(), y: axis, x_name: &names.0, y_name: &names.1, title: "", left: None, grid: (true, true) };
-        let panel = sheet.panel(sheet.body, axes);
+        let frame =
+            Axes { x: axis.clone(), y: axis, x_name: &called.0, y_name: &called.1, title: "", left: None, grid: (true, true) };
+        let panel = sheet.panel(sheet.body, &frame);
         panel.group(Some("as much goodput as demand".to_owned()), Dash::Dashed, |panel| {
             panel.line(&[(0.0, 0.0), (end, end)], lined(Ink::Muted, 1.2));
         });

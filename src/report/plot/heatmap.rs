@@ -88,7 +88,7 @@ impl Heatmap {
             left: None,
             grid: (false, false),
         };
-        let panel = sheet.panel(place, axes);
+        let panel = sheet.panel(place, &axes);
         self.draw(&panel, measured);
         self.scale(&sheet, &panel, measured);
         Ok(sheet.finish(&self.head, self.table()))
@@ -124,11 +124,11 @@ impl Heatmap {
             let (x, y) = self.settings(best);
             let name = format!("best: {}", one(self.cells[best].value, Unit::Number));
             let look = super::panel::Look { ink: Ink::Mark, dash: super::picture::Dash::Solid, marker: Marker::Diamond };
-            keys.push(Key::new(format!("{name} at {x}, {y}"), Swatch::Mark(look)));
-            keys.push(Key::new(format!("within {} of the best", one(self.within, Unit::Percent)), Swatch::Frame));
+            keys.push(Key::phrase(format!("{name} at {x}, {y}"), Swatch::Mark(look)));
+            keys.push(Key::phrase(format!("within {} of the best", one(self.within, Unit::Percent)), Swatch::Frame));
         }
         if self.cells.iter().any(|cell| !cell.feasible) {
-            keys.push(Key::new("breaks a constraint", Swatch::Hatch));
+            keys.push(Key::phrase("breaks a constraint", Swatch::Hatch));
         }
         keys
     }
@@ -212,7 +212,7 @@ impl Heatmap {
             left: None,
             grid: (false, false),
         };
-        let scale = sheet.panel(place, axes);
+        let scale = sheet.panel(place, &axes);
         let step = (spread.1 - spread.0) / LEVELS as f64;
         for i in 0..LEVELS {
             let from = spread.0 + step * i as f64;

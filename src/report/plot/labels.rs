@@ -38,6 +38,8 @@ pub(super) fn write(panel: &Panel, wanted: &[Wanted<'_>], taken: &[(f64, f64)]) 
             ((9.0, -9.0), Anchor::Start, right),
             ((-9.0, 17.0), Anchor::End, left),
             ((9.0, 32.0), Anchor::Start, right),
+            ((0.0, 32.0), Anchor::Middle, middle),
+            ((-9.0, 32.0), Anchor::End, left),
         ];
         let free = places.into_iter().find_map(|(off, anchor, (left, right))| {
             let place = (left, right, y + off.1 - 10.0, y + off.1 + 3.0);

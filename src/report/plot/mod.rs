@@ -36,7 +36,7 @@ mod table;
 mod ticks;
 
 #[cfg(test)]
-mod gallery_tests;
+mod plot_tests;
 #[cfg(test)]
 mod samples;
 

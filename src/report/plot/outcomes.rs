@@ -60,7 +60,7 @@ impl OutcomeShares {
         for (i, (variant, place)) in self.variants.iter().zip(tiles(sheet.body, count, across, height)).enumerate() {
             let lowest = i + across >= count;
             let axes = Axes {
-                x: self.loads_axis(&loads, place.width),
+                x: loads_axis(&loads, place.width),
                 y: Axis::snug((0.0, 1.0), 5, Unit::Percent),
                 x_name: if lowest { &name } else { "" },
                 y_name: if i % across == 0 { "Share of offered" } else { "" },
@@ -69,7 +69,7 @@ impl OutcomeShares {
                 grid: (false, true),
             };
             let place = Area { height: if lowest { height + 18.0 } else { height }, ..place };
-            self.variant(&sheet.panel(place, axes), variant, &loads);
+            self.variant(&sheet.panel(place, &axes), variant, &loads);
         }
         Ok(sheet.finish(&self.head, self.table()))
     }
@@ -83,20 +83,11 @@ impl OutcomeShares {
         loads
     }
 
-    /// Areas between less than three loads would show what nobody measured: then there is a bar for each load.
-    fn loads_axis(&self, loads: &[f64], width: f64) -> Axis {
-        if loads.len() > 2 {
-            return Axis::snug((loads[0], loads[loads.len() - 1]), 5, Unit::Number);
-        }
-        let names: Vec<String> = loads.iter().map(|load| one(*load, Unit::Number)).collect();
-        Axis::choices(&names, width / 3.0)
-    }
-
     fn check(&self) -> Result<(), PlotError> {
         self.head.check()?;
         self.head.expect("outcomes at most", self.outcomes.len().min(OUTCOMES), self.outcomes.len())?;
-        let points = self.variants.iter().flat_map(|variant| &variant.points);
-        points.map(|point| self.head.expect("shares in each point", self.outcomes.len(), point.shares.len())).collect()
+        let mut points = self.variants.iter().flat_map(|variant| &variant.points);
+        points.try_for_each(|point| self.head.expect("shares in each point", self.outcomes.len(), point.shares.len()))
     }
 
     fn variant(&self, panel: &Panel, variant: &Outcomes, loads: &[f64]) {
@@ -111,7 +102,9 @@ impl OutcomeShares {
             let layer: Vec<_> = stacks.iter().map(|(load, heights)| (place(*load), heights[i], heights[i + 1])).collect();
             panel.hover(Some(format!("{}: {name}", variant.name)), |panel| {
                 if bars {
-                    layer.iter().for_each(|(x, from, to)| panel.rect((x - 0.3, *from), (x + 0.3, *to), filled(ink, 1.0)));
+                    for (x, from, to) in &layer {
+                        panel.rect((x - 0.3, *from), (x + 0.3, *to), filled(ink, 1.0));
+                    }
                 } else {
                     panel.band(&layer, filled(ink, 1.0));
                     let edge: Vec<_> = layer.iter().map(|(x, _, to)| (*x, *to)).collect();
@@ -127,7 +120,7 @@ impl OutcomeShares {
     fn tooltip(&self, variant: &Outcomes, point: &OutcomePoint) -> String {
         let mut text = format!("{}\noffered {} {}", variant.name, one(point.offered, Unit::Number), self.unit);
         for (name, share) in self.outcomes.iter().zip(&point.shares).rev().filter(|(_, share)| **share != 0.0) {
-            text.push_str(&format!("\n{name} {}", one(*share, Unit::Percent)));
+            text.extend(["\n", name, " ", &one(*share, Unit::Percent)]);
         }
         text
     }
@@ -145,6 +138,15 @@ impl OutcomeShares {
         }
         table
     }
+}
+
+/// Areas between less than three loads would show what nobody measured: then there is a bar for each load.
+fn loads_axis(loads: &[f64], width: f64) -> Axis {
+    if loads.len() > 2 {
+        return Axis::snug((loads[0], loads[loads.len() - 1]), 5, Unit::Number);
+    }
+    let names: Vec<String> = loads.iter().map(|load| one(*load, Unit::Number)).collect();
+    Axis::choices(&names, width / 3.0)
 }
 
 impl Outcomes {

@@ -103,7 +103,7 @@ pub(super) struct Look {
 impl Look {
     /// The look of the series of that number: 24 different ones.
     pub(super) fn of(series: usize) -> Self {
-        let dash = [Dash::Solid, Dash::Dashed, Dash::Dotted, Dash::DashDot][series / super::palette::SERIES % 4];
+        let dash = [Dash::Solid, Dash::Dashed, Dash::Dotted, Dash::Mixed][series / super::palette::SERIES % 4];
         Self { ink: Ink::Series(series), dash, marker: Marker::of(series) }
     }
 }
@@ -146,7 +146,7 @@ pub(super) struct Panel {
 
 impl Panel {
     /// Draws the axes around `place` on `root`.
-    pub(super) fn new(root: &DrawingArea<Backend, Shift>, backend: &Backend, place: Area, axes: Axes<'_>) -> Self {
+    pub(super) fn new(root: &DrawingArea<Backend, Shift>, backend: &Backend, place: Area, axes: &Axes<'_>) -> Self {
         let (left, bottom) = (axes.left_room(), axes.bottom_room());
         let top = if axes.title.is_empty() { 6.0 } else { 22.0 };
         let outer =
@@ -173,7 +173,7 @@ impl Panel {
         drawn(mesh.draw());
         let area = chart.plotting_area().clone();
         let panel = Self { area, backend: backend.clone(), x: axes.x.clone(), y: axes.y.clone() };
-        panel.names(place, &axes);
+        panel.names(place, axes);
         panel
     }
 

@@ -58,7 +58,7 @@ impl ParetoFront {
         let front = self.front();
         let head = Head { caption: self.caption(), ..self.head.clone() };
         let sheet = Sheet::new(&head, HEIGHT, &self.keys(front.len()));
-        let names = (self.named(&self.x), self.named(&self.y));
+        let names = (axis_name(&self.x), axis_name(&self.y));
         let axes = Axes {
             x: Axis::linear(x, 7, Unit::Number),
             y: Axis::linear(y, 6, Unit::Number),
@@ -68,22 +68,20 @@ impl ParetoFront {
             left: None,
             grid: (true, true),
         };
-        let panel = sheet.panel(sheet.body, axes);
+        let panel = sheet.panel(sheet.body, &axes);
         self.dominated(&panel, &front);
         self.staircase(&panel, &front);
         let on_front: Vec<(f64, f64)> = front.iter().map(|i| (self.points[*i].x, self.points[*i].y)).collect();
         // The chosen one and both ends are named; the others tell when hovered.
         let chosen = front.iter().find(|i| self.points[**i].chosen);
-        let named: BTreeSet<usize> = chosen.into_iter().chain(front.first()).chain(front.last()).copied().collect();
-        let wanted =
+        let mut labelled: Vec<usize> = chosen.into_iter().chain(front.first()).copied().collect();
+        labelled.extend(front.last());
+        labelled.dedup();
+        let label =
             |i: &usize| Wanted { at: (self.points[*i].x, self.points[*i].y), name: &self.points[*i].name, ink: Ink::Text };
-        let wanted: Vec<Wanted<'_>> = named.iter().map(wanted).collect();
+        let wanted: Vec<Wanted<'_>> = labelled.iter().map(label).collect();
         labels::write(&panel, &wanted, &on_front);
         Ok(sheet.finish(&head, self.table(&front)))
-    }
-
-    fn named(&self, (name, more): &(String, bool)) -> String {
-        format!("{name}, {} is better", if *more { "more" } else { "less" })
     }
 
     fn caption(&self) -> String {
@@ -109,12 +107,16 @@ impl ParetoFront {
     }
 
     fn keys(&self, front: usize) -> Vec<Key> {
-        let mut keys = vec![Key::new(format!("Pareto front: {front} of {}", self.points.len()), Swatch::Series(Look::of(0)))];
+        let mut keys =
+            vec![Key::phrase(format!("Pareto front: {front} of {}", self.points.len()), Swatch::Series(Look::of(0)))];
         if self.points.iter().any(|point| point.chosen) {
-            keys.push(Key::new("chosen", Swatch::Mark(Look { ink: Ink::Mark, dash: Dash::Solid, marker: Marker::Diamond })));
+            keys.push(Key::phrase("chosen", Swatch::Mark(Look { ink: Ink::Mark, dash: Dash::Solid, marker: Marker::Diamond })));
         }
         if front < self.points.len() {
-            keys.push(Key::new("dominated", Swatch::Mark(Look { ink: Ink::Pale, dash: Dash::Solid, marker: Marker::Circle })));
+            keys.push(Key::phrase(
+                "dominated",
+                Swatch::Mark(Look { ink: Ink::Pale, dash: Dash::Solid, marker: Marker::Circle }),
+            ));
         }
         keys
     }
@@ -124,7 +126,7 @@ impl ParetoFront {
         let behind: Vec<usize> = (0..self.points.len()).filter(|i| !front.contains(i)).collect();
         if behind.len() <= DOMINATED_MAX {
             for point in behind.iter().map(|i| &self.points[*i]) {
-                panel.hover(Some(self.tooltip(point)), |panel| self.point(panel, point, false));
+                panel.hover(Some(self.tooltip(point)), |panel| draw_point(panel, point, false));
             }
             return;
         }
@@ -139,7 +141,7 @@ impl ParetoFront {
         let title = Some(format!("{} dominated candidates", behind.len()));
         panel.hover(title, |panel| panel.shape(Shape::Path { runs, closed: true, paint: filled(Ink::Pale, 0.8) }));
         for point in behind.iter().map(|i| &self.points[*i]).filter(|point| point.chosen) {
-            panel.hover(Some(self.tooltip(point)), |panel| self.point(panel, point, false));
+            panel.hover(Some(self.tooltip(point)), |panel| draw_point(panel, point, false));
         }
     }
 
@@ -153,21 +155,8 @@ impl ParetoFront {
         }
         panel.line(&steps, lined(Ink::Series(0), 1.6));
         for point in front.iter().map(|i| &self.points[*i]) {
-            panel.hover(Some(self.tooltip(point)), |panel| self.point(panel, point, true));
+            panel.hover(Some(self.tooltip(point)), |panel| draw_point(panel, point, true));
         }
-    }
-
-    fn point(&self, panel: &Panel, point: &ParetoPoint, on_front: bool) {
-        let ParetoPoint { x, y, chosen, .. } = *point;
-        if chosen {
-            panel.mark(x, y, Marker::Diamond, 6.5, filled(Ink::Paper, 1.0));
-            panel.mark(x, y, Marker::Diamond, 5.0, filled(Ink::Mark, 1.0));
-        } else if on_front {
-            panel.mark(x, y, Marker::Circle, 3.6, filled(Ink::Series(0), 1.0));
-        } else {
-            panel.mark(x, y, Marker::Circle, 2.8, filled(Ink::Pale, 0.8));
-        }
-        panel.target(x, y);
     }
 
     fn tooltip(&self, point: &ParetoPoint) -> String {
@@ -183,6 +172,23 @@ impl ParetoFront {
         }
         table
     }
+}
+
+fn axis_name((name, more): &(String, bool)) -> String {
+    format!("{name}, {} is better", if *more { "more" } else { "less" })
+}
+
+fn draw_point(panel: &Panel, point: &ParetoPoint, on_front: bool) {
+    let ParetoPoint { x, y, chosen, .. } = *point;
+    if chosen {
+        panel.mark(x, y, Marker::Diamond, 6.5, filled(Ink::Paper, 1.0));
+        panel.mark(x, y, Marker::Diamond, 5.0, filled(Ink::Mark, 1.0));
+    } else if on_front {
+        panel.mark(x, y, Marker::Circle, 3.6, filled(Ink::Series(0), 1.0));
+    } else {
+        panel.mark(x, y, Marker::Circle, 2.8, filled(Ink::Pale, 0.8));
+    }
+    panel.target(x, y);
 }
 
 /// `x`, so that more is better.

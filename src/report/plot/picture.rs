@@ -16,7 +16,7 @@ pub(super) enum Dash {
     /// Dots.
     Dotted,
     /// Dashes and dots by turns.
-    DashDot,
+    Mixed,
 }
 
 impl Dash {
@@ -26,7 +26,7 @@ impl Dash {
             Self::Solid => &[],
             Self::Dashed => &[6.0, 3.5],
             Self::Dotted => &[1.5, 3.0],
-            Self::DashDot => &[7.0, 3.0, 1.5, 3.0],
+            Self::Mixed => &[7.0, 3.0, 1.5, 3.0],
         }
     }
 }
@@ -52,6 +52,7 @@ pub(super) enum Anchor {
 
 /// One text on one baseline.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::struct_field_names)] // a text has a text
 pub(super) struct Text {
     pub text: String,
     /// On the baseline.

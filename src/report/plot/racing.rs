@@ -5,7 +5,7 @@ use super::palette::Ink;
 use super::panel::{Axes, Panel, filled, lined};
 use super::sheet::{Key, Sheet, Swatch};
 use super::table::{Cell, Table};
-use super::ticks::{Unit, one};
+use super::ticks::{self, Unit, one};
 use super::{Head, Plot, PlotError};
 
 /// Candidates up to this number have their names beside their bars.
@@ -58,7 +58,7 @@ impl Racing {
         let height = if named { 17.0 * order.len() as f64 + 60.0 } else { 460.0 };
         let head = Head { caption: self.caption(&order), ..self.head.clone() };
         let sheet = Sheet::new(&head, height.max(110.0), &self.keys());
-        let rows = self.rows(&order, named);
+        let rows = rows(&order, named);
         let axes = Axes {
             x: Axis::linear((0.0, most), 6, Unit::Number),
             y: rows,
@@ -68,7 +68,7 @@ impl Racing {
             left: None,
             grid: (true, false),
         };
-        let panel = sheet.panel(sheet.body, axes);
+        let panel = sheet.panel(sheet.body, &axes);
         // The chosen one last, so that nothing covers it where bars are thin.
         for bar in bars(&order, named).iter().rev() {
             self.bar(&panel, bar);
@@ -84,27 +84,17 @@ impl Racing {
         order
     }
 
-    fn rows(&self, order: &[&Candidate], named: bool) -> Axis {
-        if named {
-            let names: Vec<String> = order.iter().map(|candidate| candidate.name.clone()).collect();
-            return Axis::choices(&names, 230.0).reversed();
-        }
-        let ticks = super::ticks::linear(0.0, order.len() as f64, 6);
-        let ticks = super::ticks::within(ticks, 0.0, order.len() as f64);
-        Axis::snug((0.0, order.len() as f64), 6, Unit::Number).reversed().ticked(ticks)
-    }
-
     fn keys(&self) -> Vec<Key> {
         let any = |is: &dyn Fn(&Candidate) -> bool| self.candidates.iter().any(is);
         let mut keys = Vec::new();
         if any(&|candidate| candidate.chosen) {
-            keys.push(Key::new("chosen", Swatch::Field(Ink::Mark)));
+            keys.push(Key::phrase("chosen", Swatch::Field(Ink::Mark)));
         }
         if any(&|candidate| !candidate.dropped && !candidate.chosen) {
-            keys.push(Key::new("still in the race at its end", Swatch::Field(Ink::Series(0))));
+            keys.push(Key::phrase("still in the race at its end", Swatch::Field(Ink::Series(0))));
         }
         if any(&|candidate| candidate.dropped) {
-            keys.push(Key::new("dropped", Swatch::Field(Ink::Pale)));
+            keys.push(Key::phrase("dropped", Swatch::Field(Ink::Pale)));
         }
         keys
     }
@@ -192,4 +182,15 @@ fn bars<'a>(order: &[&'a Candidate], named: bool) -> Vec<Bar<'a>> {
 
 fn alike(a: &Candidate, b: &Candidate) -> bool {
     a.spent == b.spent && a.dropped == b.dropped && a.chosen == b.chosen
+}
+
+/// A row for each name, or numbered rows where there are too many names.
+fn rows(order: &[&Candidate], named: bool) -> Axis {
+    if named {
+        let labels: Vec<String> = order.iter().map(|candidate| candidate.name.clone()).collect();
+        return Axis::choices(&labels, 230.0).reversed();
+    }
+    let count = order.len() as f64;
+    let ticks = ticks::within(ticks::linear(0.0, count, 6), 0.0, count);
+    Axis::snug((0.0, count), 6, Unit::Number).reversed().ticked(ticks)
 }

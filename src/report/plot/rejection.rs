@@ -52,7 +52,7 @@ impl Rejection {
             .map(|(i, (name, _))| Key::new(format!("theory: {name}"), Swatch::Line(Ink::Text, dash(i))));
         let sheet = Sheet::new(&self.head, HEIGHT, &lines.chain(series).collect::<Vec<_>>());
         let axes = Axes {
-            x: Axis::snug((0.0, 1.03 * most), 6, Unit::Percent),
+            x: Axis::snug((-0.02 * most, 1.03 * most), 6, Unit::Percent),
             // A little air, so that lines along 0 and 100 % are seen whole.
             y: Axis::snug((-0.03, 1.03), 5, Unit::Percent),
             x_name: &self.x_name,
@@ -61,14 +61,14 @@ impl Rejection {
             left: None,
             grid: (false, true),
         };
-        let panel = sheet.panel(sheet.body, axes);
+        let panel = sheet.panel(sheet.body, &axes);
         for (i, (name, corners)) in self.theory.iter().enumerate() {
             panel.group(Some(format!("theory: {name}")), dash(i), |panel| panel.line(corners, lined(Ink::Text, 1.6)));
         }
         for (i, (name, points)) in self.measured.iter().enumerate() {
             let look = Look::of(i);
             // Points at the same use stand side by side.
-            let aside = 5.0 * (i as f64 - (self.measured.len() - 1) as f64 / 2.0) * 1.03 * most / panel.inner().width;
+            let aside = 5.0 * (i as f64 - (self.measured.len() - 1) as f64 / 2.0) * 1.05 * most / panel.inner().width;
             for RejectionPoint { used, rejected } in points {
                 let (at, share) = (one(*used, Unit::Percent), rejected.text(Unit::Percent));
                 panel.hover(Some(format!("{name}\n{at} used\n{share} rejected")), |panel| {
@@ -100,5 +100,5 @@ impl Rejection {
 }
 
 fn dash(line: usize) -> Dash {
-    [Dash::Solid, Dash::Dashed, Dash::DashDot, Dash::Dotted][line % 4]
+    [Dash::Solid, Dash::Dashed, Dash::Mixed, Dash::Dotted][line % 4]
 }

@@ -78,7 +78,7 @@ impl Sensitivity {
             self.tornado(
                 &sheet.panel(
                     place,
-                    self.axes(&rows, Axis::linear(ends, 4, Unit::Number), &self.objective, "Tornado around the choice"),
+                    &axes(&rows, Axis::linear(ends, 4, Unit::Number), &self.objective, "Tornado around the choice"),
                 ),
                 &names,
             );
@@ -92,33 +92,29 @@ impl Sensitivity {
             );
             let x_axis = Axis::linear(ends.unwrap_or((0.0, 1.0)), 5, Unit::Percent);
             let place = Area { x, width, ..sheet.body };
-            let mut axes = self.axes(&rows, x_axis, "Share of the variance", "Sobol indices over the space");
+            let mut frame = axes(&rows, x_axis, "Share of the variance", "Sobol indices over the space");
             if both {
-                axes.left = Some(12.0);
+                frame.left = Some(12.0);
             }
-            self.sobol(&sheet.panel(place, axes), &names);
+            self.sobol(&sheet.panel(place, &frame), &names);
         }
         Ok(sheet.finish(&self.head, self.table(&names)))
-    }
-
-    fn axes<'a>(&self, rows: &Axis, x: Axis, x_name: &'a str, title: &'a str) -> Axes<'a> {
-        Axes { x, y: rows.clone(), x_name, y_name: "", title, left: Some(NAMES), grid: (true, false) }
     }
 
     fn keys(&self) -> Vec<Key> {
         let mut keys = Vec::new();
         if !self.swings.is_empty() {
-            keys.push(Key::new(format!("parameter {} less", self.step), Swatch::Field(Ink::Series(0))));
-            keys.push(Key::new(format!("{} more", self.step), Swatch::Field(Ink::Series(4))));
-            keys.push(Key::new(
+            keys.push(Key::phrase(format!("parameter {} less", self.step), Swatch::Field(Ink::Series(0))));
+            keys.push(Key::phrase(format!("{} more", self.step), Swatch::Field(Ink::Series(4))));
+            keys.push(Key::phrase(
                 format!("at the choice: {}", one(self.at_choice, Unit::Number)),
                 Swatch::Line(Ink::Text, Dash::Solid),
             ));
         }
         if !self.indices.is_empty() {
             let look = |ink, marker| Swatch::Mark(Look { ink, dash: Dash::Solid, marker });
-            keys.push(Key::new("first index", look(Ink::Series(2), Marker::Circle)));
-            keys.push(Key::new("total index, 95 % intervals", look(Ink::Series(3), Marker::Diamond)));
+            keys.push(Key::phrase("first index", look(Ink::Series(2), Marker::Circle)));
+            keys.push(Key::phrase("total index, 95 % intervals", look(Ink::Series(3), Marker::Diamond)));
         }
         keys
     }
@@ -190,4 +186,9 @@ impl Sensitivity {
         }
         table
     }
+}
+
+/// A panel with a row for each parameter.
+fn axes<'a>(rows: &Axis, x: Axis, x_name: &'a str, title: &'a str) -> Axes<'a> {
+    Axes { x, y: rows.clone(), x_name, y_name: "", title, left: Some(NAMES), grid: (true, false) }
 }

@@ -48,18 +48,24 @@ pub(super) enum Swatch {
 /// One entry of a legend.
 #[derive(Clone, Debug)]
 pub(super) struct Key {
-    pub name: String,
-    pub swatch: Swatch,
+    name: String,
+    swatch: Swatch,
+    room: f64,
 }
 
 impl Key {
-    /// An entry.
+    /// A name from the data, shortened where it is long.
     pub(super) fn new(name: impl Into<String>, swatch: Swatch) -> Self {
-        Self { name: name.into(), swatch }
+        Self { name: name.into(), swatch, room: KEY_ROOM }
+    }
+
+    /// A phrase of ours, short enough to stand whole.
+    pub(super) fn phrase(name: impl Into<String>, swatch: Swatch) -> Self {
+        Self { name: name.into(), swatch, room: WIDTH / 2.0 }
     }
 
     fn shown(&self) -> String {
-        font::shorten(&self.name, KEY_ROOM, SMALL, false)
+        font::shorten(&self.name, self.room, SMALL, false)
     }
 
     /// Pixels that it takes in its line; a little more than measured, for a browser with a wider font.
@@ -96,7 +102,9 @@ impl Sheet {
         }
         let first = top - KEY_LINE * rows.len() as f64;
         for (i, row) in rows.into_iter().enumerate() {
-            row.into_iter().for_each(|(key, x)| sheet.key(key, (MARGIN + x, first + KEY_LINE * i as f64 + 6.0)));
+            for (key, x) in row {
+                sheet.key(key, (MARGIN + x, first + KEY_LINE * i as f64 + 6.0));
+            }
         }
         for (i, line) in captions.into_iter().enumerate() {
             sheet.text(line, (MARGIN, top + height + 18.0 + 15.0 * i as f64), SMALL, Ink::Muted);
@@ -159,7 +167,7 @@ impl Sheet {
     }
 
     /// Axes in `place`.
-    pub(super) fn panel(&self, place: Area, axes: Axes<'_>) -> Panel {
+    pub(super) fn panel(&self, place: Area, axes: &Axes<'_>) -> Panel {
         Panel::new(&self.backend.clone().into_drawing_area(), &self.backend, place, axes)
     }
 

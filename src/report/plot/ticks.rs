@@ -49,7 +49,7 @@ pub(super) fn log(lo: f64, hi: f64) -> Vec<f64> {
     let stride = (decades / 9.0).ceil().max(1.0);
     let mut ticks = Vec::new();
     let mut power = first;
-    while power <= last {
+    while power <= last && ticks.len() < 64 {
         ticks.extend(parts.iter().map(|part| part * libm::pow(10.0, power)));
         power += stride;
     }
@@ -90,7 +90,8 @@ pub(super) fn labels(ticks: &[f64], unit: Unit) -> Vec<String> {
             if *tick == 0.0 {
                 format!("0{}", if unit == Unit::Percent { " %" } else { "" })
             } else {
-                minus(format!("{:.digits$}{suffix}", tick * scale))
+                let whole = suffix.is_empty() && digits == 0 && tick.abs() >= 999.5;
+                minus(if whole { grouped(*tick) } else { format!("{:.digits$}{suffix}", tick * scale) })
             }
         })
         .collect()
