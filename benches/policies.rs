@@ -3,10 +3,10 @@
 //! `cargo bench --bench policies`. No clock is read on the way: time is an argument. Each case is a gateway with one
 //! section of settings; an attempt arrives, starts, and ends a little later, so that a few are always in flight. The bare
 //! gateway (no section at all) is the first case; an engine's own share is what its case costs above that, measured in the
-//! same round, so that a busy machine slows both alike. Medians of rounds.
+//! same round, so that a busy machine slows both alike. Medians of rounds, of which each starts anew.
 
-use plimsoll::policy::{Action, Attempt, CallEnd, Finish, Gateway, Input, Settings, Usage};
-use plimsoll::request::{AttemptId, CallId, ClassId, Country, Profile, ProxyMode, RequestId, Vantage};
+use plimsoll::policy::{Action, Attempt, CallEnd, Finish, Gateway, Hint, Input, Settings, Usage};
+use plimsoll::request::{AttemptId, CallId, Profile, RequestId, Vantage};
 use plimsoll::rng::mix;
 use plimsoll::time::{Span, Time};
 use rustix::time::{ClockId, clock_gettime};
@@ -18,29 +18,59 @@ const ATTEMPTS: u64 = 200_000;
 const ROUNDS: usize = 15;
 /// Attempts in flight at once.
 const IN_FLIGHT: usize = 4;
+/// Attempts between two words of the server about itself.
+const HINT_EVERY: u64 = 5;
 
-/// Cases: name, settings, and whether its attempts are grounded and use a proxy.
-const CASES: [(&str, &str, bool); 17] = [
-    ("bare gateway", "", false),
-    ("graduated rejection", "[graduated]\nmax_abandoned = 10", false),
-    ("queue bounds", "[queue]", false),
-    ("queue, deadline-aware", "[queue]\ndeadline_aware = true\n[timeout]\ntimeout_from = 'arrival'", false),
-    ("CoDel", "[queue]\ncodel = { target = '1s', interval = '10s' }", false),
-    ("concurrency, fixed", "[concurrency]\nmax_concurrent_requests = 64", false),
-    ("concurrency, AIMD", "[concurrency]\nmax_concurrent_requests = 64\nadaptive = { algorithm = 'aimd' }", false),
-    ("concurrency, Vegas", "[concurrency]\nmax_concurrent_requests = 64\nadaptive = { algorithm = 'vegas' }", false),
-    ("concurrency, Gradient2", "[concurrency]\nmax_concurrent_requests = 64\nadaptive = { algorithm = 'gradient2' }", false),
-    ("timeout", "[timeout]", false),
-    ("throttle, SRE", "[throttle]\nrule = 'sre'\nk = 1000000", false),
-    ("rate limit, GCRA", "[rate_limit]\nrequests = 1000000", false),
-    ("limiter, fixed window", "[limiter]\ntpm_limit = 2000000000", false),
-    ("limiter, sliding log", "[limiter]\ntpm_limit = 2000000000\nwindow = 'sliding_log'", false),
-    ("limiter, GCRA", "[limiter]\ntpm_limit = 2000000000\nwindow = 'gcra'", false),
-    ("breaker, rate", "[breaker]", true),
-    ("whole stack", WHOLE, true),
+/// What a case's attempts ask for.
+#[derive(Copy, Clone, PartialEq)]
+enum Asks {
+    /// Text only.
+    Plainly,
+    /// A proxy too.
+    ForProxy,
+    /// A proxy and a search: heavy.
+    ForSearch,
+}
+use Asks::{ForProxy, ForSearch, Plainly};
+
+/// Cases: name, settings, and what the attempts ask for.
+const CASES: [(&str, &str, Asks); 28] = [
+    ("bare gateway", "", Plainly),
+    ("graduated rejection", "[graduated]\nmax_abandoned = 10", Plainly),
+    ("queue bounds", "[queue]", Plainly),
+    ("queue, deadline-aware", "[queue]\ndeadline_aware = true\n[timeout]\ntimeout_from = 'arrival'", Plainly),
+    ("queue depth", "[queue]\ngraduated = { first = 30, last = 40 }", Plainly),
+    ("CoDel", "[queue]\ncodel = { target = '1s', interval = '10s' }", Plainly),
+    ("concurrency, fixed", "[concurrency]\nmax_concurrent_requests = 64", Plainly),
+    ("concurrency, AIMD", "[concurrency]\nmax_concurrent_requests = 64\nadaptive = { algorithm = 'aimd' }", Plainly),
+    ("concurrency, Vegas", "[concurrency]\nmax_concurrent_requests = 64\nadaptive = { algorithm = 'vegas' }", Plainly),
+    ("concurrency, Gradient2", "[concurrency]\nmax_concurrent_requests = 64\nadaptive = { algorithm = 'gradient2' }", Plainly),
+    (
+        "concurrency, Envoy",
+        "[concurrency]\nmax_concurrent_requests = 64\nadaptive = { algorithm = 'envoy_gradient', min = 8 }",
+        Plainly,
+    ),
+    ("timeout", "[timeout]", Plainly),
+    ("call timeout", "[call_timeout]", Plainly),
+    ("finalise", "[finalise]", Plainly),
+    ("throttle, SRE", "[throttle]\nrule = 'sre'\nk = 1000000", Plainly),
+    ("throttle, Envoy", "[throttle]\nrule = 'envoy'", Plainly),
+    ("signals", "[signals]", Plainly),
+    ("rate limit, GCRA", "[rate_limit]\nrequests = 1000000", Plainly),
+    ("limiter, fixed window", "[limiter]\ntpm_limit = 2000000000", Plainly),
+    ("limiter, sliding log", "[limiter]\ntpm_limit = 2000000000\nwindow = 'sliding_log'", Plainly),
+    ("limiter, GCRA", "[limiter]\ntpm_limit = 2000000000\nwindow = 'gcra'", Plainly),
+    ("lane, light", "[lane]\nexclusive = 'seed'", Plainly),
+    ("lane, heavy", "[lane]\nexclusive = 'seed'", ForSearch),
+    ("breaker, rate", "[breaker]", ForProxy),
+    ("breaker, consecutive", "[breaker]\ntrip = 'consecutive'", ForProxy),
+    ("breaker, cumulative", "[breaker]\ntrip = 'cumulative'", ForProxy),
+    ("whole stack", WHOLE, ForProxy),
+    ("whole stack, heavy", WHOLE, ForSearch),
 ];
 
-/// Everything at once, with bounds so wide that every attempt goes all the way: a refused one would be cheap.
+/// Everything at once, with bounds so wide that every attempt goes all the way: a refused one would be cheap. The lane
+/// excludes nobody, so that heavy attempts do not wait for each other.
 const WHOLE: &str = "
 [graduated]
 max_abandoned = 10
@@ -55,7 +85,7 @@ timeout_from = 'arrival'
 [limiter]
 tpm_limit = 2000000000
 [lane]
-exclusive = 'heavy'
+exclusive = 'seed'
 [breaker]
 [call_timeout]
 [finalise]
@@ -64,14 +94,15 @@ rule = 'sre'
 k = 1000000
 [rate_limit]
 requests = 1000000
+[signals]
 ";
 
 fn main() {
     let settings: Vec<Settings> = CASES.iter().map(|(name, text, _)| read(name, text)).collect();
     let mut costs = vec![Vec::with_capacity(ROUNDS); CASES.len()];
     for _ in 0..ROUNDS {
-        for ((cost, settings), (.., metered)) in costs.iter_mut().zip(&settings).zip(CASES) {
-            cost.push(measure(settings, metered));
+        for ((cost, settings), (.., asks)) in costs.iter_mut().zip(&settings).zip(CASES) {
+            cost.push(measure(settings, asks));
         }
     }
     println!("{:<26} {:>12} {:>16}", "ns per attempt (median)", "in all", "above the bare");
@@ -92,13 +123,17 @@ fn median(values: &[f64]) -> f64 {
 }
 
 /// Nanoseconds of CPU time for each of [`ATTEMPTS`] attempts.
-fn measure(settings: &Settings, metered: bool) -> f64 {
+fn measure(settings: &Settings, asks: Asks) -> f64 {
     let mut gateway = Gateway::new(settings);
     let mut running = [CallId::null(); IN_FLIGHT];
     let mut completed = 0;
     let before = cpu_ns();
     for number in 0..ATTEMPTS {
         let now = Time::ZERO + Span::from_millis(10 * number);
+        if settings.signals.is_some() && number % HINT_EVERY == 0 {
+            let hint = Hint { running: 4, waiting: 1, kv_use: 0.3, remaining_tokens: None };
+            gateway.handle(now, Input::Hint(hint));
+        }
         let place = usize::try_from(number).expect("small") % IN_FLIGHT;
         let call = std::mem::take(&mut running[place]);
         if !call.is_null() {
@@ -106,7 +141,7 @@ fn measure(settings: &Settings, metered: bool) -> f64 {
             gateway.handle(now, Input::Ended { call, end: CallEnd::Ok { usage, finish: Finish::Stop } });
             completed += drain(&mut gateway, &mut running[place]);
         }
-        gateway.handle(now, Input::Arrive(attempt(number, metered)));
+        gateway.handle(now, Input::Arrive(attempt(number, asks)));
         completed += drain(&mut gateway, &mut running[place]);
     }
     let spent = cpu_ns() - before;
@@ -128,26 +163,17 @@ fn drain(gateway: &mut Gateway, running: &mut CallId) -> u64 {
     completed
 }
 
-fn attempt(number: u64, metered: bool) -> Attempt {
+fn attempt(number: u64, asks: Asks) -> Attempt {
     let (slot, generation) = (1 + number % 64, 1 + 2 * (number / 64));
     let id: AttemptId = KeyData::from_ffi(generation << 32 | slot).into();
-    let vantage = if metered { Vantage::ProxyOnly } else { Vantage::None };
-    let profile = Profile { grounded: false, vantage, country: Country::default(), proxy_mode: ProxyMode::Rotating };
-    Attempt {
-        id,
-        request: RequestId(number),
-        class: ClassId(0),
-        tenant: 0,
-        route: 0,
-        priority: 0,
-        number: 1,
-        input_estimate: 300,
-        max_tokens: 500,
-        deadline: None,
-        streaming: false,
-        profile,
-        draw: mix(7, number),
-    }
+    let vantage = match asks {
+        Plainly => Vantage::None,
+        ForProxy => Vantage::ProxyOnly,
+        ForSearch => Vantage::AlsPlusProxy,
+    };
+    let profile = Profile { grounded: asks == ForSearch, vantage, ..Profile::default() };
+    let attempt = Attempt::new(id, 300, 500);
+    Attempt { request: RequestId(number), streaming: false, profile, draw: mix(7, number), ..attempt }
 }
 
 fn cpu_ns() -> f64 {

@@ -147,6 +147,12 @@ impl Abandoned {
         self.kind == Some(Forget::Gauge)
     }
 
+    /// Whether the policy counts none at any time from now on, unless one is abandoned.
+    #[inline]
+    pub fn is_nothing_counted(&self) -> bool {
+        self.counted <= 0.0
+    }
+
     /// Abandoned calls that really run.
     pub const fn truly(&self) -> u32 {
         self.truly

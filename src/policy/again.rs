@@ -4,7 +4,7 @@
 
 use super::attempts::Stage;
 use super::budget::Grant;
-use super::calls::{Call, Hold, Holds};
+use super::calls::{Call, Hold, Seat};
 use super::gateway::Gateway;
 use super::{CallEnd, CallKind, FinaliseRule, Mode, OnError, OnTimeout, Redispatch, WakeReason};
 use crate::request::{AttemptId, CallId, Cause, Vantage};
@@ -50,11 +50,11 @@ impl Gateway {
     }
 
     /// The seed's second try keeps the slot of the first.
-    pub(super) fn keep_slot(&mut self, attempt: AttemptId, holds: &mut Holds, end: CallEnd) {
+    pub(super) fn keep_slot(&mut self, attempt: AttemptId, seat: &mut Seat, end: CallEnd) {
         let Some(index) = self.attempts.find(attempt).filter(|_| self.breaker.redispatch() == Redispatch::Seed) else { return };
         let entry = &mut self.attempts[index];
         if !entry.again && !entry.relayed && matches!(end, CallEnd::Failed { .. }) {
-            entry.held.kept = holds.slot.take();
+            entry.held.kept = seat.slot.take();
         }
     }
 
@@ -113,15 +113,16 @@ impl Gateway {
         let Call { hold, terms, .. } = &mut self.calls[id];
         let on_timeout = terms.on_timeout;
         let Hold::Running(old) = hold else { unreachable!("an abandoned call has no attempt") };
-        let mut holds = Holds { slot: old.slot.take(), lane: old.lane.take(), ..Holds::default() };
-        if keeps {
-            holds.reservation = old.reservation.take();
-        }
+        let seat = std::mem::take(old);
+        let reservation = if keeps { self.calls.metered(id).reservation.take() } else { None };
         match on_timeout {
             OnTimeout::Abandon if keeps => self.abandon(now, id),
             _ => self.cancel(now, id),
         }
-        self.call(now, index, CallKind::Finalise, grant, holds);
+        let last = self.call(now, index, CallKind::Finalise, grant, seat);
+        if reservation.is_some() {
+            self.calls.metered(last).reservation = reservation; // nothing was granted beside it
+        }
         true
     }
 }

@@ -93,9 +93,10 @@ pub(super) struct Link {
 
 impl Entry {
     /// An attempt that has just arrived.
-    pub fn new(attempt: Attempt, arrived: Time, terms: Terms) -> Self {
+    #[inline]
+    pub fn new(attempt: &Attempt, arrived: Time, terms: Terms) -> Self {
         Self {
-            attempt,
+            attempt: *attempt,
             arrived,
             terms,
             stage: Stage::Moving,
@@ -141,6 +142,7 @@ pub(super) struct Attempts {
 
 impl Attempts {
     /// What `id` is, if it arrives now. Makes room for it.
+    #[inline]
     pub fn newness(&mut self, id: AttemptId) -> Newness {
         let index = slot_of(id);
         if id.is_null() || index >= SLOTS_MAX {
@@ -158,6 +160,7 @@ impl Attempts {
     }
 
     /// Puts a new attempt into its slot.
+    #[inline]
     pub fn insert(&mut self, index: u32, entry: Entry) {
         let slot = &mut self.slots[index as usize];
         slot.last = entry.attempt.id;
@@ -165,6 +168,7 @@ impl Attempts {
     }
 
     /// The slot of a live attempt.
+    #[inline]
     pub fn find(&self, id: AttemptId) -> Option<u32> {
         let index = slot_of(id);
         let entry = self.slots.get(index as usize)?.entry.as_ref()?;
@@ -172,6 +176,7 @@ impl Attempts {
     }
 
     /// The attempt is over: its id.
+    #[inline]
     pub fn remove(&mut self, index: u32) -> AttemptId {
         let slot = &mut self.slots[index as usize];
         slot.entry = None;
@@ -189,12 +194,14 @@ fn is_newer(id: AttemptId, last: AttemptId) -> bool {
 impl Index<u32> for Attempts {
     type Output = Entry;
 
+    #[inline]
     fn index(&self, index: u32) -> &Entry {
         self.slots[index as usize].entry.as_ref().expect("only slots of live attempts are handed out")
     }
 }
 
 impl IndexMut<u32> for Attempts {
+    #[inline]
     fn index_mut(&mut self, index: u32) -> &mut Entry {
         self.slots[index as usize].entry.as_mut().expect("only slots of live attempts are handed out")
     }
@@ -205,7 +212,6 @@ pub(super) mod tests {
     use slotmap::KeyData;
 
     use super::*;
-    use crate::policy::testing::attempt;
 
     /// An id by slot and generation.
     pub fn id(slot: u32, generation: u32) -> AttemptId {
@@ -214,7 +220,7 @@ pub(super) mod tests {
 
     /// An attempt that neither waits nor runs.
     pub fn entry(id: AttemptId, arrived: Time) -> Entry {
-        Entry::new(attempt(id), arrived, Terms::new(None))
+        Entry::new(&Attempt::new(id, 50, 50), arrived, Terms::new(None))
     }
 
     #[test]

@@ -102,14 +102,14 @@ pub(super) struct Breaker {
 
 impl Breaker {
     /// No key is known; without settings it is off.
-    pub fn new(now: Time, settings: Option<&settings::Breaker>) -> Self {
+    pub fn new(settings: Option<&settings::Breaker>) -> Self {
         let mut breaker = Self { settings: None, keys: Vec::new(), circuits: Vec::new(), numbers: 0, opens: 0 };
-        breaker.reconfigure(now, settings);
+        breaker.reconfigure(settings);
         breaker
     }
 
     /// New settings. Circuits stay as they are where the same kind of error opens them, else they are forgotten.
-    pub fn reconfigure(&mut self, _now: Time, settings: Option<&settings::Breaker>) {
+    pub fn reconfigure(&mut self, settings: Option<&settings::Breaker>) {
         let new = settings.filter(|s| s.mode != Mode::Off);
         let old = std::mem::replace(&mut self.settings, new.cloned());
         match (&old, new) {
@@ -125,6 +125,7 @@ impl Breaker {
     }
 
     /// What the gateway does with the answers.
+    #[inline]
     pub fn mode(&self) -> Mode {
         self.settings.as_ref().map_or(Mode::Off, |s| s.mode)
     }
@@ -144,6 +145,9 @@ impl Breaker {
         let Some(settings) = &self.settings else { return Gate::Closed };
         let Some(index) = position(&self.keys, key) else { return Gate::Closed };
         let circuit = &mut self.circuits[index];
+        if circuit.phase == Phase::Closed && settings.idle_expiry.is_none() {
+            return Gate::Closed; // time does nothing to it
+        }
         let mut shared = Shared { settings, numbers: &mut self.numbers };
         if circuit.is_forgotten(now, settings) {
             circuit.forget(now, &mut shared);

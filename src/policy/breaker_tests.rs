@@ -44,7 +44,7 @@ fn rates() -> Settings {
 }
 
 fn breaker(settings: &Settings) -> Breaker {
-    Breaker::new(Time::ZERO, Some(settings))
+    Breaker::new(Some(settings))
 }
 
 /// A call that asks, goes through, and ends at once.
@@ -310,14 +310,14 @@ fn an_observer_counts_nothing_that_it_would_have_stopped() {
 fn new_settings_keep_states_of_the_same_kind() {
     let mut breaker = breaker(&seed());
     opened(&mut breaker, at(0));
-    breaker.reconfigure(at(1), Some(&Settings { threshold: count(5), fallback: true, ..seed() }));
+    breaker.reconfigure(Some(&Settings { threshold: count(5), fallback: true, ..seed() }));
     assert!(breaker.is_open(at(1), us()));
     assert_eq!((breaker.degrade(Vantage::ProxyOnly), breaker.redispatch()), (Some(Vantage::AlsOnly), Redispatch::Seed));
     let late = breaker.take(at(2), us());
-    breaker.reconfigure(at(2), Some(&rates()));
+    breaker.reconfigure(Some(&rates()));
     assert_eq!(breaker.ask(at(2), us()), Gate::Closed);
     assert_eq!(breaker.give_back(at(3), late, CallResult::Failed, Span::ZERO, 0), Moved::Nothing);
-    breaker.reconfigure(at(4), None);
+    breaker.reconfigure(None);
     assert_eq!((breaker.mode(), breaker.redispatch(), breaker.ask(at(4), us())), (Mode::Off, Redispatch::Off, Gate::Closed));
 }
 
@@ -326,7 +326,7 @@ fn new_settings_keep_states_of_the_same_kind() {
 fn another_number_of_probes_starts_anew() {
     let (mut breaker, mut probes) = four_probes();
     breaker.give_back(at(6), probes.remove(0), CallResult::Ok, Span::ZERO, 0);
-    breaker.reconfigure(at(6), Some(&rates()));
+    breaker.reconfigure(Some(&rates()));
     assert_eq!(breaker.ask(at(6), us()), Gate::Probe);
     assert_eq!(breaker.give_back(at(6), probes.remove(0), CallResult::Failed, Span::ZERO, 0), Moved::Nothing);
     assert_eq!(call(&mut breaker, at(6), CallResult::Ok), Moved::Closed);

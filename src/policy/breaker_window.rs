@@ -71,7 +71,7 @@ impl RateWindow {
                     sums.calls -= 1;
                     sums.failed -= u64::from(was_failed);
                     sums.slow -= u64::from(was_slow);
-                    *next = (*next + 1) % *len;
+                    *next = if *next + 1 == *len { 0 } else { *next + 1 };
                 }
                 sums.add(failed, slow);
             }

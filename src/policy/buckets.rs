@@ -14,8 +14,10 @@ pub(super) struct Buckets<const N: usize> {
     /// Length of a bucket, s.
     width_s: u64,
     ring: Vec<[u32; N]>,
-    /// The latest bucket's number, counted from the run's start.
+    /// The latest bucket's number, counted from the run's start, its place in the ring, and when it ends, ns.
     newest: u64,
+    place: usize,
+    end_ns: u64,
     /// The first bucket's number since the sums were last zero.
     oldest: u64,
     sums: [u64; N],
@@ -28,7 +30,8 @@ impl<const N: usize> Buckets<N> {
         let width_s = window_s.div_ceil(BUCKETS_MAX);
         let len = window_s.div_ceil(width_s);
         let len = usize::try_from(len).expect("at most BUCKETS_MAX");
-        Self { width_s, ring: vec![[0; N]; len], newest: 0, oldest: 0, sums: [0; N] }
+        let end_ns = width_s * NANOS_PER_SEC;
+        Self { width_s, ring: vec![[0; N]; len], newest: 0, place: 0, end_ns, oldest: 0, sums: [0; N] }
     }
 
     /// Adds to each sum.
@@ -37,8 +40,7 @@ impl<const N: usize> Buckets<N> {
         if self.sums == [0; N] {
             self.oldest = self.newest;
         }
-        let index = self.index(self.newest);
-        for ((slot, sum), amount) in self.ring[index].iter_mut().zip(&mut self.sums).zip(amounts) {
+        for ((slot, sum), amount) in self.ring[self.place].iter_mut().zip(&mut self.sums).zip(amounts) {
             *slot = slot.saturating_add(amount);
             *sum += u64::from(amount);
         }
@@ -68,11 +70,17 @@ impl<const N: usize> Buckets<N> {
     }
 
     /// Empties the buckets that have left the window.
+    #[inline]
     fn advance(&mut self, now: Time) {
-        let number = now.as_nanos() / (self.width_s * NANOS_PER_SEC);
-        if number <= self.newest {
-            return;
+        if now.as_nanos() >= self.end_ns {
+            self.advance_to(now.as_nanos() / (self.width_s * NANOS_PER_SEC));
         }
+    }
+
+    /// Bucket `number`, which is not the latest, becomes it.
+    fn advance_to(&mut self, number: u64) {
+        self.end_ns = (number + 1).saturating_mul(self.width_s * NANOS_PER_SEC);
+        self.place = self.index(number);
         if number - self.newest >= self.ring.len() as u64 {
             self.newest = number;
             self.clear();

@@ -1,9 +1,10 @@
 //! What an attempt may take of the window's token budget, and what is said about it.
 
+use super::attempts::Entry;
 use super::gateway::Gateway;
 use super::limiter::{Need, Offer};
-use super::{Mode, Note, Saw, Verdict};
-use crate::request::{Figures, Profile, Reason};
+use super::{Attempt, Mode, Note, Saw, Verdict};
+use crate::request::{Figures, Profile, Reason, Vantage};
 use crate::rng::open01;
 use crate::time::Time;
 
@@ -41,23 +42,24 @@ pub(super) enum Budget {
 
 impl Gateway {
     /// What the limiter says to an attempt that waits until all that it needs is there together.
-    pub(super) fn early_grant(&mut self, now: Time, index: u32) -> Budget {
-        if self.holds_while_waiting() { Budget::Granted(Grant::NONE) } else { self.grant(now, index) }
+    pub(super) fn early_grant(&mut self, now: Time, index: u32, need: Option<&Need>) -> Budget {
+        if self.holds_while_waiting() { Budget::Granted(Grant::NONE) } else { self.grant(now, index, need) }
     }
 
-    /// What the limiter says now.
-    pub(super) fn grant(&mut self, now: Time, index: u32) -> Budget {
+    /// What the limiter says now; with `need` to an attempt that arrives, which has been found not to be too large.
+    pub(super) fn grant(&mut self, now: Time, index: u32, need: Option<&Need>) -> Budget {
         let not_before = self.attempts[index].not_before;
         if not_before > now {
             return Budget::Wait(not_before);
         }
-        let need = self.need(now, index);
+        let known = need.is_some();
+        let need = need.copied().unwrap_or_else(|| self.need(now, index));
         let granted = |tokens, max_tokens| Budget::Granted(Grant { tokens: Some(tokens), max_tokens });
         let mode = self.limiter.mode();
         if mode == Mode::Off {
             return Budget::Granted(Grant::NONE);
         }
-        if mode == Mode::Enforce && self.limiter.is_too_large(&need) {
+        if !known && mode == Mode::Enforce && self.limiter.is_too_large(&need) {
             return self.never(now, index); // by what has been learned while it waited
         }
         let offer = self.limiter.ask(now, &need);
@@ -105,9 +107,13 @@ impl Gateway {
     /// What the attempt needs of the budget, by the vantage policy that it would use now.
     pub(super) fn need(&mut self, now: Time, index: u32) -> Need {
         let vantage = self.vantage_now(now, index);
-        let attempt = &self.attempts[index].attempt;
-        let class = Profile { vantage, ..attempt.profile }.kind();
-        Need { class, input_estimate: attempt.input_estimate, max_tokens: attempt.max_tokens }
+        need_of(&self.attempts[index].attempt, vantage)
+    }
+
+    /// The same right after the breaker was asked, which has left the attempt its vantage policy.
+    pub(super) fn need_as_left(&self, index: u32) -> Need {
+        let Entry { attempt, vantage, .. } = &self.attempts[index];
+        need_of(attempt, *vantage)
     }
 
     /// Counts and reports that an attempt has to wait for budget, or for the lane.
@@ -122,15 +128,6 @@ impl Gateway {
         };
         let attempt = self.attempts[index].attempt.id;
         self.log.note(Note { attempt, saw, verdict: Verdict::Wait, enforced: true });
-    }
-
-    /// Whether no window could ever hold the attempt's reservation, trimmed or not.
-    pub(super) fn is_too_large(&mut self, now: Time, index: u32) -> bool {
-        if self.limiter.mode() != Mode::Enforce {
-            return false;
-        }
-        let need = self.need(now, index);
-        self.limiter.is_too_large(&need)
     }
 
     /// What an attempt that never fits would reserve, and the most that there ever is.
@@ -165,4 +162,9 @@ impl Gateway {
         let attempt = self.attempts[index].attempt.id;
         self.log.note(Note { attempt, saw, verdict, enforced });
     }
+}
+
+fn need_of(attempt: &Attempt, vantage: Vantage) -> Need {
+    let class = Profile { vantage, ..attempt.profile }.kind();
+    Need { class, input_estimate: attempt.input_estimate, max_tokens: attempt.max_tokens }
 }

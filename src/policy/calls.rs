@@ -2,6 +2,11 @@
 //!
 //! A call may outlive its attempt: its client has left and nobody noticed (it keeps its slot), or it was abandoned at its
 //! timeout (its slot is back, and it is counted as abandoned work).
+//!
+//! What only a metered stack hands out stands in a table of its own beside the calls, written and read in place: a call
+//! without it pays nothing for it.
+
+use std::ops::{Index, IndexMut};
 
 use slotmap::SlotMap;
 
@@ -12,11 +17,8 @@ use super::lane::LaneHold;
 use super::limiter::Reservation;
 use super::slots::Slot;
 use super::timeout::{Clocks, Terms};
-use crate::request::{AttemptId, CallId};
+use crate::request::{AttemptId, CallId, slot_of};
 use crate::time::Time;
-
-/// The table.
-pub(super) type Calls = SlotMap<CallId, Call>;
 
 /// A call upstream.
 #[derive(Debug)]
@@ -47,30 +49,80 @@ pub(super) struct Call {
 #[derive(Debug)]
 pub(super) enum Hold {
     /// It runs.
-    Running(Holds),
+    Running(Seat),
     /// A place in the count of abandoned work.
     Abandoned(Abandonment),
 }
 
-impl Hold {
-    /// The breaker's leave, to be given back now; none where there is none any more.
-    pub fn permit(&mut self) -> Option<Permit> {
-        match self {
-            Self::Running(holds) => holds.permit.take(),
-            Self::Abandoned(_) => None,
-        }
-    }
-}
-
-/// What a running call holds.
+/// On what a call runs.
 #[derive(Debug, Default)]
-pub(super) struct Holds {
+pub(super) struct Seat {
     /// A slot, unless it is heavy.
     pub slot: Option<Slot>,
     /// The heavy lane.
     pub lane: Option<LaneHold>,
+}
+
+/// What a running call holds of a metered upstream.
+#[derive(Debug, Default)]
+pub(super) struct Metered {
     /// Tokens of the window's budget.
     pub reservation: Option<Reservation>,
     /// The breaker's leave to use a proxy.
     pub permit: Option<Permit>,
+}
+
+/// The table.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    calls: SlotMap<CallId, Call>,
+    /// By the slot in a call's id.
+    metered: Vec<Metered>,
+}
+
+impl Calls {
+    /// One more call, which holds nothing metered yet.
+    #[inline]
+    pub fn insert(&mut self, call: Call) -> CallId {
+        let id = self.calls.insert(call);
+        let slot = slot_of(id) as usize;
+        if slot >= self.metered.len() {
+            self.metered.resize_with(slot + 1, Metered::default);
+        }
+        id
+    }
+
+    /// The call is over. What it holds of a metered upstream is still to be taken out.
+    #[inline]
+    pub fn remove(&mut self, id: CallId) -> Option<Call> {
+        self.calls.remove(id)
+    }
+
+    /// A call, unless it is over.
+    #[inline]
+    pub fn get(&self, id: CallId) -> Option<&Call> {
+        self.calls.get(id)
+    }
+
+    /// What a call holds of a metered upstream.
+    #[inline]
+    pub fn metered(&mut self, id: CallId) -> &mut Metered {
+        &mut self.metered[slot_of(id) as usize]
+    }
+}
+
+impl Index<CallId> for Calls {
+    type Output = Call;
+
+    #[inline]
+    fn index(&self, id: CallId) -> &Call {
+        &self.calls[id]
+    }
+}
+
+impl IndexMut<CallId> for Calls {
+    #[inline]
+    fn index_mut(&mut self, id: CallId) -> &mut Call {
+        &mut self.calls[id]
+    }
 }

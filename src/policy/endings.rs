@@ -4,7 +4,7 @@ use slotmap::Key;
 
 use super::attempts::Stage;
 use super::breaker::{CallResult, Moved, Permit};
-use super::calls::{Call, Hold, Holds};
+use super::calls::{Call, Hold, Seat};
 use super::contract::Engine;
 use super::gateway::Gateway;
 use super::limiter::Spent;
@@ -19,26 +19,31 @@ use crate::time::Time;
 impl Gateway {
     /// Does what is due at or before `now`, in due order, as of when it was due. All that is due at one instant happens
     /// before the slots that it frees are given to others.
+    #[inline]
     pub(super) fn run_due(&mut self, now: Time) {
-        while let Some((due, _)) = self.timers.next().filter(|(due, _)| *due <= now) {
-            let due = due.max(self.now);
-            while let Some((_, what)) = self.timers.pop_due(due) {
-                match what {
-                    Due::Attempt(index) => self.attempt_due(due, index),
-                    Due::Call(call) => self.call_due(due, call),
-                    Due::Gate => {} // to give out what there is now is what follows
-                }
-            }
-            self.now = due;
-            self.dispatch(due);
+        while let Some(due) = self.timers.first().filter(|due| *due <= now) {
+            self.run_all_due(due.max(self.now));
         }
+    }
+
+    #[inline(never)] // apart from what every input goes through
+    fn run_all_due(&mut self, due: Time) {
+        while let Some((_, what)) = self.timers.pop_due(due) {
+            match what {
+                Due::Attempt(index) => self.attempt_due(due, index),
+                Due::Call(call) => self.call_due(due, call),
+                Due::Gate => {} // to give out what there is now is what follows
+            }
+        }
+        self.now = due;
+        self.dispatch(due);
     }
 
     /// The first byte of a call's answer: from here on the attempt can only be completed or cut.
     pub(super) fn first_byte(&mut self, call: CallId) {
         let attempt = self.calls.get(call).map_or(AttemptId::null(), |call| call.attempt);
         let Some(index) = self.attempts.find(attempt) else {
-            self.log.counters.stale += u64::from(!self.calls.contains_key(call));
+            self.log.counters.stale += u64::from(self.calls.get(call).is_none());
             return; // or the call runs on without its client
         };
         if !std::mem::replace(&mut self.attempts[index].relayed, true) {
@@ -57,18 +62,25 @@ impl Gateway {
         let mut opened = false;
         match hold {
             Hold::Abandoned(abandonment) => self.graduated.abandoned.give_back(abandonment),
-            Hold::Running(mut holds) => {
+            Hold::Running(mut seat) => {
                 if let CallEnd::Ok { .. } = end {
                     self.service.record(now - started);
                 }
                 self.learn(now, started, in_flight, end);
-                let result = self.result_of(end);
-                opened = self.tell_breaker(now, holds.permit.take(), result, started, draw);
+                let metered = self.calls.metered(id);
+                let (reservation, permit) = (metered.reservation.take(), metered.permit.take());
+                if let Some(permit) = permit {
+                    let result = self.result_of(end);
+                    opened = self.tell_breaker(now, permit, result, started, draw);
+                }
                 if opened {
                     self.note_opening(now, attempt);
-                    self.keep_slot(attempt, &mut holds, end);
+                    self.keep_slot(attempt, &mut seat, end);
                 }
-                self.give_back(now, holds, self.spent(kind, lowered, end));
+                if let Some(reservation) = reservation {
+                    self.limiter.settle(now, reservation, self.spent(kind, lowered, end));
+                }
+                self.give_back(seat);
             }
         }
         self.refused_for_rate(now, id, end);
@@ -80,7 +92,7 @@ impl Gateway {
 
     /// The answer to a call has said what is left of the provider's limits.
     pub(super) fn told_limits(&mut self, now: Time, call: CallId, limits: &RateHeaders) {
-        if !self.calls.contains_key(call) {
+        if self.calls.get(call).is_none() {
             self.log.counters.stale += 1;
             return;
         }
@@ -115,6 +127,7 @@ impl Gateway {
 
     /// What a call's end teaches the limits that adapt: a call that was refused for load or broke is a drop, a bad request
     /// says nothing.
+    #[inline]
     fn learn(&mut self, now: Time, started: Time, in_flight: u32, end: CallEnd) {
         let accepted = match end {
             CallEnd::Ok { .. } => true,
@@ -131,14 +144,14 @@ impl Gateway {
         self.log.counters.gone += 1;
         if let Stage::Running(call) = self.attempts[index].stage {
             let terms = self.attempts[index].terms;
-            self.forget(now, index);
+            self.forget(index);
             match terms.on_client_gone {
                 OnClientGone::RunOn => self.calls[call].attempt = AttemptId::null(),
                 OnClientGone::Cancel => self.cancel(now, call),
             }
         } else {
             self.unpark(index);
-            self.forget(now, index);
+            self.forget(index);
         }
         self.dispatch(now);
     }
@@ -174,7 +187,7 @@ impl Gateway {
         self.time_up(id, saw, enforced);
         if enforced {
             self.unpark(index);
-            self.answer_timeout(now, index);
+            self.answer_timeout(index);
         } else {
             self.attempts[index].terms.mode = Mode::Off; // counted: its call is not timed once more
         }
@@ -211,9 +224,10 @@ impl Gateway {
         let Call { attempt, started, terms, in_flight, .. } = self.calls[id];
         self.service.record(now - started);
         self.slots.sample(now, now - started, in_flight, true);
-        let Call { draw, hold, .. } = &mut self.calls[id];
-        let (draw, permit) = (*draw, hold.permit());
-        if self.tell_breaker(now, permit, CallResult::TimedOut, started, draw) {
+        let draw = self.calls[id].draw;
+        if let Some(permit) = self.calls.metered(id).permit.take()
+            && self.tell_breaker(now, permit, CallResult::TimedOut, started, draw)
+        {
             self.note_opening(now, attempt);
         }
         if self.finalise_late(now, id) {
@@ -224,7 +238,7 @@ impl Gateway {
             OnTimeout::Abandon => self.abandon(now, id),
         }
         if let Some(index) = self.attempts.find(attempt) {
-            self.answer_timeout(now, index);
+            self.answer_timeout(index);
         }
     }
 
@@ -236,9 +250,9 @@ impl Gateway {
         }
     }
 
-    fn answer_timeout(&mut self, now: Time, index: u32) {
+    fn answer_timeout(&mut self, index: u32) {
         self.log.counters.timed_out += 1;
-        self.end(now, index, Refusal { status: 504, kind: RefusalKind::TimedOut, retry_after: None, figures: None });
+        self.end(index, Refusal { status: 504, kind: RefusalKind::TimedOut, retry_after: None, figures: None });
     }
 
     /// Ends a call upstream and forgets it.
@@ -246,10 +260,7 @@ impl Gateway {
         let call = self.calls.remove(id).expect("only calls of the table are cancelled");
         self.timers.clear_call(id);
         match call.hold {
-            Hold::Running(mut holds) => {
-                self.tell_breaker(now, holds.permit.take(), CallResult::Ignored, call.started, call.draw);
-                self.give_back(now, holds, Spent::Unknown);
-            }
+            Hold::Running(seat) => self.give_all_back(now, id, seat, call.started, call.draw),
             Hold::Abandoned(abandonment) => self.graduated.abandoned.give_back(abandonment),
         }
         self.log.actions.push(Action::Cancel { call: id });
@@ -264,23 +275,30 @@ impl Gateway {
         let (started, draw) = (call.started, call.draw);
         let hold = std::mem::replace(&mut call.hold, Hold::Abandoned(abandonment));
         self.timers.set_call(id, lease_end.unwrap_or(Time::FAR), WakeReason::AbandonedLease);
-        if let Hold::Running(mut holds) = hold {
-            self.tell_breaker(now, holds.permit.take(), CallResult::Ignored, started, draw);
-            self.give_back(now, holds, Spent::Unknown);
+        if let Hold::Running(seat) = hold {
+            self.give_all_back(now, id, seat, started, draw);
         }
         self.log.counters.abandoned += 1;
         self.log.actions.push(Action::Detach { call: id });
     }
 
-    /// What a call held goes back, the last taken first.
-    fn give_back(&mut self, now: Time, holds: Holds, spent: Spent) {
-        let Holds { slot, lane, reservation, permit } = holds;
-        debug_assert!(permit.is_none(), "the breaker is told first");
-        if let Some(reservation) = reservation {
-            self.limiter.settle(now, reservation, spent);
+    /// What a call held goes back whose end says nothing, the last taken first.
+    fn give_all_back(&mut self, now: Time, id: CallId, seat: Seat, started: Time, draw: u64) {
+        let metered = self.calls.metered(id);
+        let (reservation, permit) = (metered.reservation.take(), metered.permit.take());
+        if let Some(permit) = permit {
+            self.tell_breaker(now, permit, CallResult::Ignored, started, draw);
         }
+        if let Some(reservation) = reservation {
+            self.limiter.settle(now, reservation, Spent::Unknown);
+        }
+        self.give_back(seat);
+    }
+
+    #[inline]
+    fn give_back(&mut self, Seat { slot, lane }: Seat) {
         if let Some(lane) = lane {
-            self.lane.give_back(now, lane);
+            self.lane.give_back(lane);
         }
         if let Some(slot) = slot {
             self.slots.give_back(slot);
@@ -288,8 +306,7 @@ impl Gateway {
     }
 
     /// A call's result for its proxy's breaker: whether that has opened it.
-    fn tell_breaker(&mut self, now: Time, permit: Option<Permit>, result: CallResult, started: Time, draw: u64) -> bool {
-        let Some(permit) = permit else { return false };
+    fn tell_breaker(&mut self, now: Time, permit: Permit, result: CallResult, started: Time, draw: u64) -> bool {
         let opened = self.breaker.give_back(now, permit, result, now - started, draw) == Moved::Opened;
         self.log.counters.circuit_opens += u64::from(opened);
         opened
@@ -306,6 +323,7 @@ impl Gateway {
     }
 
     /// What a call has used of its reservation. A last call before the SLA teaches nothing; the seed's settles nothing.
+    #[inline]
     fn spent(&self, kind: CallKind, lowered: bool, end: CallEnd) -> Spent {
         let CallEnd::Ok { usage: Some(Usage { input, output }), finish } = end else { return Spent::Unknown };
         let tokens = u64::from(input) + u64::from(output);
@@ -318,11 +336,12 @@ impl Gateway {
     }
 
     /// Passes a call's end on to the client, or tries again.
+    #[inline]
     fn conclude(&mut self, now: Time, index: u32, kind: CallKind, lowered: bool, end: CallEnd, opened: bool) {
         match end {
             CallEnd::Ok { finish, .. } => {
                 let degraded = kind == CallKind::Finalise || lowered && finish == Finish::Length;
-                let attempt = self.forget(now, index);
+                let attempt = self.forget(index);
                 self.log.counters.completed += 1;
                 self.log.actions.push(Action::Complete { attempt, degraded });
             }
@@ -332,16 +351,16 @@ impl Gateway {
                     self.log.counters.failed += 1;
                     let kind = RefusalKind::Upstream(cause);
                     let refusal = Refusal { status: status(cause), kind, retry_after, figures: None };
-                    self.end(now, index, refusal);
+                    self.end(index, refusal);
                 }
             }
         }
     }
 
     /// Refuses an attempt that has no byte of an answer yet, and cuts one that has.
-    fn end(&mut self, now: Time, index: u32, refusal: Refusal) {
+    fn end(&mut self, index: u32, refusal: Refusal) {
         let relayed = self.attempts[index].relayed;
-        let attempt = self.forget(now, index);
+        let attempt = self.forget(index);
         let action = if relayed { Action::Cut { attempt, refusal } } else { Action::Answer { attempt, refusal } };
         self.log.actions.push(action);
     }

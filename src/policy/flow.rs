@@ -9,65 +9,117 @@
 //! nobody holds anything) an attempt stays where it waits until there is budget for it too; with `"while_waiting"` it takes
 //! its slot or lane first and waits for budget in a line of its own.
 
-use super::attempts::Stage;
+use super::attempts::{Held, Stage};
 use super::breaker::Gate;
 use super::budget::{Budget, Grant};
 use super::contract::{Asked, Engine};
 use super::gateway::{Gateway, Log};
+use super::limiter::Need;
 use super::{Action, At, Attempt, Mode, Note, Refusal, RefusalKind, Verdict};
 use crate::request::{AttemptId, Reason};
 use crate::time::{Span, Time};
 
+/// What the way in has found out about an attempt at this instant.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Known<'a> {
+    /// What the gates are asked, where there are any.
+    pub asked: Option<&'a Asked>,
+    /// Whether the breaker has let it pass.
+    pub cleared: bool,
+}
+
+impl Known<'_> {
+    /// It has waited since.
+    pub const NOTHING: Self = Self { asked: None, cleared: false };
+}
+
 impl Gateway {
     /// Leads a new attempt through the gates at the entrance: it starts, waits, or is refused.
     pub(super) fn admit(&mut self, now: Time, index: u32) {
-        let asked = self.asked(now, index);
-        let id = self.attempts[index].attempt.id;
-        if let Err(reason) = self.entrance(id, &asked) {
-            self.refuse(now, index, reason);
-        } else if let Err(reason) = self.ask_breaker(now, index) {
-            self.refuse(now, index, reason);
-        } else if self.is_too_large(now, index) {
+        let asked = self.standing.somewhere().then(|| self.asked(now, index));
+        let passed = asked.as_ref().filter(|_| self.standing.entrance).map_or(Ok(()), |asked| self.entrance(index, asked));
+        if let Err(reason) = passed.and_then(|()| self.ask_breaker(now, index)) {
+            return self.refuse(now, index, reason);
+        }
+        let known = Known { asked: asked.as_ref(), cleared: true };
+        if self.lane.mode() == Mode::Off && !self.may_wait() {
+            return self.admit_unmetered(now, index, known);
+        }
+        let need = self.need_as_left(index); // the breaker has just been asked
+        if self.limiter.mode() == Mode::Enforce && self.limiter.is_too_large(&need) {
             self.count_budget(now, index, Verdict::Refuse(Reason::OverBudget));
             self.refuse(now, index, Reason::OverBudget);
         } else if self.is_heavy(index) {
-            self.admit_heavy(now, index, &asked);
+            self.admit_heavy(now, index, known);
         } else {
             self.observe_lane(now, index);
-            self.admit_light(now, index, &asked);
+            self.admit_light(now, index, known, &need);
         }
     }
 
-    fn admit_light(&mut self, now: Time, index: u32, asked: &Asked) {
-        let id = self.attempts[index].attempt.id;
-        if meet(&mut self.slots, id, asked, &mut self.log) == Verdict::Wait {
-            self.park(asked, index);
+    /// Where only a slot can make an attempt wait.
+    fn admit_unmetered(&mut self, now: Time, index: u32, known: Known) {
+        if self.meet_slots(index) {
+            self.start(now, index, known, Grant::NONE);
+        } else {
+            self.park(index);
+        }
+    }
+
+    fn admit_light(&mut self, now: Time, index: u32, known: Known, need: &Need) {
+        if !self.meet_slots(index) {
+            self.park(index);
         } else if self.may_wait() {
-            let behind = self.waiting.oldest(&self.attempts).is_some();
-            let answer = if behind { Budget::Wait(Time::FAR) } else { self.light_grant(now, index) };
+            let behind = self.waiting.len() > 0;
+            let answer = if behind { Budget::Wait(Time::FAR) } else { self.light_grant(now, index, Some(need)) };
             match answer {
-                Budget::Granted(grant) => self.start(asked, index, grant),
+                Budget::Granted(grant) => self.start(now, index, known, grant),
                 Budget::Never => self.refuse(now, index, Reason::OverBudget),
                 Budget::Wait(until) | Budget::Held(until) => {
                     self.count_wait(now, index, answer);
-                    if self.has_room(id, asked, now, index) {
-                        self.park(asked, index);
+                    if self.has_room(now, index) {
+                        self.park(index);
                         self.timers.gate_by(until);
                     }
                 }
             }
         } else {
-            self.start(asked, index, Grant::NONE);
+            self.start(now, index, known, Grant::NONE);
         }
+    }
+
+    /// Whether a slot is free for the attempt, or nobody has to mind.
+    #[inline]
+    fn meet_slots(&mut self, index: u32) -> bool {
+        let mode = self.slots.mode();
+        mode == Mode::Off || self.ask_slots(index, mode)
+    }
+
+    fn ask_slots(&mut self, index: u32, mode: Mode) -> bool {
+        let verdict = self.slots.verdict();
+        let enforced = mode == Mode::Enforce;
+        if verdict != Verdict::Pass {
+            self.log.counters.verdict(verdict, enforced);
+        }
+        if self.log.notes {
+            let attempt = self.attempts[index].attempt.id;
+            self.log.note(Note { attempt, saw: self.slots.seen(), verdict, enforced });
+        }
+        verdict == Verdict::Pass || !enforced
     }
 
     /// Whether the queue's bound in tokens has room for an attempt that has to wait though a slot is free: refuses it where
     /// not.
-    pub(super) fn has_room(&mut self, id: AttemptId, asked: &Asked, now: Time, index: u32) -> bool {
+    pub(super) fn has_room(&mut self, now: Time, index: u32) -> bool {
+        if self.queue.mode() == Mode::Off {
+            return true;
+        }
+        let asked = self.asked(now, index);
         if asked.must_wait {
             return true; // it has been asked
         }
-        let verdict = meet(&mut self.queue, id, &Asked { must_wait: true, ..*asked }, &mut self.log);
+        let id = self.attempts[index].attempt.id;
+        let verdict = meet(&mut self.queue, id, &Asked { must_wait: true, ..asked }, &mut self.log);
         if let Err(reason) = pass(verdict) {
             self.refuse(now, index, reason);
         }
@@ -75,7 +127,16 @@ impl Gateway {
     }
 
     /// Starts as many as can. Nobody waits while a slot is free and nothing else is in the way.
+    #[inline]
     pub(super) fn dispatch(&mut self, now: Time) {
+        if self.waiting.len() + self.lane_line.len() + self.budget_line.len() > 0 {
+            self.serve_lines(now);
+        } else if self.standing.beside_slots {
+            self.timers.clear_gate();
+        }
+    }
+
+    fn serve_lines(&mut self, now: Time) {
         if !self.may_wait() {
             while self.slots.free() {
                 let Some(index) = self.waiting.next(&self.attempts, now) else { return };
@@ -95,10 +156,9 @@ impl Gateway {
     }
 
     /// Whether anything but a slot can make an attempt wait, or does since before the latest settings.
+    #[inline]
     pub(super) fn may_wait(&self) -> bool {
-        self.limiter.mode() != Mode::Off
-            || self.lane.mode() == Mode::Enforce
-            || self.lane_line.len() + self.budget_line.len() > 0
+        self.standing.beside_slots || self.lane_line.len() + self.budget_line.len() > 0
     }
 
     /// Starts the head of the queue, if it can: whether that has changed anything.
@@ -107,7 +167,7 @@ impl Gateway {
             return false;
         }
         let Some(index) = self.waiting.next(&self.attempts, now) else { return false };
-        let answer = self.light_grant(now, index);
+        let answer = self.light_grant(now, index, None);
         self.serve_head(now, index, answer, ask_again, |gateway, grant| gateway.start_next(now, index, grant))
     }
 
@@ -139,24 +199,26 @@ impl Gateway {
     }
 
     fn start_next(&mut self, now: Time, index: u32, grant: Grant) {
-        let asked = self.asked(now, index);
-        meet(&mut self.slots, self.attempts[index].attempt.id, &asked, &mut self.log);
-        self.start(&asked, index, grant);
+        self.meet_slots(index);
+        self.start(now, index, Known::NOTHING, grant);
     }
 
     /// Whether the lane and the budget let a light attempt start.
-    fn light_grant(&mut self, now: Time, index: u32) -> Budget {
+    #[inline]
+    fn light_grant(&mut self, now: Time, index: u32, need: Option<&Need>) -> Budget {
         if let Some(until) = self.lane_blocks_light(now, index) {
             return Budget::Held(until);
         }
-        self.early_grant(now, index)
+        self.early_grant(now, index, need)
     }
 
     /// Puts an attempt into the queue.
-    pub(super) fn park(&mut self, asked: &Asked, index: u32) {
-        self.attempts[index].stage = Stage::Queue(self.queue.take(asked));
+    pub(super) fn park(&mut self, index: u32) {
+        let entry = &mut self.attempts[index];
+        entry.stage = Stage::Queue(self.queue.place(tokens(&entry.attempt)));
+        let due = entry.terms.waiting_due(entry.arrived);
         self.waiting.push(&mut self.attempts, index);
-        self.timers.set_attempt(index, self.attempts[index].terms.waiting_due(asked.arrived));
+        self.timers.set_attempt(index, due);
     }
 
     /// Takes an attempt out of wherever it waits, for whatever reason. What it holds it keeps.
@@ -177,12 +239,17 @@ impl Gateway {
     }
 
     /// The attempt is over: what it still holds goes back.
-    pub(super) fn forget(&mut self, now: Time, index: u32) -> AttemptId {
-        let held = &mut self.attempts[index].held;
-        let (slots, lane) = ([held.slot.take(), held.kept.take()], held.lane.take());
-        slots.into_iter().flatten().for_each(|slot| self.slots.give_back(slot));
+    #[inline]
+    pub(super) fn forget(&mut self, index: u32) -> AttemptId {
+        let Held { slot, lane, kept } = std::mem::take(&mut self.attempts[index].held);
+        if let Some(slot) = slot {
+            self.slots.give_back(slot);
+        }
+        if let Some(slot) = kept {
+            self.slots.give_back(slot);
+        }
         if let Some(lane) = lane {
-            self.lane.give_back(now, lane);
+            self.lane.give_back(lane);
         }
         self.attempts.remove(index)
     }
@@ -191,16 +258,19 @@ impl Gateway {
     pub(super) fn refuse(&mut self, now: Time, index: u32, reason: Reason) {
         let retry_after = self.retry_after(now, index, reason);
         let figures = (reason == Reason::OverBudget).then(|| self.budget_figures(now, index));
-        let attempt = self.forget(now, index);
+        let attempt = self.forget(index);
         let kind = RefusalKind::Rejected(reason);
         let refusal = Refusal { status: status(reason), kind, retry_after, figures };
         self.log.actions.push(Action::Answer { attempt, refusal });
     }
 
-    fn entrance(&mut self, id: AttemptId, asked: &Asked) -> Result<(), Reason> {
+    fn entrance(&mut self, index: u32, asked: &Asked) -> Result<(), Reason> {
+        let id = self.attempts[index].attempt.id;
         pass(meet(&mut self.throttle, id, asked, &mut self.log))?;
-        pass(meet(&mut self.rate_limit, id, asked, &mut self.log))?;
-        self.rate_limit.take(asked); // a request that passes uses it up
+        if self.rate_limit.mode() != Mode::Off {
+            pass(meet(&mut self.rate_limit, id, asked, &mut self.log))?;
+            self.rate_limit.take(asked); // a request that passes uses it up
+        }
         pass(meet(&mut self.signals, id, asked, &mut self.log))?;
         if self.graduated.stands_at(At::Arrival) {
             pass(meet(&mut self.graduated, id, asked, &mut self.log))?;
@@ -223,15 +293,16 @@ impl Gateway {
     pub(super) fn asked(&self, now: Time, index: u32) -> Asked {
         let entry = &self.attempts[index];
         let (attempt, arrived) = (&entry.attempt, entry.arrived);
-        let heavy = self.lane.mode() == Mode::Enforce && self.is_heavy(index);
+        let heavy = self.is_heavy(index);
         let must_wait = if heavy { self.lane_line.len() > 0 } else { !self.slots.free() };
         let predicts = !heavy && must_wait && self.deadline.mode() != Mode::Off;
+        let (deadline, budget) = entry.terms.bounds(arrived, attempt.deadline);
         Asked {
             now,
             arrived,
-            deadline: entry.terms.deadline(arrived, attempt.deadline),
-            budget: entry.terms.budget(arrived, attempt.deadline),
-            tokens: u64::from(attempt.input_estimate) + u64::from(attempt.max_tokens),
+            deadline,
+            budget,
+            tokens: tokens(attempt),
             draw: attempt.draw,
             must_wait,
             predicted_wait: if predicts { self.predicted_wait(attempt) } else { Span::ZERO },
@@ -271,6 +342,11 @@ impl Gateway {
     }
 }
 
+/// Estimated input and `max_tokens` together.
+pub(super) fn tokens(attempt: &Attempt) -> u64 {
+    u64::from(attempt.input_estimate) + u64::from(attempt.max_tokens)
+}
+
 /// Asks a gate, counts and reports its answer, and says what is to be done: an engine that only observes lets everybody pass.
 pub(super) fn meet<E: Engine>(engine: &mut E, attempt: AttemptId, asked: &Asked, log: &mut Log) -> Verdict {
     let mode = engine.mode();
@@ -279,7 +355,9 @@ pub(super) fn meet<E: Engine>(engine: &mut E, attempt: AttemptId, asked: &Asked,
     }
     let verdict = engine.ask(asked);
     let enforced = mode == Mode::Enforce;
-    log.counters.verdict(verdict, enforced);
+    if verdict != Verdict::Pass {
+        log.counters.verdict(verdict, enforced);
+    }
     if log.notes {
         log.actions.push(Action::Note(Note { attempt, saw: engine.saw(asked), verdict, enforced }));
     }

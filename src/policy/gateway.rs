@@ -1,12 +1,11 @@
 //! The stack of policies in front of one upstream.
 
-use slotmap::SlotMap;
-
 use super::attempts::{Attempts, Entry, Newness};
 use super::breaker::Breaker;
 use super::breaker_circuit::Phase;
 use super::calls::Calls;
 use super::codel::ControlledDelay;
+use super::contract::Engine;
 use super::counters::{Counters, Snapshot, Stats};
 use super::deadline::DeadlineAdmission;
 use super::graduated::GraduatedRejection;
@@ -23,7 +22,7 @@ use super::throttle::Throttling;
 use super::timeout::Terms;
 use super::timers::Timers;
 use super::waiting::Waiting;
-use super::{Action, Attempt, CallTimeout, Finalise, Heed, Hint, Input, Mode, Note, Settings, UpstreamErrors, WakeReason};
+use super::{Action, At, Attempt, CallTimeout, Finalise, Heed, Hint, Input, Mode, Note, Settings, UpstreamErrors, WakeReason};
 use crate::fifo::Fifo;
 use crate::request::{AttemptId, CallId, RateHeaders, Reason, slot_of};
 use crate::time::Time;
@@ -47,6 +46,7 @@ use crate::time::Time;
 #[derive(Debug)]
 pub struct Gateway {
     pub(super) now: Time,
+    pub(super) standing: Standing,
     pub(super) throttle: Throttling,
     pub(super) rate_limit: RequestRate,
     pub(super) signals: SignalGate,
@@ -79,6 +79,17 @@ pub struct Gateway {
     pub(super) limits: Option<(CallId, RateHeaders)>,
 }
 
+/// Where a gate stands that is not off, under the present settings: nobody else has to be asked.
+#[derive(Copy, Clone, Debug, Default)]
+pub(super) struct Standing {
+    /// Between arrival and breaker.
+    pub entrance: bool,
+    /// Before a slot or the lane is taken.
+    pub exit: bool,
+    /// Limiter, or lane that carries out what it says: whether anything but a slot can make an attempt wait.
+    pub beside_slots: bool,
+}
+
 /// What comes out: actions, and the counters of them.
 #[derive(Debug, Default)]
 pub(super) struct Log {
@@ -88,6 +99,13 @@ pub(super) struct Log {
     pub notes: bool,
     /// Sums since the start.
     pub counters: Counters,
+}
+
+impl Standing {
+    /// Whether any gate stands at all that looks at an attempt by itself.
+    pub const fn somewhere(self) -> bool {
+        self.entrance || self.exit
+    }
 }
 
 impl Log {
@@ -104,8 +122,9 @@ impl Gateway {
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
         let (now, queue) = (Time::ZERO, settings.queue.as_ref());
-        Self {
+        let mut new = Self {
             now,
+            standing: Standing::default(),
             throttle: Throttling::new(settings.throttle.as_ref()),
             rate_limit: RequestRate::new(settings.rate_limit.as_ref()),
             signals: SignalGate::new(settings.signals.as_ref()),
@@ -119,10 +138,10 @@ impl Gateway {
             service: ServiceTime::default(),
             attempts: Attempts::default(),
             waiting: Waiting::new(queue),
-            calls: SlotMap::with_key(),
+            calls: Calls::default(),
             limiter: Limiter::new(now, settings.limiter.as_ref()),
             lane: Lane::new(settings.lane.as_ref()),
-            breaker: Breaker::new(now, settings.breaker.as_ref()),
+            breaker: Breaker::new(settings.breaker.as_ref()),
             call_timeout: settings.call_timeout.clone(),
             finalise: settings.finalise.clone(),
             upstream_errors: settings.upstream_errors.unwrap_or(UpstreamErrors::ABSENT),
@@ -133,7 +152,9 @@ impl Gateway {
             draining: false,
             hint: None,
             limits: None,
-        }
+        };
+        new.standing = new.standing();
+        new
     }
 
     /// Whether every gate's numbers are reported as [`Action::Note`]s (for a journal). Off at first. Decisions are the same.
@@ -150,10 +171,10 @@ impl Gateway {
         self.run_due(now);
         self.now = now;
         match input {
-            Input::Arrive(attempt) => self.arrive(now, attempt),
-            Input::FirstByte { call } => self.first_byte(call),
+            Input::Arrive(attempt) => self.arrive(now, &attempt),
             Input::Quota { call, limits } => self.told_limits(now, call, &limits),
             Input::Ended { call, end } => self.ended(now, call, end),
+            Input::FirstByte { call } => self.first_byte(call),
             Input::Gone { attempt } => self.gone(now, attempt),
             Input::Hint(hint) => {
                 self.signals.hint(now, &hint);
@@ -222,7 +243,7 @@ impl Gateway {
         }
     }
 
-    fn arrive(&mut self, now: Time, attempt: Attempt) {
+    fn arrive(&mut self, now: Time, attempt: &Attempt) {
         let Some(index) = self.take_in(now, attempt) else {
             self.log.counters.stale += 1;
             return;
@@ -240,7 +261,8 @@ impl Gateway {
     }
 
     /// Gives a new attempt its slot in the table; `None` where its id is not new.
-    fn take_in(&mut self, now: Time, attempt: Attempt) -> Option<u32> {
+    #[inline]
+    fn take_in(&mut self, now: Time, attempt: &Attempt) -> Option<u32> {
         let index = match self.attempts.newness(attempt.id) {
             Newness::New(index) => index,
             Newness::Replaces(older) => {
@@ -253,6 +275,7 @@ impl Gateway {
         Some(index)
     }
 
+    #[inline(never)] // rare: apart from what every input goes through
     fn reconfigure(&mut self, now: Time, settings: &Settings) {
         let queue = settings.queue.as_ref();
         self.throttle.reconfigure(settings.throttle.as_ref());
@@ -267,13 +290,25 @@ impl Gateway {
         self.terms = Terms::new(settings.timeout.as_ref());
         self.limiter.reconfigure(now, settings.limiter.as_ref());
         self.lane.reconfigure(settings.lane.as_ref());
-        self.breaker.reconfigure(now, settings.breaker.as_ref());
+        self.breaker.reconfigure(settings.breaker.as_ref());
         self.call_timeout.clone_from(&settings.call_timeout);
         self.finalise.clone_from(&settings.finalise);
         self.upstream_errors = settings.upstream_errors.unwrap_or(UpstreamErrors::ABSENT);
         self.waiting.reconfigure(&mut self.attempts, queue);
+        self.standing = self.standing();
         self.rearm_budget_line(now);
         self.dispatch(now);
+    }
+
+    fn standing(&self) -> Standing {
+        let entrance = [self.throttle.mode(), self.rate_limit.mode(), self.signals.mode(), self.depth.mode()];
+        let queue = [self.queue.mode(), self.deadline.mode()];
+        let stands = |modes: &[Mode]| modes.iter().any(|mode| *mode != Mode::Off);
+        Standing {
+            entrance: stands(&entrance) || stands(&queue) || self.graduated.stands_at(At::Arrival),
+            exit: self.codel.mode() != Mode::Off || self.graduated.stands_at(At::Dispatch),
+            beside_slots: self.limiter.mode() != Mode::Off || self.lane.mode() == Mode::Enforce,
+        }
     }
 
     /// The slot of a live attempt by its id; a stale id is counted.

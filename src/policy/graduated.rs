@@ -100,6 +100,9 @@ impl Engine for GraduatedRejection {
 
     fn ask(&mut self, asked: &Asked) -> Verdict {
         self.abandoned.reset_if_due(asked.now);
+        if self.abandoned.is_nothing_counted() {
+            return Verdict::Pass; // whatever the start, the probability is 0
+        }
         if self.abandoned.counted(asked.now) >= f64::from(self.max_abandoned) {
             Verdict::Refuse(Reason::FullCapacity)
         } else if open01(asked.draw) < self.probability(asked.now) {

@@ -39,6 +39,29 @@ pub struct Attempt {
     pub draw: u64,
 }
 
+impl Attempt {
+    /// A first try of default class and profile, without a deadline, streamed, whose random bits are in the middle of their
+    /// range; lengths in tokens.
+    #[must_use]
+    pub fn new(id: AttemptId, input_estimate: u32, max_tokens: u32) -> Self {
+        Self {
+            id,
+            request: RequestId(0),
+            class: ClassId(0),
+            tenant: 0,
+            route: 0,
+            priority: 0,
+            number: 1,
+            input_estimate,
+            max_tokens,
+            deadline: None,
+            streaming: true,
+            profile: Profile::default(),
+            draw: 1 << 63,
+        }
+    }
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

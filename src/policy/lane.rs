@@ -182,9 +182,16 @@ impl Lane {
 
     /// A heavy call has ended.
     #[allow(clippy::needless_pass_by_value)] // a hold comes back once
-    pub fn give_back(&mut self, _now: Time, hold: LaneHold) {
+    pub fn give_back(&mut self, hold: LaneHold) {
         self.leases[hold.place as usize] = Time::ZERO;
         self.free.push(hold.place);
+    }
+
+    /// Whether anything here can keep a light attempt from starting, while heavy ones wait or none does.
+    pub fn may_hold_light(&self, heavy_waits: bool) -> bool {
+        let rules = &self.rules;
+        let always = rules.exclusive == Exclusive::All || rules.stagger_scope == StaggerScope::All;
+        self.mode == Mode::Enforce && (heavy_waits || always)
     }
 
     /// Whether a light attempt may start at `now`, beside the oldest heavy one that waits. `light_waited` is the wait that a

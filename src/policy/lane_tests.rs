@@ -78,7 +78,7 @@ fn exclusion_of_nobody_of_heavy_ones_and_of_all() {
         let hold = lane.take(at(0));
         assert_eq!((lane.ask(at(1), &view()), lane.light(at(1), None, Span::ZERO)), (heavy, light), "{exclusive:?}");
         assert_eq!(lane.running(), 1);
-        lane.give_back(at(2), hold);
+        lane.give_back(hold);
         assert_eq!((lane.ask(at(2), &view()), lane.light(at(2), None, Span::ZERO)), (LaneAnswer::Pass, LaneAnswer::Pass));
         assert_eq!(lane.running(), 0);
         let beside = if exclusive == Exclusive::All { WAIT } else { LaneAnswer::Pass };
@@ -93,9 +93,9 @@ fn a_lost_end_wedges_the_lane_for_its_lease_only() {
     assert_eq!(lane.light(at(599), None, Span::ZERO), wait(600));
     assert_eq!((lane.ask(at(600), &view()), lane.light(at(600), None, Span::ZERO)), (LaneAnswer::Pass, LaneAnswer::Pass));
     let second = lane.take(at(600));
-    lane.give_back(at(700), lost);
+    lane.give_back(lost);
     assert_eq!(lane.ask(at(700), &view()), wait(1_200), "the late end is not the second one's");
-    lane.give_back(at(701), second);
+    lane.give_back(second);
     assert_eq!((lane.ask(at(701), &view()), lane.running()), (LaneAnswer::Pass, 0));
 }
 
@@ -112,7 +112,7 @@ fn starts_are_staggered_among_heavy_ones_or_among_all() {
     for (scope, light, after_light) in [(StaggerScope::Heavy, LaneAnswer::Pass, 15), (StaggerScope::All, wait(15), 20)] {
         let mut lane = lane(|s| (s.stagger, s.stagger_scope) = (Some(Span::from_secs(15)), scope));
         let hold = lane.take(at(0));
-        lane.give_back(at(1), hold);
+        lane.give_back(hold);
         assert_eq!(lane.ask(at(2), &view()), wait(15));
         assert_eq!(lane.light(at(2), None, Span::ZERO), light);
         lane.started_light(at(5));
@@ -155,7 +155,7 @@ fn a_backlog_counts_from_its_sides_own_latest_start() {
     };
     assert_eq!(goes(&mut lane, at(10_000)), (true, false));
     let hold = lane.take(at(10_000));
-    lane.give_back(at(10_000), hold);
+    lane.give_back(hold);
     assert_eq!(goes(&mut lane, at(10_001)), (false, true), "light has waited longer since");
     lane.started_light(at(10_001));
     assert_eq!(goes(&mut lane, at(10_002)), (true, true), "neither has aged again");
@@ -199,7 +199,7 @@ fn longest_waits(change: impl FnOnce(&mut HeavyLane), light_every: u64, heavy_ev
         }
         light_ends.retain(|end| *end > now);
         for (end, hold) in std::mem::take(&mut running) {
-            if end > now { running.push((end, hold)) } else { lane.give_back(at(now), hold) }
+            if end > now { running.push((end, hold)) } else { lane.give_back(hold) }
         }
         let waited = |since: &u64| Span::from_secs(now - since);
         if let Some(since) = heavies.front() {
@@ -262,7 +262,7 @@ fn a_million_random_operations() {
             0 if holds.len() < 8 => holds.push(lane.take(now)),
             1 | 2 if !holds.is_empty() => {
                 let hold = holds.swap_remove(pick(holds.len()));
-                lane.give_back(now, hold);
+                lane.give_back(hold);
             }
             3 => lane.started_light(now),
             4 if draw.is_multiple_of(1_000) => {

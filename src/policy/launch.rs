@@ -3,31 +3,33 @@
 use super::attempts::{Entry, Stage};
 use super::breaker::{Gate, ProxyKey};
 use super::budget::{Budget, Grant};
-use super::calls::{Call, Hold, Holds};
-use super::contract::{Asked, Engine};
+use super::calls::{Call, Hold, Seat};
+use super::contract::Asked;
+use super::flow::{Known, tokens};
 use super::gateway::Gateway;
 use super::lane::{LaneAnswer, LaneView};
 use super::limiter::Need;
 use super::line::Line;
 use super::timeout::Clocks;
 use super::{Action, Boundary, CallKind, HoldRule, Mode, Note, Saw, Verdict, WakeReason};
-use crate::request::{Profile, Reason, Vantage};
+use crate::request::{CallId, Profile, Reason, Vantage};
 use crate::time::Time;
 
 impl Gateway {
     /// Leads a heavy attempt to its lane.
-    pub(super) fn admit_heavy(&mut self, now: Time, index: u32, asked: &Asked) {
+    pub(super) fn admit_heavy(&mut self, now: Time, index: u32, known: Known) {
         let answer = if self.lane_line.first().is_some() { Budget::Held(Time::FAR) } else { self.heavy_grant(now, index) };
         match answer {
-            Budget::Granted(grant) => self.start_heavy(asked, index, grant),
+            Budget::Granted(grant) => self.start_heavy(now, index, known, grant),
             Budget::Never => self.refuse(now, index, Reason::OverBudget),
             Budget::Wait(until) | Budget::Held(until) => {
                 self.count_wait(now, index, answer);
-                let id = self.attempts[index].attempt.id;
-                if self.has_room(id, asked, now, index) {
-                    self.attempts[index].stage = Stage::Lane(self.queue.take(asked));
+                if self.has_room(now, index) {
+                    let entry = &mut self.attempts[index];
+                    entry.stage = Stage::Lane(self.queue.place(tokens(&entry.attempt)));
+                    let due = entry.terms.waiting_due(entry.arrived);
                     self.lane_line.push(&mut self.attempts, index);
-                    self.timers.set_attempt(index, self.attempts[index].terms.waiting_due(asked.arrived));
+                    self.timers.set_attempt(index, due);
                     self.timers.gate_by(until);
                 }
             }
@@ -38,13 +40,10 @@ impl Gateway {
     pub(super) fn serve_lane(&mut self, now: Time, ask_again: &mut Time) -> bool {
         let Some(index) = self.lane_line.first() else { return false };
         if self.lane.mode() != Mode::Enforce {
-            return self.leave_lane(now, index); // the lane has been taken away
+            return self.leave_lane(index); // the lane has been taken away
         }
         let answer = self.heavy_grant(now, index);
-        self.serve_head(now, index, answer, ask_again, |gateway, grant| {
-            let asked = gateway.asked(now, index);
-            gateway.start_heavy(&asked, index, grant);
-        })
+        self.serve_head(now, index, answer, ask_again, |gateway, grant| gateway.start_heavy(now, index, Known::NOTHING, grant))
     }
 
     /// Starts the oldest of those who hold a slot or the lane and wait for budget, if there is enough. At the seed's
@@ -53,46 +52,52 @@ impl Gateway {
         let Some(index) = self.budget_line.first().filter(|_| self.limiter.boundary() == Boundary::Checked) else {
             return false;
         };
-        let answer = self.grant(now, index);
-        self.serve_head(now, index, answer, ask_again, |gateway, grant| gateway.launch(now, index, grant))
+        let answer = self.grant(now, index, None);
+        self.serve_head(now, index, answer, ask_again, |gateway, grant| gateway.launch(now, index, grant, false))
     }
 
-    /// Leads a light attempt for which there is a slot through the gates at the exit.
-    pub(super) fn start(&mut self, asked: &Asked, index: u32, grant: Grant) {
-        if self.passes_exit(asked, index) {
-            self.waiting.started(&self.attempts[index].attempt);
-            if self.holds_while_waiting() {
-                self.attempts[index].held.slot = Some(self.slots.seat());
-                self.claim(asked.now, index);
-            } else {
-                self.launch(asked.now, index, grant);
-            }
+    /// Leads a light attempt for which there is a slot through the gates at the exit; `asked`, if it is known.
+    pub(super) fn start(&mut self, now: Time, index: u32, known: Known, grant: Grant) {
+        if self.standing.exit && !self.passes_exit(now, index, known.asked) {
+            return;
+        }
+        self.waiting.started(&self.attempts[index].attempt);
+        if self.holds_while_waiting() {
+            self.attempts[index].held.slot = Some(self.slots.seat());
+            self.claim(now, index);
+        } else {
+            self.launch(now, index, grant, known.cleared);
         }
     }
 
-    fn start_heavy(&mut self, asked: &Asked, index: u32, grant: Grant) {
-        if self.passes_exit(asked, index) {
-            self.attempts[index].held.lane = Some(self.lane.take(asked.now));
-            self.log.counters.lane_acquisitions += 1;
-            if self.holds_while_waiting() {
-                self.claim(asked.now, index);
-            } else {
-                self.launch(asked.now, index, grant);
-            }
+    fn start_heavy(&mut self, now: Time, index: u32, known: Known, grant: Grant) {
+        if self.standing.exit && !self.passes_exit(now, index, known.asked) {
+            return;
+        }
+        self.attempts[index].held.lane = Some(self.lane.take(now));
+        self.log.counters.lane_acquisitions += 1;
+        if self.holds_while_waiting() {
+            self.claim(now, index);
+        } else {
+            self.launch(now, index, grant, known.cleared);
         }
     }
 
     /// The gates at the exit: refuses the attempt where one of them does.
-    fn passes_exit(&mut self, asked: &Asked, index: u32) -> bool {
+    fn passes_exit(&mut self, now: Time, index: u32, asked: Option<&Asked>) -> bool {
         let id = self.attempts[index].attempt.id;
-        let passed = self.exit(id, asked);
+        let passed = match asked {
+            Some(asked) => self.exit(id, asked),
+            None => self.exit(id, &self.asked(now, index)),
+        };
         if let Err(reason) = passed {
-            self.refuse(asked.now, index, reason);
+            self.refuse(now, index, reason);
         }
         passed.is_ok()
     }
 
     /// Whether those who wait for budget hold their slot or lane meanwhile.
+    #[inline]
     pub(super) fn holds_while_waiting(&self) -> bool {
         self.limiter.mode() == Mode::Enforce && self.limiter.hold() == HoldRule::WhileWaiting
     }
@@ -101,9 +106,9 @@ impl Gateway {
     fn claim(&mut self, now: Time, index: u32) {
         let checked = self.limiter.boundary() == Boundary::Checked;
         let answer =
-            if checked && self.budget_line.first().is_some() { Budget::Wait(Time::FAR) } else { self.grant(now, index) };
+            if checked && self.budget_line.first().is_some() { Budget::Wait(Time::FAR) } else { self.grant(now, index, None) };
         match answer {
-            Budget::Granted(grant) => self.launch(now, index, grant),
+            Budget::Granted(grant) => self.launch(now, index, grant, false),
             Budget::Never => self.refuse(now, index, Reason::OverBudget),
             Budget::Wait(until) | Budget::Held(until) => {
                 self.count_budget(now, index, Verdict::Wait);
@@ -139,17 +144,17 @@ impl Gateway {
 
     /// The seed's waiter wakes at its window's end: it restores the budget for itself and starts.
     pub(super) fn wake_at_boundary(&mut self, now: Time, index: u32) {
-        let need = self.need(now, index);
-        self.limiter.woken(now, &need);
+        self.limiter.woken(now);
         let tokens = self.attempts[index].wanted; // computed before the wait
         let max_tokens = self.attempts[index].attempt.max_tokens;
         self.unpark(index);
-        self.launch(now, index, Grant { tokens: Some(tokens), max_tokens });
+        self.launch(now, index, Grant { tokens: Some(tokens), max_tokens }, false);
     }
 
     /// Counts what a lane that only observes would have said.
+    #[inline]
     pub(super) fn observe_lane(&mut self, now: Time, index: u32) {
-        if self.lane.mode() == Mode::Observe && self.lane.is_heavy(self.attempts[index].attempt.profile) {
+        if self.lane.mode() == Mode::Observe && self.lane.is_heavy(self.profile_left(index)) {
             let view = self.lane_view(now, index);
             if let LaneAnswer::Wait { .. } = self.lane.ask(now, &view) {
                 self.log.counters.verdict(Verdict::Wait, false);
@@ -168,7 +173,7 @@ impl Gateway {
         }
         let view = self.lane_view(now, index);
         match self.lane.ask(now, &view) {
-            LaneAnswer::Pass => self.early_grant(now, index),
+            LaneAnswer::Pass => self.early_grant(now, index, None),
             LaneAnswer::Wait { until } => {
                 let until = until.unwrap_or(Time::FAR);
                 self.attempts[index].wake = until;
@@ -189,8 +194,9 @@ impl Gateway {
     }
 
     /// Until when the lane keeps a light attempt from starting, if it does.
+    #[inline]
     pub(super) fn lane_blocks_light(&self, now: Time, index: u32) -> Option<Time> {
-        if self.lane.mode() != Mode::Enforce {
+        if !self.lane.may_hold_light(self.lane_line.len() > 0) {
             return None;
         }
         let heavy_waited = self.lane_line.first().map(|heavy| now - self.attempts[heavy].arrived);
@@ -204,16 +210,21 @@ impl Gateway {
     }
 
     /// Whether an attempt goes by the lane, with the vantage policy that it is left with.
+    #[inline]
     pub(super) fn is_heavy(&self, index: u32) -> bool {
+        self.lane.mode() == Mode::Enforce && self.lane.is_heavy(self.profile_left(index))
+    }
+
+    /// What the attempt asks for, with the vantage policy that it is left with.
+    fn profile_left(&self, index: u32) -> Profile {
         let Entry { vantage, attempt, .. } = &self.attempts[index];
-        self.lane.mode() == Mode::Enforce && self.lane.is_heavy(Profile { vantage: *vantage, ..attempt.profile })
+        Profile { vantage: *vantage, ..attempt.profile }
     }
 
     /// Moves an attempt from the lane's line to the queue.
-    fn leave_lane(&mut self, now: Time, index: u32) -> bool {
+    fn leave_lane(&mut self, index: u32) -> bool {
         self.unpark(index);
-        let asked = self.asked(now, index);
-        self.park(&asked, index);
+        self.park(index);
         true
     }
 
@@ -241,28 +252,39 @@ impl Gateway {
     }
 
     /// The breaker's decision about an attempt that comes in or starts: pass, degrade or refuse.
+    #[inline]
     pub(super) fn ask_breaker(&mut self, now: Time, index: u32) -> Result<(), Reason> {
-        let (mode, vantage) = (self.breaker.mode(), self.attempts[index].vantage);
-        if mode == Mode::Off || !vantage.uses_proxy() {
+        let mode = self.breaker.mode();
+        if mode == Mode::Off || !self.attempts[index].vantage.uses_proxy() {
             return Ok(());
         }
-        let open = matches!(self.breaker.ask(now, self.proxy_key(index)), Gate::Open { .. });
+        self.ask_its_breaker(now, index, mode)
+    }
+
+    fn ask_its_breaker(&mut self, now: Time, index: u32, mode: Mode) -> Result<(), Reason> {
+        let vantage = self.attempts[index].vantage;
+        let key = self.proxy_key(index);
+        let open = matches!(self.breaker.ask(now, key), Gate::Open { .. });
         let left = if open { self.breaker.degrade(vantage) } else { Some(vantage) };
-        let verdict = left.map_or(Verdict::Refuse(Reason::ProxyCircuitOpen), |_| Verdict::Pass);
         let enforced = mode == Mode::Enforce;
-        self.log.counters.verdict(verdict, enforced);
-        let ProxyKey { country, mode: proxy_mode } = self.proxy_key(index);
-        let attempt = self.attempts[index].attempt.id;
-        let saw = Saw::Breaker { country, proxy_mode, open, vantage: left.unwrap_or(vantage) };
-        self.log.note(Note { attempt, saw, verdict, enforced });
-        match left {
-            None if enforced => Err(Reason::ProxyCircuitOpen),
-            Some(left) if enforced => {
-                self.go_by(index, left);
-                Ok(())
-            }
-            _ => Ok(()),
+        if self.log.notes {
+            self.note_breaker(index, key, open, left, enforced);
         }
+        let Some(left) = left else {
+            self.log.counters.verdict(Verdict::Refuse(Reason::ProxyCircuitOpen), enforced);
+            return if enforced { Err(Reason::ProxyCircuitOpen) } else { Ok(()) };
+        };
+        if enforced && open {
+            self.go_by(index, left);
+        }
+        Ok(())
+    }
+
+    fn note_breaker(&mut self, index: u32, key: ProxyKey, open: bool, left: Option<Vantage>, enforced: bool) {
+        let Entry { vantage, attempt, .. } = &self.attempts[index];
+        let verdict = left.map_or(Verdict::Refuse(Reason::ProxyCircuitOpen), |_| Verdict::Pass);
+        let saw = Saw::Breaker { country: key.country, proxy_mode: key.mode, open, vantage: left.unwrap_or(*vantage) };
+        self.log.note(Note { attempt: attempt.id, saw, verdict, enforced });
     }
 
     /// Leaves the attempt this vantage policy.
@@ -271,11 +293,12 @@ impl Gateway {
         self.log.counters.proxy_degraded += u64::from(before != vantage);
     }
 
-    /// Starts the call of an attempt that has passed everything.
-    pub(super) fn launch(&mut self, now: Time, index: u32, grant: Grant) {
+    /// Starts the call of an attempt that has passed everything; `cleared`, if the breaker let it pass just now.
+    pub(super) fn launch(&mut self, now: Time, index: u32, grant: Grant, cleared: bool) {
         // It was asked on the way in, and what it would have said is counted; but since then the attempt may have waited for
-        // an hour.
-        if self.breaker.mode() == Mode::Enforce
+        // an hour. Else it would say the same once more, which only a reader of notes wants to hear.
+        if (!cleared || self.log.notes)
+            && self.breaker.mode() == Mode::Enforce
             && let Err(reason) = self.ask_breaker(now, index)
         {
             self.refuse(now, index, reason);
@@ -283,58 +306,62 @@ impl Gateway {
         }
         let entry = &mut self.attempts[index];
         let kind = if entry.again { CallKind::Redispatch } else { CallKind::First };
-        let slot = entry.held.slot.take();
-        let lane = entry.held.lane.take();
+        let (slot, lane) = (entry.held.slot.take(), entry.held.lane.take());
         let slot = if lane.is_some() { slot } else { slot.or_else(|| Some(self.slots.seat())) };
         if lane.is_none() {
             self.lane.started_light(now);
         }
-        self.call(now, index, kind, grant, Holds { slot, lane, ..Holds::default() });
+        self.call(now, index, kind, grant, Seat { slot, lane });
     }
 
-    /// Starts a call with what it holds already.
-    pub(super) fn call(&mut self, now: Time, index: u32, kind: CallKind, grant: Grant, mut holds: Holds) {
-        let entry = &self.attempts[index];
-        let (id, arrived, terms, draw) = (entry.attempt.id, entry.arrived, entry.terms, entry.attempt.draw);
-        let (route, vantage) = (entry.attempt.route, entry.vantage);
-        let max_tokens = entry.attempt.max_tokens.min(grant.max_tokens);
-        let lowered = max_tokens < entry.attempt.max_tokens;
-        let profile = Profile { vantage, ..entry.attempt.profile };
-        let mut reserved = 0;
-        if let Some(tokens) = grant.tokens {
-            reserved = u32::try_from(tokens).unwrap_or(u32::MAX);
-            let need = Need { class: profile.kind(), input_estimate: entry.attempt.input_estimate, max_tokens };
-            if self.log.notes {
-                self.note_budget(index, need, tokens, Verdict::Pass, self.limiter.mode() == Mode::Enforce);
-            }
-            self.log.counters.trims += u64::from(lowered && kind != CallKind::Finalise);
-            holds.reservation = Some(self.limiter.take(now, &need, tokens));
-        }
-        if vantage.uses_proxy() && self.breaker.mode() != Mode::Off {
-            holds.permit = Some(self.breaker.take(now, self.proxy_key(index)));
-        }
-        let clocks = self.clocks(now, arrived, kind, profile, &terms);
-        let hold = Hold::Running(holds);
-        let call = Call {
+    /// Starts a call on what it holds already.
+    pub(super) fn call(&mut self, now: Time, index: u32, kind: CallKind, grant: Grant, seat: Seat) -> CallId {
+        let Entry { attempt, arrived, terms, vantage, .. } = &self.attempts[index];
+        let (id, route, vantage, asked_for) = (attempt.id, attempt.route, *vantage, attempt.max_tokens);
+        let max_tokens = asked_for.min(grant.max_tokens);
+        let profile = Profile { vantage, ..attempt.profile };
+        let clocks = self.clocks(now, *arrived, kind, profile, terms);
+        let call = self.calls.insert(Call {
             attempt: id,
             kind,
-            lowered,
-            arrived,
+            lowered: max_tokens < asked_for,
+            arrived: *arrived,
             started: now,
-            terms,
+            terms: *terms,
             clocks,
-            draw,
+            draw: attempt.draw,
             in_flight: self.slots.in_use(),
-            hold,
-        };
-        let call = self.calls.insert(call);
+            hold: Hold::Running(seat),
+        });
+        let reserved = grant.tokens.map_or(0, |tokens| {
+            self.log.counters.trims += u64::from(max_tokens < asked_for && kind != CallKind::Finalise);
+            self.reserve(now, index, call, profile.kind(), max_tokens, tokens)
+        });
+        if vantage.uses_proxy() && self.breaker.mode() != Mode::Off {
+            self.calls.metered(call).permit = Some(self.breaker.take(now, self.proxy_key(index)));
+        }
         self.attempts[index].stage = Stage::Running(call);
-        self.timers.set_call(call, clocks.next(), WakeReason::CallTimeout);
+        let due = clocks.next();
+        if due != Time::FAR {
+            self.timers.set_call(call, due, WakeReason::CallTimeout);
+        }
         self.log.counters.started += 1;
         self.log.actions.push(Action::Start { attempt: id, call, kind, max_tokens, route, vantage, reserved });
+        call
+    }
+
+    /// Takes the tokens that were granted to a call.
+    fn reserve(&mut self, now: Time, index: u32, call: CallId, class: usize, max_tokens: u32, tokens: u64) -> u32 {
+        let need = Need { class, input_estimate: self.attempts[index].attempt.input_estimate, max_tokens };
+        if self.log.notes {
+            self.note_budget(index, need, tokens, Verdict::Pass, self.limiter.mode() == Mode::Enforce);
+        }
+        self.calls.metered(call).reservation = Some(self.limiter.take(now, &need, tokens));
+        u32::try_from(tokens).unwrap_or(u32::MAX)
     }
 
     /// When the times of a call that starts now are up.
+    #[inline]
     fn clocks(&self, now: Time, arrived: Time, kind: CallKind, profile: Profile, terms: &super::timeout::Terms) -> Clocks {
         if kind == CallKind::Finalise {
             return Clocks::of_last_call(now, self.finalise.as_ref());

@@ -209,10 +209,12 @@ impl Limiter {
         self.windows.refresh(now);
         self.multipliers.forget(now, need.class);
         let tokens = self.tokens(need);
+        if self.fits(tokens) { Offer::Fits { tokens } } else { self.less(now, need, tokens) }
+    }
+
+    /// What is offered to a call whose whole reservation of `tokens` does not fit.
+    fn less(&self, now: Time, need: &Need, tokens: u64) -> Offer {
         let left = self.remaining();
-        if signed(tokens) <= left {
-            return Offer::Fits { tokens };
-        }
         if let Some(max_tokens) = self.trimmed(need, left) {
             return Offer::Trim { tokens: self.tokens(&Need { max_tokens, ..*need }), max_tokens };
         }
@@ -225,25 +227,23 @@ impl Limiter {
     }
 
     /// Whether not even a whole window could hold it, as far as trimming goes. Looks at nothing that moves.
+    #[inline]
     pub fn is_too_large(&self, need: &Need) -> bool {
-        self.boundary() == Boundary::Checked && self.least(need, self.tokens(need)) > signed(self.windows.capacity())
+        let (tokens, capacity) = (self.tokens(need), self.windows.capacity());
+        // What fits untrimmed, as nearly all does, needs no closer look.
+        tokens > capacity && self.boundary() == Boundary::Checked && self.least(need, tokens) > signed(capacity)
     }
 
     /// The reservation of `need`, untrimmed, by the multiplier as it is now.
+    #[inline]
     pub fn tokens(&self, need: &Need) -> u64 {
         floor(need.estimate() as f64 * self.multiplier(need.class))
     }
 
     /// Takes `tokens` for `need` (with its `max_tokens` as trimmed): what [`ask`](Self::ask) offered at the same instant, or
-    /// with `boundary = "seed"` what [`woken`](Self::woken) said, or in observe mode anything.
+    /// with `boundary = "seed"` what it waited for until it was [`woken`](Self::woken), or in observe mode anything.
     pub fn take(&mut self, now: Time, need: &Need, tokens: u64) -> Reservation {
         let tokens = tokens.min(TOKENS_MAX);
-        self.windows.refresh(now);
-        let left = self.remaining();
-        assert!(
-            self.mode != Mode::Enforce || self.boundary() == Boundary::Seed || signed(tokens) <= left,
-            "INV-9: {tokens} tokens taken out of {left}"
-        );
         let estimate = need.estimate();
         let late = self.rules.excess == Excess::AtEnd && self.mode != Mode::Off;
         let held = late.then(|| tokens.saturating_sub(estimate));
@@ -251,15 +251,18 @@ impl Limiter {
         self.reserved += tokens;
         self.held += held.unwrap_or(0);
         let ticket = (self.mode != Mode::Off).then(|| self.windows.take(now, signed(at_start)));
+        assert!(
+            self.mode != Mode::Enforce || self.fits(0) || self.boundary() == Boundary::Seed,
+            "INV-9: {tokens} tokens taken leave {}",
+            self.remaining()
+        );
         Reservation { tokens, class: need.class, estimate, held, ticket }
     }
 
-    /// With `boundary = "seed"` only: a waiter wakes at its window's end and makes the window whole for itself. Returns its
-    /// reservation, which it takes without a look at what is left. (The seed computes it before the wait: a caller that has
-    /// kept [`tokens`](Self::tokens) from then may take those instead.)
-    pub fn woken(&mut self, now: Time, need: &Need) -> u64 {
+    /// With `boundary = "seed"` only: a waiter wakes at its window's end and makes the window whole for itself. Then it takes
+    /// its reservation without a look at what is left: the [`tokens`](Self::tokens) of before the wait.
+    pub fn woken(&mut self, now: Time) {
         self.windows.restore(now);
-        self.tokens(need)
     }
 
     /// A call that held a reservation has ended.
@@ -292,6 +295,12 @@ impl Limiter {
         if tokens > 0 {
             self.windows.take(now, signed(tokens));
         }
+    }
+
+    /// Whether `tokens` more fit beside what is held back for the ends of running calls.
+    #[inline]
+    fn fits(&self, tokens: u64) -> bool {
+        self.windows.has(signed(tokens).saturating_add(self.held()))
     }
 
     fn held(&self) -> i64 {
@@ -409,9 +418,9 @@ fn budget_and_burst(settings: &settings::Limiter) -> (u64, u64) {
 }
 
 /// Whole tokens in `tokens`, at most [`TOKENS_MAX`].
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // `as` saturates, and what is no number is 0
+#[allow(clippy::cast_possible_truncation)] // `as` saturates, and what is no number is 0
 fn floor(tokens: f64) -> u64 {
-    (tokens as u64).min(TOKENS_MAX)
+    (tokens as i64).max(0).cast_unsigned().min(TOKENS_MAX) // to a signed number there is an instruction
 }
 
 fn signed(tokens: u64) -> i64 {

@@ -124,7 +124,8 @@ fn at_the_seeds_boundary_every_waiter_restores_the_budget_for_itself() {
         assert_eq!(seed.ask(at(0), &big), Offer::Wait { until: end });
     }
     for _ in 1..20 {
-        let tokens = seed.woken(end, &big);
+        seed.woken(end);
+        let tokens = seed.tokens(&big);
         held.push(seed.take(end, &big, tokens));
     }
     let in_that_minute: u64 = held.iter().skip(1).map(Reservation::tokens).sum();
@@ -141,7 +142,8 @@ fn at_the_seeds_boundary_the_remainder_goes_below_zero() {
     let mut seed = limiter(|s| (s.priors, s.boundary) = (light_at(1.0), Boundary::Seed));
     let whale = need(LIGHT, 130_000, 7_000);
     let Offer::Wait { until } = seed.ask(at(0), &whale) else { panic!("it waits") };
-    let tokens = seed.woken(until, &whale);
+    seed.woken(until);
+    let tokens = seed.tokens(&whale);
     let _running = seed.take(until, &whale, tokens);
     assert_eq!(seed.remaining(), 25_500 - 137_000);
     assert_eq!(seed.ask(until, &need(LIGHT, 1, 1)), Offer::Wait { until: seed.next_window(until) });
@@ -430,7 +432,8 @@ fn a_million_random_operations() {
         match draw / 8 % 8 {
             0..=2 if held.len() < 64 => held.extend(call(&mut limiter, now, need)),
             3 if held.len() < 64 && limiter.boundary() == Boundary::Seed => {
-                let tokens = limiter.woken(now, &need);
+                limiter.woken(now);
+                let tokens = limiter.tokens(&need);
                 held.push(limiter.take(now, &need, tokens));
             }
             4 => limiter.refresh(now),

@@ -1,7 +1,7 @@
-//! A line of attempts that wait for something other than a slot: first come, first served.
+//! A line of attempts that wait, in the order in which they came: for the lane, for budget, or in one of the lists of
+//! those who wait for a slot ([`Waiting`](super::waiting::Waiting)).
 //!
-//! Threaded through the attempts' own slots like the queue ([`Waiting`](super::waiting::Waiting)); an attempt stands in at
-//! most one of them at a time.
+//! Threaded through the attempts' own slots; an attempt stands in at most one of them at a time.
 
 use super::attempts::{Attempts, Link, NIL};
 
@@ -49,6 +49,11 @@ impl Line {
     /// The slot of the oldest.
     pub fn first(&self) -> Option<u32> {
         (self.oldest != NIL).then_some(self.oldest)
+    }
+
+    /// The slot of the newest.
+    pub fn last(&self) -> Option<u32> {
+        (self.newest != NIL).then_some(self.newest)
     }
 
     /// The slot of the one behind `index`.

@@ -47,16 +47,26 @@ struct Class {
     learns: bool,
     /// Oldest first.
     ratios: VecDeque<(Time, f64)>,
-    /// The same, smallest first.
-    sorted: Vec<f64>,
+    p90: Quantile,
     current: f64,
+}
+
+/// One of the ratios, by how many are smaller. It moves only when a ratio goes from one side of it to the other; then the
+/// next one is looked for among all.
+#[derive(Copy, Clone, Debug, Default)]
+struct Quantile {
+    value: f64,
+    /// How many are smaller.
+    below: usize,
+    /// How many are as large.
+    equal: usize,
 }
 
 impl Multipliers {
     /// Every class at its prior.
     pub fn new(settings: &Limiter) -> Self {
         let room = ROOM.min(settings.samples.value() as usize + 1);
-        let class = |_| Class { ratios: VecDeque::with_capacity(room), sorted: Vec::with_capacity(room), ..Class::default() };
+        let class = |_| Class { ratios: VecDeque::with_capacity(room), ..Class::default() };
         let mut new = Self { rules: Rules::of(settings), classes: std::array::from_fn(class) };
         new.reconfigure(settings);
         new
@@ -98,11 +108,10 @@ impl Multipliers {
     /// estimate of 0 says nothing about ratios (the seed divides by zero there).
     pub fn learn(&mut self, now: Time, class: usize, ratio: f64) {
         let class = &mut self.classes[class];
-        if !class.learns || !ratio.is_finite() || ratio < 0.0 {
+        if !class.learns || !(0.0..f64::INFINITY).contains(&ratio) {
             return;
         }
-        class.push(now, ratio);
-        class.keep_latest(self.rules.samples);
+        class.push(now, ratio, self.rules.samples);
         class.keep_younger(now, self.rules.max_age);
         class.update(&self.rules);
     }
@@ -136,16 +145,20 @@ impl Rules {
 }
 
 impl Class {
-    fn push(&mut self, now: Time, ratio: f64) {
+    /// One more, of the latest `samples`: there are not more of them.
+    fn push(&mut self, now: Time, ratio: f64, samples: usize) {
+        if self.ratios.len() >= samples {
+            self.drop_oldest();
+        }
         self.ratios.push_back((now, ratio));
-        let place = self.sorted.partition_point(|other| *other < ratio);
-        self.sorted.insert(place, ratio);
+        self.p90.below += usize::from(ratio < self.p90.value);
+        self.p90.equal += usize::from(is_same(ratio, self.p90.value));
     }
 
     fn drop_oldest(&mut self) {
         let (_, ratio) = self.ratios.pop_front().expect("only called where there is one");
-        let place = self.sorted.partition_point(|other| *other < ratio);
-        self.sorted.remove(place); // the first that is not below it is equal to it
+        self.p90.below -= usize::from(ratio < self.p90.value);
+        self.p90.equal -= usize::from(is_same(ratio, self.p90.value));
     }
 
     fn keep_latest(&mut self, samples: usize) {
@@ -165,10 +178,42 @@ impl Class {
     }
 
     fn update(&mut self, rules: &Rules) {
-        let learned = self.learns && !self.sorted.is_empty() && self.sorted.len() >= rules.min_samples;
-        let multiplier = if learned { self.sorted[p90_index(rules.p90, self.sorted.len())] } else { self.prior };
+        let n = self.ratios.len();
+        let learned = self.learns && n > 0 && n >= rules.min_samples;
+        let multiplier = if learned { self.p90_at(p90_index(rules.p90, n)) } else { self.prior };
         self.current = rules.bounded(multiplier);
     }
+
+    /// The ratio at this place among the sorted ones.
+    #[inline]
+    fn p90_at(&mut self, place: usize) -> f64 {
+        if !(self.p90.below..self.p90.below + self.p90.equal).contains(&place) {
+            self.p90.seek(place, &self.ratios);
+        }
+        self.p90.value
+    }
+}
+
+impl Quantile {
+    fn seek(&mut self, place: usize, ratios: &VecDeque<(Time, f64)>) {
+        let ratios = || ratios.iter().map(|(_, ratio)| *ratio);
+        let count = |value: f64| ratios().filter(|ratio| is_same(*ratio, value)).count();
+        while place < self.below {
+            self.value = ratios().filter(|ratio| *ratio < self.value).fold(f64::NEG_INFINITY, f64::max);
+            self.equal = count(self.value);
+            self.below -= self.equal;
+        }
+        while place >= self.below + self.equal {
+            self.below += self.equal;
+            self.value = ratios().filter(|ratio| *ratio > self.value).fold(f64::INFINITY, f64::min);
+            self.equal = count(self.value);
+        }
+    }
+}
+
+#[allow(clippy::float_cmp)] // one of the ratios is compared with them all: it is the very same number, or another
+fn is_same(ratio: f64, other: f64) -> bool {
+    ratio == other
 }
 
 /// Place of the 90th percentile among `n` sorted values, counted from zero; `n` is at least 1.

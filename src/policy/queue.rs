@@ -43,6 +43,13 @@ impl QueueBounds {
         }
     }
 
+    /// One more who waits, with what it may use.
+    pub fn place(&mut self, tokens: u64) -> Place {
+        self.waiting += 1;
+        self.tokens += tokens;
+        Place { tokens }
+    }
+
     /// Requests that wait.
     pub const fn waiting(&self) -> u32 {
         self.waiting
@@ -86,9 +93,7 @@ impl Engine for QueueBounds {
     }
 
     fn take(&mut self, asked: &Asked) -> Place {
-        self.waiting += 1;
-        self.tokens += asked.tokens;
-        Place { tokens: asked.tokens }
+        self.place(asked.tokens)
     }
 
     fn give_back(&mut self, place: Place) {

@@ -15,9 +15,9 @@ use crate::time::{Span, Time};
 pub(super) struct RequestRate {
     mode: Mode,
     /// Requests in each `per`.
-    requests: u128,
+    requests: u64,
     /// ns.
-    per: u128,
+    per: u64,
     burst: u32,
     /// Theoretical arrival time of the next request, in units of 1 / `requests` ns.
     tat: u128,
@@ -50,10 +50,10 @@ impl RequestRate {
             self.tat = 0;
             return;
         };
-        let requests = u128::from(settings.requests.value());
-        self.tat = self.tat * requests / self.requests;
+        let requests = u64::from(settings.requests.value());
+        self.tat = self.tat * u128::from(requests) / u128::from(self.requests);
         self.requests = requests;
-        self.per = u128::from(settings.per.as_nanos());
+        self.per = settings.per.as_nanos();
         self.burst = settings.burst.unwrap_or(settings.requests).value();
     }
 
@@ -70,29 +70,30 @@ impl RequestRate {
         if n > self.burst {
             return Cells::Never;
         }
-        let tolerance = u128::from(self.burst - n) * self.per;
+        let tolerance = u128::from(self.burst - n) * u128::from(self.per);
         let earliest = self.tat.saturating_sub(tolerance);
         if earliest <= self.units(now) {
             return Cells::Fit;
         }
-        let nanos = earliest.div_ceil(self.requests);
+        let nanos = earliest.div_ceil(u128::from(self.requests));
         Cells::At(Time::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
     }
 
     /// Requests come that fit.
     fn use_up(&mut self, now: Time, n: u32) {
-        self.tat = self.tat.max(self.units(now)) + u128::from(n) * self.per;
+        self.tat = self.tat.max(self.units(now)) + u128::from(n) * u128::from(self.per);
     }
 
     /// How many may come together.
     fn left(&self, now: Time) -> u32 {
         let ahead = self.tat.saturating_sub(self.units(now));
-        let used = ahead.checked_div(self.per).map_or(0, |whole| whole + u128::from(!ahead.is_multiple_of(self.per)));
+        let per = u128::from(self.per);
+        let used = ahead.checked_div(per).map_or(0, |whole| whole + u128::from(!ahead.is_multiple_of(per)));
         self.burst.saturating_sub(u32::try_from(used).unwrap_or(u32::MAX))
     }
 
     fn units(&self, now: Time) -> u128 {
-        u128::from(now.as_nanos()) * self.requests
+        u128::from(now.as_nanos()) * u128::from(self.requests)
     }
 }
 

@@ -46,7 +46,14 @@ impl Slots {
 
     /// A call has ended after `took`; `in_flight` calls held a slot when it started, itself included. `dropped`: it timed
     /// out, broke, or was refused for load.
+    #[inline]
     pub fn sample(&mut self, now: Time, took: Span, in_flight: u32, dropped: bool) {
+        if self.adaptive.is_some() {
+            self.adapt(now, took, in_flight, dropped);
+        }
+    }
+
+    fn adapt(&mut self, now: Time, took: Span, in_flight: u32, dropped: bool) {
         if let Some(adaptive) = &mut self.adaptive {
             adaptive.sample(now, took, in_flight, dropped);
             self.follow();
@@ -81,6 +88,16 @@ impl Slots {
         Slot
     }
 
+    /// Whether an attempt could start now, were the limit enforced.
+    pub fn verdict(&self) -> Verdict {
+        if self.in_use < self.limit { Verdict::Pass } else { Verdict::Wait }
+    }
+
+    /// The numbers behind [`verdict`](Self::verdict).
+    pub const fn seen(&self) -> Saw {
+        Saw::Slots { in_use: self.in_use, limit: self.limit }
+    }
+
     /// The limit, where it is enforced.
     pub fn limit(&self) -> Option<u32> {
         (self.mode == Mode::Enforce).then_some(self.limit)
@@ -95,7 +112,7 @@ impl Engine for Slots {
     }
 
     fn ask(&mut self, _asked: &Asked) -> Verdict {
-        if self.in_use < self.limit { Verdict::Pass } else { Verdict::Wait }
+        self.verdict()
     }
 
     fn take(&mut self, _asked: &Asked) -> Slot {
@@ -107,7 +124,7 @@ impl Engine for Slots {
     }
 
     fn saw(&self, _asked: &Asked) -> Saw {
-        Saw::Slots { in_use: self.in_use, limit: self.limit }
+        self.seen()
     }
 }
 

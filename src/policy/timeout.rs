@@ -45,6 +45,7 @@ impl Terms {
     }
 
     /// When an attempt that waits is timed out: [`Time::FAR`] unless the limit counts from arrival.
+    #[inline]
     pub fn waiting_due(&self, arrived: Time) -> Time {
         if self.mode != Mode::Off && self.from == TimeoutFrom::Arrival { arrived + self.limit } else { Time::FAR }
     }
@@ -58,16 +59,22 @@ impl Terms {
         }
     }
 
-    /// When an answer is of no use any more, given the client's own word.
-    pub fn deadline(&self, arrived: Time, announced: Option<Time>) -> Time {
-        let own = if self.mode == Mode::Enforce { self.waiting_due(arrived) } else { Time::FAR };
-        announced.unwrap_or(Time::FAR).min(own)
+    /// When an answer is of no use any more, and how long the attempt may take, given the client's own word.
+    #[inline]
+    pub fn bounds(&self, arrived: Time, announced: Option<Time>) -> (Time, Span) {
+        let (mut deadline, mut budget) = (Time::FAR, Span::FOREVER);
+        if self.mode == Mode::Enforce {
+            (deadline, budget) = (self.waiting_due(arrived), self.limit);
+        }
+        if let Some(announced) = announced {
+            (deadline, budget) = (deadline.min(announced), budget.min(announced - arrived));
+        }
+        (deadline, budget)
     }
 
     /// How long the attempt may take, given the client's own word: the scale for `CoDel` and adaptive LIFO.
     pub fn budget(&self, arrived: Time, announced: Option<Time>) -> Span {
-        let own = if self.mode == Mode::Enforce { self.limit } else { Span::FOREVER };
-        announced.map_or(Span::FOREVER, |deadline| deadline - arrived).min(own)
+        self.bounds(arrived, announced).1
     }
 
     /// Since when the clock of an attempt runs.
@@ -153,8 +160,8 @@ mod tests {
         let terms = Terms::new(Some(&seed()));
         assert_eq!(terms.waiting_due(at(5)), Time::FAR);
         assert_eq!(terms.call_due(at(5), at(100)), at(160));
-        assert_eq!(terms.deadline(at(5), None), Time::FAR);
-        assert_eq!(terms.deadline(at(5), Some(at(9))), at(9));
+        assert_eq!(terms.bounds(at(5), None).0, Time::FAR);
+        assert_eq!(terms.bounds(at(5), Some(at(9))).0, at(9));
         assert_eq!(terms.budget(at(5), Some(at(9))), Span::from_secs(4));
         assert_eq!(terms.budget(at(5), Some(at(900))), Span::from_secs(60));
     }
@@ -164,13 +171,13 @@ mod tests {
         let terms = Terms::new(Some(&Timeout { timeout_from: TimeoutFrom::Arrival, ..seed() }));
         assert_eq!(terms.waiting_due(at(5)), at(65));
         assert_eq!(terms.call_due(at(5), at(50)), at(65));
-        assert_eq!(terms.deadline(at(5), Some(at(900))), at(65));
+        assert_eq!(terms.bounds(at(5), Some(at(900))).0, at(65));
     }
 
     #[test]
     fn an_observed_timeout_is_no_deadline() {
         let terms = Terms::new(Some(&Timeout { mode: Mode::Observe, timeout_from: TimeoutFrom::Arrival, ..seed() }));
-        assert_eq!((terms.waiting_due(at(5)), terms.deadline(at(5), None)), (at(65), Time::FAR));
+        assert_eq!((terms.waiting_due(at(5)), terms.bounds(at(5), None).0), (at(65), Time::FAR));
         assert_eq!(terms.budget(at(5), None), Span::FOREVER);
         assert_eq!(terms.on_client_gone, OnClientGone::RunOn);
         let off = Terms::new(Some(&Timeout { mode: Mode::Off, ..seed() }));

@@ -1,7 +1,11 @@
-//! Every deadline of the gateway, in one heap.
+//! Every deadline of the gateway.
 //!
 //! Keyed by (time, sequence), so that what is due at the same time happens in the order in which it was set. An attempt
 //! that waits has at most one timer, and a call has at most one.
+//!
+//! Most timeouts are as long as the one that was set before them, so that they come in the order in which they are due: a
+//! list in that order takes them at its end, and gives them up anywhere, in a few steps. What would have to go far into the
+//! list stands in a heap beside it.
 
 use super::WakeReason;
 use crate::heap::IndexedHeap;
@@ -23,10 +27,14 @@ pub(super) enum Due {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Timers {
     /// The gate's own at place 0, attempts at even places from 2 on, calls at odd ones.
+    list: Ordered,
+    /// The same, for those that are not in the list.
     heap: IndexedHeap,
     /// The call behind each odd place.
     calls: Vec<CallId>,
     sequence: u64,
+    /// The smallest key of either, and its place.
+    earliest: Option<(u128, u32)>,
 }
 
 /// Place of the gate's own timer.
@@ -54,9 +62,15 @@ impl Timers {
         self.set(GATE, due, WakeReason::Budget);
     }
 
+    /// Neither may.
+    #[inline]
+    pub fn clear_gate(&mut self) {
+        self.remove(GATE);
+    }
+
     /// The same, where it is not to happen earlier anyway.
     pub fn gate_by(&mut self, due: Time) {
-        if self.heap.key(GATE).is_none_or(|key| due < time_of(key)) && due != Time::FAR {
+        if self.key(GATE).is_none_or(|key| due < time_of(key)) && due != Time::FAR {
             self.set_gate(due);
         }
     }
@@ -65,7 +79,7 @@ impl Timers {
     pub fn set_call(&mut self, call: CallId, due: Time, reason: WakeReason) {
         let slot = slot_of(call);
         if due == Time::FAR {
-            self.heap.remove(slot * 2 + 1);
+            self.remove(slot * 2 + 1);
             return;
         }
         if slot as usize >= self.calls.len() {
@@ -77,28 +91,35 @@ impl Timers {
 
     /// When the timer of the attempt in slot `attempt` is due; [`Time::FAR`] without one.
     pub fn attempt_due(&self, attempt: u32) -> Time {
-        self.heap.key(attempt * 2 + ATTEMPTS).map_or(Time::FAR, time_of)
+        self.key(attempt * 2 + ATTEMPTS).map_or(Time::FAR, time_of)
     }
 
     /// The attempt in slot `attempt` has nothing to wait for any more.
     pub fn clear_attempt(&mut self, attempt: u32) {
-        self.heap.remove(attempt * 2 + ATTEMPTS);
+        self.remove(attempt * 2 + ATTEMPTS);
     }
 
     /// The call has nothing to wait for any more.
+    #[inline]
     pub fn clear_call(&mut self, call: CallId) {
-        self.heap.remove(slot_of(call) * 2 + 1);
+        self.remove(slot_of(call) * 2 + 1);
+    }
+
+    /// The earliest time.
+    #[inline]
+    pub fn first(&self) -> Option<Time> {
+        self.earliest.map(|(key, _)| time_of(key))
     }
 
     /// The earliest time, and what for.
     pub fn next(&self) -> Option<(Time, WakeReason)> {
-        self.heap.first().map(|(key, _)| (time_of(key), reason_of(key)))
+        self.earliest.map(|(key, _)| (time_of(key), reason_of(key)))
     }
 
     /// Takes out what is due at or before `now`, the earliest first.
     pub fn pop_due(&mut self, now: Time) -> Option<(Time, Due)> {
-        let (key, place) = self.heap.first().filter(|(key, _)| time_of(*key) <= now)?;
-        self.heap.pop();
+        let (key, place) = self.earliest.filter(|(key, _)| time_of(*key) <= now)?;
+        self.remove(place);
         let due = match place {
             GATE => Due::Gate,
             _ if place % 2 == 0 => Due::Attempt((place - ATTEMPTS) / 2),
@@ -107,13 +128,132 @@ impl Timers {
         Some((time_of(key), due))
     }
 
+    fn key(&self, place: u32) -> Option<u128> {
+        self.list.key(place).or_else(|| self.heap.key(place))
+    }
+
+    #[inline]
+    fn remove(&mut self, place: u32) {
+        if self.list.has(place) || !self.heap.is_empty() {
+            self.take_out(place);
+        }
+    }
+
+    fn take_out(&mut self, place: u32) {
+        if self.list.remove(place) || self.heap.remove(place) {
+            self.earliest = match (self.list.first(), self.heap.first()) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            };
+        }
+    }
+
     fn set(&mut self, place: u32, due: Time, reason: WakeReason) {
+        self.remove(place);
         if due == Time::FAR {
-            self.heap.remove(place);
             return;
         }
         self.sequence += 1;
-        self.heap.set(place, u128::from(due.as_nanos()) << 64 | u128::from(self.sequence << REASON_BITS | reason as u64));
+        let key = u128::from(due.as_nanos()) << 64 | u128::from(self.sequence << REASON_BITS | reason as u64);
+        if !self.list.put(place, key) {
+            self.heap.set(place, key);
+        }
+        if self.earliest.is_none_or(|(earliest, _)| key < earliest) {
+            self.earliest = Some((key, place));
+        }
+    }
+}
+
+/// Keys in order, linked through a table of places.
+#[derive(Clone, Debug)]
+struct Ordered {
+    nodes: Vec<Node>,
+    first: u32,
+    last: u32,
+}
+
+#[derive(Copy, Clone, Debug)]
+struct Node {
+    /// 0 where the place is not in the list.
+    key: u128,
+    before: u32,
+    after: u32,
+}
+
+/// No place: the end of the list.
+const NIL: u32 = u32::MAX;
+
+/// How far from its end the list takes a key.
+const STEPS: u32 = 8;
+
+const OUT: Node = Node { key: 0, before: NIL, after: NIL };
+
+impl Default for Ordered {
+    fn default() -> Self {
+        Self { nodes: Vec::new(), first: NIL, last: NIL }
+    }
+}
+
+impl Ordered {
+    #[inline]
+    fn first(&self) -> Option<(u128, u32)> {
+        self.nodes.get(self.first as usize).map(|node| (node.key, self.first))
+    }
+
+    fn key(&self, place: u32) -> Option<u128> {
+        self.nodes.get(place as usize).map(|node| node.key).filter(|key| *key != 0)
+    }
+
+    #[inline]
+    fn has(&self, place: u32) -> bool {
+        self.nodes.get(place as usize).is_some_and(|node| node.key != 0)
+    }
+
+    /// Puts in a place that is not there, unless it belongs too far from the end: whether it did.
+    fn put(&mut self, place: u32, key: u128) -> bool {
+        let (mut before, mut after) = (self.last, NIL);
+        for _ in 0..STEPS {
+            if before == NIL || self.nodes[before as usize].key < key {
+                self.link(place, Node { key, before, after });
+                return true;
+            }
+            (before, after) = (self.nodes[before as usize].before, before);
+        }
+        false
+    }
+
+    fn link(&mut self, place: u32, node: Node) {
+        if place as usize >= self.nodes.len() {
+            self.nodes.resize(place as usize + 1, OUT);
+        }
+        self.nodes[place as usize] = node;
+        self.join(node.before, place);
+        self.join(place, node.after);
+    }
+
+    /// Whether the place was there.
+    #[inline]
+    fn remove(&mut self, place: u32) -> bool {
+        if !self.has(place) {
+            return false;
+        }
+        let node = &mut self.nodes[place as usize];
+        let Node { before, after, .. } = std::mem::replace(node, OUT);
+        self.join(before, after);
+        true
+    }
+
+    /// Makes two neighbours.
+    #[inline]
+    fn join(&mut self, before: u32, after: u32) {
+        match before {
+            NIL => self.first = after,
+            _ => self.nodes[before as usize].after = after,
+        }
+        match after {
+            NIL => self.last = before,
+            _ => self.nodes[after as usize].before = before,
+        }
     }
 }
 
@@ -162,5 +302,36 @@ mod tests {
         timers.set_attempt(1, Time::from_nanos(5));
         timers.set_attempt(1, Time::FAR);
         assert_eq!(timers.next(), None);
+    }
+
+    /// Against the heap alone, with keys that go to either.
+    #[test]
+    fn list_and_heap_together_are_in_order() {
+        let (mut timers, mut model) = (Timers::default(), IndexedHeap::default());
+        let (mut in_list, mut in_heap) = (0, 0);
+        for step in 0..5_000u64 {
+            let draw = crate::rng::mix(11, step);
+            let place = u32::try_from(draw % 60).expect("small");
+            match draw >> 60 {
+                0..4 => {
+                    timers.clear_attempt(place);
+                    model.remove(place);
+                }
+                4 => {
+                    let now = timers.first().unwrap_or(Time::ZERO);
+                    let popped = model.pop().map(|(key, place)| (time_of(key), Due::Attempt(place)));
+                    assert_eq!(timers.pop_due(now), popped, "step {step}");
+                }
+                _ => {
+                    let due = step + 20 + (draw >> 8) % 80 * u64::from(draw.is_multiple_of(2));
+                    timers.set_attempt(place, Time::from_nanos(due));
+                    model.set(place, u128::from(due) << 64 | u128::from(step));
+                }
+            }
+            assert_eq!(timers.first(), model.first().map(|(key, _)| time_of(key)), "step {step}");
+            in_list += usize::from(timers.list.first().is_some());
+            in_heap += usize::from(!timers.heap.is_empty());
+        }
+        assert!(in_list > 1_000 && in_heap > 1_000, "both are used: {in_list}, {in_heap}");
     }
 }

@@ -3,7 +3,7 @@
 #![allow(dead_code)] // each test file uses its part
 
 use plimsoll::policy::{Action, Attempt, CallEnd, Finish, Gateway, Input, Refusal, RefusalKind, Settings};
-use plimsoll::request::{AttemptId, CallId, ClassId, Profile, Reason, RequestId};
+use plimsoll::request::{AttemptId, CallId, Reason};
 use plimsoll::rng::mix;
 use plimsoll::time::{Span, Time};
 use slotmap::SlotMap;
@@ -36,21 +36,7 @@ impl Dice {
 
 /// An attempt of 50 tokens in and at most 50 out.
 pub fn attempt(id: AttemptId) -> Attempt {
-    Attempt {
-        id,
-        request: RequestId(0),
-        class: ClassId(0),
-        tenant: 0,
-        route: 0,
-        priority: 0,
-        number: 1,
-        input_estimate: 50,
-        max_tokens: 50,
-        deadline: None,
-        streaming: true,
-        profile: Profile::default(),
-        draw: 1 << 63,
-    }
+    Attempt::new(id, 50, 50)
 }
 
 /// A gateway driven by hand, in seconds.

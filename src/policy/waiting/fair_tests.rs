@@ -4,7 +4,6 @@ use proptest::prelude::*;
 
 use super::super::attempts::tests::{entry, id};
 use super::*;
-use crate::policy::testing::attempt;
 use crate::request::ClassId;
 use crate::units::Positive;
 
@@ -57,7 +56,7 @@ impl Hall {
 
 fn arriving(class: usize, tokens: u32) -> Attempt {
     let class = ClassId(u16::try_from(class).expect("few"));
-    Attempt { class, input_estimate: 0, max_tokens: tokens, ..attempt(id(1, 1)) }
+    Attempt { class, input_estimate: 0, max_tokens: tokens, ..Attempt::new(id(1, 1), 50, 50) }
 }
 
 /// Weights 3 and 1, attempts of 100 tokens: of the second class one starts for three of the first. By hand: tags 0, 33, 67,

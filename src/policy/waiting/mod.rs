@@ -9,7 +9,8 @@
 mod fair;
 
 use self::fair::Fair;
-use super::attempts::{Attempts, Link, NIL};
+use super::attempts::Attempts;
+use super::line::Line;
 use super::settings::Queue;
 use super::{Attempt, Mode, Order};
 use crate::time::Time;
@@ -17,16 +18,13 @@ use crate::time::Time;
 /// Priorities that an attempt can have. Classes from the last of these numbers on share a list.
 const LISTS: usize = 256;
 
-#[derive(Copy, Clone, Debug)]
+/// Those of one list, and what they may use.
+#[derive(Clone, Debug, Default)]
 struct List {
-    oldest: u32,
-    newest: u32,
-    len: u32,
+    line: Line,
     /// Estimated tokens, input and `max_tokens`.
     tokens: u64,
 }
-
-const EMPTY: List = List { oldest: NIL, newest: NIL, len: 0, tokens: 0 };
 
 /// What the lists are for.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -57,7 +55,7 @@ impl Waiting {
     /// Nobody; without a queue's settings, or where it only observes, first come first served.
     pub fn new(settings: Option<&Queue>) -> Self {
         let mut waiting = Self {
-            lists: vec![EMPTY; LISTS],
+            lists: vec![List::default(); LISTS],
             occupied: [0; LISTS / 64],
             len: 0,
             sequence: 0,
@@ -88,34 +86,35 @@ impl Waiting {
 
     /// Takes the attempt in slot `index` out, wherever it stands.
     pub fn unlink(&mut self, attempts: &mut Attempts, index: u32) {
-        let Link { older, newer, list, .. } = std::mem::replace(&mut attempts[index].link, Link::NONE);
-        let tokens = tokens(&attempts[index].attempt);
-        let lane = &mut self.lists[usize::from(list)];
-        match older {
-            NIL => lane.oldest = newer,
-            _ => attempts[older].link.newer = newer,
-        }
-        match newer {
-            NIL => lane.newest = older,
-            _ => attempts[newer].link.older = older,
-        }
-        lane.len -= 1;
-        lane.tokens -= tokens;
+        let entry = &attempts[index];
+        let (place, tokens) = (usize::from(entry.link.list), tokens(&entry.attempt));
+        let list = &mut self.lists[place];
+        list.line.unlink(attempts, index);
+        list.tokens -= tokens;
         self.len -= 1;
-        if lane.len == 0 {
-            self.occupied[usize::from(list) / 64] &= !(1 << (list % 64));
+        if list.line.len() == 0 {
+            self.occupied[place / 64] &= !(1 << (place % 64));
         }
+    }
+
+    /// How many wait.
+    pub const fn len(&self) -> u32 {
+        self.len
     }
 
     /// The slot of who goes next at `now`.
     pub fn next(&self, attempts: &Attempts, now: Time) -> Option<u32> {
-        let lane = &self.lists[self.turn(attempts)?];
+        if self.len == 0 {
+            return None; // nearly always
+        }
+        let line = &self.lists[self.turn(attempts)?].line;
+        let oldest = line.first()?;
         let newest_first = match self.order {
             Order::Fifo | Order::WeightedFair => false,
             Order::Lifo => true,
-            Order::AdaptiveLifo => self.is_slow(attempts, lane.oldest, now),
+            Order::AdaptiveLifo => self.is_slow(attempts, oldest, now),
         };
-        Some(if newest_first { lane.newest } else { lane.oldest })
+        if newest_first { line.last() } else { Some(oldest) }
     }
 
     /// A light attempt starts, whether or not it has waited: what it may use counts for its class.
@@ -132,7 +131,7 @@ impl Waiting {
         match (self.sorted, self.order) {
             (Sorted::ByClass, _) => self.before_in_turn(own),
             (Sorted::ByPriority, Order::Lifo) => self.above(own),
-            (Sorted::ByPriority, _) => self.above(own) + self.lists[own].len,
+            (Sorted::ByPriority, _) => self.above(own) + self.lists[own].line.len(),
             (Sorted::Together, Order::Lifo) => 0,
             (Sorted::Together, _) => self.len,
         }
@@ -140,11 +139,14 @@ impl Waiting {
 
     /// When the oldest who waits arrived; with priorities, the oldest of the most urgent.
     pub fn oldest(&self, attempts: &Attempts) -> Option<Time> {
+        if self.len == 0 {
+            return None; // nearly always
+        }
         let list = match self.sorted {
             Sorted::Together | Sorted::ByPriority => self.highest()?,
             Sorted::ByClass => self.occupied().min_by_key(|list| self.came(attempts, *list))?,
         };
-        Some(attempts[self.lists[list].oldest].arrived)
+        Some(attempts[self.head(list)].arrived)
     }
 
     fn set_order(&mut self, settings: Option<&Queue>) {
@@ -185,39 +187,36 @@ impl Waiting {
 
     /// When the oldest of a list came, among all.
     fn came(&self, attempts: &Attempts, list: usize) -> u64 {
-        attempts[self.lists[list].oldest].link.sequence
+        attempts[self.head(list)].link.sequence
+    }
+
+    fn head(&self, list: usize) -> u32 {
+        self.lists[list].line.first().expect("only lists that are not empty are looked at")
     }
 
     /// Those who would have their turn before one more of the class of list `own`.
     fn before_in_turn(&self, own: usize) -> u32 {
-        let List { len, tokens, .. } = self.lists[own];
-        let turn = self.fair.tag_after(own, tokens);
+        let turn = self.fair.tag_after(own, self.lists[own].tokens);
         let others = self.occupied().filter(|list| *list != own);
-        others.fold(len, |sum, list| {
-            let List { len, tokens, .. } = self.lists[list];
-            sum + self.fair.turns_until(turn, list, len, tokens)
+        others.fold(self.lists[own].line.len(), |sum, list| {
+            let List { line, tokens } = &self.lists[list];
+            sum + self.fair.turns_until(turn, list, line.len(), *tokens)
         })
     }
 
     fn append(&mut self, attempts: &mut Attempts, index: u32) {
-        let (list, tokens) = (self.list_of(&attempts[index].attempt), tokens(&attempts[index].attempt));
-        let lane = &mut self.lists[usize::from(list)];
-        let link = &mut attempts[index].link;
-        (link.list, link.older, link.newer) = (list, lane.newest, NIL);
-        match lane.newest {
-            NIL => lane.oldest = index,
-            newest => attempts[newest].link.newer = index,
-        }
-        lane.newest = index;
-        lane.len += 1;
-        lane.tokens += tokens;
+        let (place, tokens) = (self.list_of(&attempts[index].attempt), tokens(&attempts[index].attempt));
+        attempts[index].link.list = place;
+        let list = &mut self.lists[usize::from(place)];
+        list.line.push(attempts, index);
+        list.tokens += tokens;
         self.len += 1;
-        self.occupied[usize::from(list) / 64] |= 1 << (list % 64);
+        self.occupied[usize::from(place) / 64] |= 1 << (place % 64);
     }
 
     /// How many wait in the lists above this one.
     fn above(&self, list: usize) -> u32 {
-        self.occupied().filter(|above| *above > list).map(|above| self.lists[above].len).sum()
+        self.occupied().filter(|above| *above > list).map(|above| self.lists[above].line.len()).sum()
     }
 
     /// The lists in which somebody waits, from the first on.
@@ -235,7 +234,7 @@ impl Waiting {
     fn relist(&mut self, attempts: &mut Attempts) {
         let mut all = Vec::with_capacity(self.len as usize);
         while let Some(list) = self.highest() {
-            let index = self.lists[list].oldest;
+            let index = self.head(list);
             all.push((attempts[index].link.sequence, index));
             self.unlink(attempts, index);
         }

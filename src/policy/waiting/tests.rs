@@ -4,7 +4,6 @@ use proptest::prelude::*;
 
 use super::super::attempts::tests::{entry, id};
 use super::*;
-use crate::policy::testing::attempt;
 use crate::time::Span;
 
 fn at(secs: u64) -> Time {
@@ -69,7 +68,7 @@ fn those_ahead_depend_on_the_order() {
         (Order::Lifo, true, [3, 2, 0]),
     ] {
         let (waiting, _) = parked(&ordered(order, by_priority), &priorities);
-        let ahead = |priority: u8| waiting.ahead(&Attempt { priority: priority.min(200), ..attempt(id(99, 1)) });
+        let ahead = |priority: u8| waiting.ahead(&Attempt { priority: priority.min(200), ..Attempt::new(id(99, 1), 50, 50) });
         assert_eq!([0, 7, 255].map(ahead), expected, "{order:?} {by_priority}");
     }
 }
@@ -118,7 +117,7 @@ proptest! {
                     (true, _) => m.0 > mine,
                     (false, order) => order == Order::Fifo,
                 };
-                let arriving = Attempt { priority: mine * 100, ..attempt(id(999, 1)) };
+                let arriving = Attempt { priority: mine * 100, ..Attempt::new(id(999, 1), 50, 50) };
                 prop_assert_eq!(waiting.ahead(&arriving) as usize, model.iter().filter(goes_before).count());
             }
         }

@@ -34,8 +34,13 @@ pub(super) struct Gcra {
 pub(super) struct Place {
     at: Time,
     /// The level after it, and what had gone until then.
-    mark: i128,
+    mark: Mark,
 }
+
+/// Units; not aligned as they would be, so that what holds a place stays short.
+#[derive(Copy, Clone, Debug)]
+#[repr(Rust, packed(8))]
+struct Mark(i128);
 
 impl Gcra {
     pub const fn new(now: Time, budget: u64, burst: u64) -> Self {
@@ -52,6 +57,9 @@ impl Gcra {
     }
 
     pub fn refresh(&mut self, now: Time) {
+        if now == self.as_of {
+            return;
+        }
         let out = i128::from(self.budget) * i128::from((now - self.as_of).as_nanos());
         self.level = (self.level - out).max(0);
         self.gone += out;
@@ -65,6 +73,11 @@ impl Gcra {
         i64::try_from(left.div_euclid(UNIT)).unwrap_or(i64::MIN)
     }
 
+    /// Whether so many whole tokens are left.
+    pub fn has(&self, tokens: i64) -> bool {
+        (i128::from(self.burst) - i128::from(tokens)) * UNIT >= self.level
+    }
+
     /// When `tokens` are left; as of the latest refresh where they are already, or can never be.
     pub fn when(&self, tokens: i64) -> Time {
         let level = (i128::from(self.burst) - i128::from(tokens)) * UNIT;
@@ -75,7 +88,7 @@ impl Gcra {
 
     pub fn take(&mut self, now: Time, tokens: i64) -> Place {
         self.level += i128::from(tokens) * UNIT;
-        Place { at: now, mark: self.level + self.gone }
+        Place { at: now, mark: Mark(self.level + self.gone) }
     }
 
     pub fn give_back(&mut self, now: Time, place: &Place, tokens: i64) {
@@ -87,7 +100,8 @@ impl Gcra {
         if units < 0 {
             self.level -= units;
         } else {
-            let lowest = (place.mark - self.gone).max(0);
+            let Mark(mark) = place.mark;
+            let lowest = (mark - self.gone).max(0);
             let back = units.min(lowest);
             self.level -= back;
             self.gone += back;

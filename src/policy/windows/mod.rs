@@ -75,6 +75,7 @@ impl Windows {
     }
 
     /// Lets come back what has come back by `now`.
+    #[inline]
     pub fn refresh(&mut self, now: Time) {
         match &mut self.kind {
             Kind::Fixed(fixed) => fixed.refresh(now),
@@ -97,7 +98,18 @@ impl Windows {
         }
     }
 
+    /// Whether at least so many are left.
+    #[inline]
+    pub fn has(&self, tokens: i64) -> bool {
+        match &self.kind {
+            Kind::Fixed(fixed) => tokens <= fixed.remaining(),
+            Kind::Sliding(log) => tokens <= log.remaining(),
+            Kind::Gcra(gcra) => gcra.has(tokens),
+        }
+    }
+
     /// The most that can ever be left: the budget, with `gcra` the burst.
+    #[inline]
     pub fn capacity(&self) -> u64 {
         match &self.kind {
             Kind::Fixed(fixed) => fixed.budget(),

@@ -23,6 +23,8 @@ pub(super) struct SlidingLog {
     /// Place of the oldest entry.
     head: usize,
     len: usize,
+    /// How many entries have come back: the oldest one's number, where numbers go up with each new entry.
+    back: u64,
 }
 
 /// Tokens that come back together. No two entries share an instant.
@@ -35,14 +37,17 @@ struct Entry {
     tokens: i64,
 }
 
-/// When tokens were taken, which names their entry.
+/// When tokens were taken, which names their entry, and the number that it had, where it stands unless entries have merged.
 #[derive(Debug)]
-pub(super) struct Place(Time);
+pub(super) struct Place {
+    at: Time,
+    number: u64,
+}
 
 impl SlidingLog {
     pub fn new(budget: u64) -> Self {
         let entries = vec![Entry::default(); CAPACITY].into_boxed_slice();
-        Self { budget: budget.cast_signed(), taken: 0, entries, head: 0, len: 0 }
+        Self { budget: budget.cast_signed(), taken: 0, entries, head: 0, len: 0, back: 0 }
     }
 
     pub const fn resize(&mut self, budget: u64) {
@@ -62,6 +67,7 @@ impl SlidingLog {
             self.taken -= self.entry(0).tokens;
             self.head = (self.head + 1) % CAPACITY;
             self.len -= 1;
+            self.back += 1;
         }
     }
 
@@ -86,28 +92,44 @@ impl SlidingLog {
         self.taken += tokens;
         if self.len > 0 && self.entry(self.len - 1).last == now {
             self.entry_mut(self.len - 1).tokens += tokens;
-            return Place(now);
+            return self.newest(now);
         }
         if self.len == CAPACITY {
             self.merge();
         }
         self.len += 1;
         *self.entry_mut(self.len - 1) = Entry { first: now, last: now, tokens };
-        Place(now)
+        self.newest(now)
+    }
+
+    fn newest(&self, at: Time) -> Place {
+        Place { at, number: self.back + self.len as u64 - 1 }
     }
 
     /// To the entry that holds them, unless it has come back.
     pub fn give_back(&mut self, now: Time, place: &Place, tokens: i64) {
         self.refresh(now);
+        if let Some(n) = self.find(place) {
+            self.entry_mut(n).tokens -= tokens;
+            self.taken -= tokens;
+        }
+    }
+
+    /// Where the entry of a taking stands now, if it has not come back.
+    fn find(&self, place: &Place) -> Option<usize> {
+        let holds = |n: usize| n < self.len && (self.entry(n).first..=self.entry(n).last).contains(&place.at);
+        let unmerged = usize::try_from(place.number.wrapping_sub(self.back)).ok().filter(|n| holds(*n));
+        unmerged.or_else(|| Some(self.search(place.at)).filter(|n| holds(*n)))
+    }
+
+    /// The first entry that does not end before `at`.
+    fn search(&self, at: Time) -> usize {
         let (mut low, mut high) = (0, self.len);
         while low < high {
             let middle = usize::midpoint(low, high);
-            if self.entry(middle).last < place.0 { low = middle + 1 } else { high = middle }
+            if self.entry(middle).last < at { low = middle + 1 } else { high = middle }
         }
-        if low < self.len && self.entry(low).first <= place.0 {
-            self.entry_mut(low).tokens -= tokens;
-            self.taken -= tokens;
-        }
+        low
     }
 
     fn entry(&self, n: usize) -> &Entry {
