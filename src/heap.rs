@@ -21,18 +21,21 @@ impl IndexedHeap {
 
     /// How many entries there are.
     #[must_use]
+    #[inline]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// Whether there is no entry.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
     /// The smallest key and its slot.
     #[must_use]
+    #[inline]
     pub fn first(&self) -> Option<(u128, u32)> {
         self.entries.first().copied()
     }
@@ -47,28 +50,47 @@ impl IndexedHeap {
     }
 
     /// Puts `slot` in at `key`, or moves it there.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation)] // slots are u32, so there are never more entries
     pub fn set(&mut self, slot: u32, key: u128) {
         let index = slot as usize;
         if index >= self.place.len() {
-            self.place.resize(index + 1, ABSENT);
+            self.grow(index);
         }
-        let at = self.place[index];
-        if at == ABSENT {
-            self.entries.push((key, slot));
-            self.rise(self.entries.len() - 1);
+        let at = self.place[index] as usize;
+        if let Some((old, _)) = self.entries.get_mut(at) {
+            let old = std::mem::replace(old, key);
+            // One that stands alone has nowhere to go.
+            if self.entries.len() > 1 {
+                self.sift(at, key, old);
+            }
             return;
         }
-        let old = std::mem::replace(&mut self.entries[at as usize].0, key);
+        let last = self.entries.len();
+        self.place[index] = last as u32;
+        self.entries.push((key, slot));
+        if last > 0 {
+            self.rise(last);
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, index: usize) {
+        self.place.resize(index + 1, ABSENT);
+    }
+
+    fn sift(&mut self, at: usize, key: u128, old: u128) {
         if key < old {
-            self.rise(at as usize);
+            self.rise(at);
         } else if key > old {
-            self.sink(at as usize);
+            self.sink(at);
         }
     }
 
     /// Takes `slot` out; whether it was in.
+    #[inline]
     pub fn remove(&mut self, slot: u32) -> bool {
-        let Some(&at) = self.place.get(slot as usize) else { return false };
+        let at = self.place.get(slot as usize).copied().unwrap_or(ABSENT);
         if at == ABSENT {
             return false;
         }
@@ -77,10 +99,16 @@ impl IndexedHeap {
     }
 
     /// Takes out and returns the entry with the smallest key.
+    #[inline]
     pub fn pop(&mut self) -> Option<(u128, u32)> {
-        let first = self.first()?;
-        self.remove_at(0);
-        Some(first)
+        let (key, slot) = self.first()?;
+        if self.entries.len() == 1 {
+            self.entries.clear();
+            self.place[slot as usize] = ABSENT;
+        } else {
+            self.remove_at(0);
+        }
+        Some((key, slot))
     }
 
     fn remove_at(&mut self, at: usize) {

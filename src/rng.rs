@@ -116,14 +116,19 @@ impl Entities {
 pub struct Draws([u64; ENTITY_WORDS]);
 
 impl Draws {
-    /// The next draws of one sequential stream: faster than an entity's own stream, and still the same for every policy,
+    /// Nothing drawn yet.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self([0; ENTITY_WORDS])
+    }
+
+    /// Fills in the next draws of one sequential stream: faster than an entity's own stream, and still the same for every policy,
     /// because requests are generated in the same order whatever is done with them.
-    pub fn sequential(rng: &mut ChaCha8Rng, purposes: &[Purpose]) -> Self {
-        let mut words = [0; ENTITY_WORDS];
+    #[inline]
+    pub fn fill(&mut self, rng: &mut ChaCha8Rng, purposes: &[Purpose]) {
         for purpose in purposes {
-            words[*purpose as usize] = rng.next_u64();
+            self.0[*purpose as usize] = rng.next_u64();
         }
-        Self(words)
     }
 
     /// The 64 random bits for `purpose`.

@@ -123,8 +123,8 @@ impl Span {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
     pub fn from_secs_f64(secs: f64) -> Self {
         let nanos = secs * NANOS_PER_SEC as f64;
-        // From 2^52 on there is nothing to round. `as` saturates, and NaN is 0.
-        Self(if nanos < (1u64 << 52) as f64 { (nanos + 0.5) as u64 } else { nanos as u64 })
+        // From 2^52 on there is nothing to round. `as` saturates, and NaN is 0; to a signed number it takes fewer steps.
+        Self(if nanos < (1u64 << 52) as f64 { ((nanos + 0.5) as i64).max(0) as u64 } else { nanos as u64 })
     }
 
     /// Length in nanoseconds.

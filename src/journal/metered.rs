@@ -1,18 +1,15 @@
 //! What the policies in front of a metered API did in one replication (seed 002, "Monitoring").
 
+use std::ops::AddAssign;
+
 use hdrhistogram::Histogram;
+use serde::Serialize;
 
 use crate::request::Profile;
 
-/// One replication, warm-up and drain included; tokens of good answers are the cohort's.
-#[derive(Clone, Debug)]
-pub struct Metered {
-    /// Whether any such policy is set. Without, nothing here is reported.
-    pub in_use: bool,
-    /// Reservations as they were taken, tokens (three significant digits; larger than [`Metered::TOKENS_MAX`] count as that).
-    pub reservations: Histogram<u64>,
-    /// The largest of them, exact: a limit that is kept must not look broken by rounding.
-    pub reservation_max: u64,
+/// How often the policies in front of a metered API acted.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct MeteredCounts {
     /// Calls whose `max_tokens` was lowered to fit the window.
     pub trims: u64,
     /// Answers that ran into a limit which a policy had lowered.
@@ -29,6 +26,32 @@ pub struct Metered {
     pub redispatched: u64,
     /// Calls that the upstream refused for their rate.
     pub upstream_429: u64,
+}
+
+impl AddAssign for MeteredCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.trims += other.trims;
+        self.truncated += other.truncated;
+        self.lane_acquisitions += other.lane_acquisitions;
+        self.circuit_opens += other.circuit_opens;
+        self.proxy_degradations += other.proxy_degradations;
+        self.finalised += other.finalised;
+        self.redispatched += other.redispatched;
+        self.upstream_429 += other.upstream_429;
+    }
+}
+
+/// One replication, warm-up and drain included; tokens of good answers are the cohort's.
+#[derive(Clone, Debug)]
+pub struct Metered {
+    /// Whether any such policy is set. Without, nothing here is reported.
+    pub in_use: bool,
+    /// Reservations as they were taken, tokens (three significant digits; larger than [`Metered::TOKENS_MAX`] count as that).
+    pub reservations: Histogram<u64>,
+    /// The largest of them, exact: a limit that is kept must not look broken by rounding.
+    pub reservation_max: u64,
+    /// How often which policy acted.
+    pub counts: MeteredCounts,
     /// Multipliers at the end, by [`Profile::kind`].
     pub multipliers: [f64; Profile::KINDS],
     /// Multipliers at the beginning.
@@ -47,14 +70,7 @@ impl Default for Metered {
             in_use: false,
             reservations: Self::no_reservations(),
             reservation_max: 0,
-            trims: 0,
-            truncated: 0,
-            lane_acquisitions: 0,
-            circuit_opens: 0,
-            proxy_degradations: 0,
-            finalised: 0,
-            redispatched: 0,
-            upstream_429: 0,
+            counts: MeteredCounts::default(),
             multipliers: [0.0; Profile::KINDS],
             priors: [0.0; Profile::KINDS],
             true_p90: [None; Profile::KINDS],

@@ -11,7 +11,7 @@ mod words;
 mod writer;
 
 pub use event::{Event, RunHead, SCHEMA, What, settings_hash};
-pub use metered::Metered;
+pub use metered::{Metered, MeteredCounts};
 pub use reader::{JournalError, read};
 pub use story::{Whose, tell};
 pub use tally::{ClassTally, Digest, Halt, Series, Tally, Window};

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::envelope::{Mean, Ordered, mean};
 use super::format::{NONE, count, duration, left, number, range, right, says_something};
 use super::table::sparkline;
+use crate::journal::MeteredCounts;
 use crate::journal::summary::{LEVEL, MeteredSummary, Multiplier};
 
 /// Characters of a kind of call's name.
@@ -14,7 +15,7 @@ const KIND: usize = 25;
 pub(super) fn lines(metered: &MeteredSummary) -> Vec<String> {
     let mut lines =
         vec![String::new(), "  metered API: reservations, lane, breaker, finalisation".to_owned(), reservations(metered)];
-    lines.extend(counts(metered));
+    lines.extend(counts(metered.counts));
     lines.push(good_tokens(metered));
     lines.extend(multipliers(metered));
     lines.extend(over_time(metered));
@@ -33,12 +34,12 @@ fn reservations(metered: &MeteredSummary) -> String {
     format!("{}{quantiles}", counted("reservations", all.len()))
 }
 
-fn counts(metered: &MeteredSummary) -> Vec<String> {
+fn counts(counts: MeteredCounts) -> Vec<String> {
     let pairs = [
-        (("trimmed to fit", metered.trims), ("answers cut short", metered.truncated)),
-        (("heavy lane starts", metered.lane_acquisitions), ("circuit openings", metered.circuit_opens)),
-        (("proxy degradations", metered.proxy_degradations), ("429s from upstream", metered.upstream_429)),
-        (("finalised", metered.finalised), ("redispatched", metered.redispatched)),
+        (("trimmed to fit", counts.trims), ("answers cut short", counts.truncated)),
+        (("heavy lane starts", counts.lane_acquisitions), ("circuit openings", counts.circuit_opens)),
+        (("proxy degradations", counts.proxy_degradations), ("429s from upstream", counts.upstream_429)),
+        (("finalised", counts.finalised), ("redispatched", counts.redispatched)),
     ];
     let line = |(one, other): &((&str, u64), (&str, u64))| format!("{} {}", counted(one.0, one.1), counted(other.0, other.1));
     pairs.iter().map(line).collect()
@@ -95,14 +96,8 @@ fn over_time(metered: &MeteredSummary) -> Vec<String> {
 #[allow(missing_docs)] // as in `MeteredSummary`
 pub struct MeteredReport {
     pub reservations: ReservationsReport,
-    pub trims: u64,
-    pub truncated: u64,
-    pub lane_acquisitions: u64,
-    pub circuit_opens: u64,
-    pub proxy_degradations: u64,
-    pub finalised: u64,
-    pub redispatched: u64,
-    pub upstream_429: u64,
+    #[serde(flatten)]
+    pub counts: MeteredCounts,
     pub good_tokens_per_hour: Mean,
     /// By kind of call.
     pub multipliers: Ordered<MultiplierReport>,
@@ -148,14 +143,7 @@ impl MeteredReport {
                 p99: metered.reservation_quantile(0.99),
                 max: (!all.is_empty()).then_some(metered.reservation_max),
             },
-            trims: metered.trims,
-            truncated: metered.truncated,
-            lane_acquisitions: metered.lane_acquisitions,
-            circuit_opens: metered.circuit_opens,
-            proxy_degradations: metered.proxy_degradations,
-            finalised: metered.finalised,
-            redispatched: metered.redispatched,
-            upstream_429: metered.upstream_429,
+            counts: metered.counts,
             good_tokens_per_hour: mean(metered.good_tokens_per_hour.as_ref()),
             multipliers: Ordered(multipliers.collect()),
             multiplier_error: metered.multiplier_error,

@@ -62,14 +62,14 @@ fn cells(variant: &VariantSummary) -> [String; COLUMNS] {
     let Some(metered) = &variant.metered else { return std::array::from_fn(|_| NONE.to_owned()) };
     let wait = metered.lightest.and_then(|class| variant.classes.get(class)?.metrics.wait.p90);
     [
-        brief(metered.upstream_429),
+        brief(metered.counts.upstream_429),
         brief(variant.counts.rejected[Reason::OverBudget as usize]),
         brief(variant.counts.failed[Cause::Proxy as usize]),
-        brief(metered.trims),
-        brief(metered.truncated),
-        brief(metered.lane_acquisitions),
-        brief(metered.circuit_opens),
-        brief(metered.finalised),
+        brief(metered.counts.trims),
+        brief(metered.counts.truncated),
+        brief(metered.counts.lane_acquisitions),
+        brief(metered.counts.circuit_opens),
+        brief(metered.counts.finalised),
         metered.multiplier_error.map_or_else(|| NONE.to_owned(), number),
         good_tokens(metered),
         wait.map_or_else(|| NONE.to_owned(), duration),
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
     use crate::journal::summary::fixtures::{class, full_class, metered, tally};
     use crate::journal::summary::{Context, summarise};
-    use crate::journal::{ClassTally, Metered, Tally};
+    use crate::journal::{ClassTally, Metered, MeteredCounts, Tally};
     use crate::report::text;
     use crate::request::Profile;
 
@@ -123,7 +123,9 @@ mod tests {
 
     #[test]
     fn a_row_for_each_variant_and_dashes_where_there_is_no_figure() {
-        let busy = Metered { trims: 99_999, upstream_429: 123_456, good_tokens: 12_000, ..metered(1) };
+        let one = metered(1);
+        let counts = MeteredCounts { trims: 99_999, upstream_429: 123_456, ..one.counts };
+        let busy = Metered { counts, good_tokens: 12_000, ..one };
         let refusing = Tally { metered: metered(1), ..tally(vec![full_class(), over_budget()], 5) };
         let variants: [(&str, &[Tally]); 4] = [
             ("none", &[run(no_limiter(), 1)]),
@@ -154,16 +156,16 @@ refusing             7      7     5    12     3     31     4      9 0.174       
     #[test]
     fn it_stands_under_the_overview_and_no_line_is_too_long() {
         let huge = 999_999_999; // calls that no run makes
-        let most = Metered {
+        let counts = MeteredCounts {
             trims: huge,
             truncated: huge,
             lane_acquisitions: huge,
             circuit_opens: huge,
             finalised: huge,
             upstream_429: huge,
-            good_tokens: huge,
-            ..metered(1)
+            ..MeteredCounts::default()
         };
+        let most = Metered { counts, good_tokens: huge, ..metered(1) };
         let less = Metered { good_tokens: huge / 2, ..metered(1) };
         let runs = [run(most, 1), run(less, 2)];
         let names = ["a variant's name that is quite long", "another one, as long as the first"];

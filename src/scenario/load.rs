@@ -276,6 +276,9 @@ fn read_whole(path: &FilePath) -> Result<Vec<u8>, String> {
     if bytes.len() as u64 > BYTES_MAX { Err(format!("it has more than {BYTES_MAX} bytes")) } else { Ok(bytes) }
 }
 
+/// The file, its tree, and its variants with theirs.
+type Loaded = (ScenarioFile, Node, Vec<(Variant, Node)>);
+
 #[derive(Default)]
 struct Loader {
     sources: Sources,
@@ -285,7 +288,7 @@ struct Loader {
 
 impl Loader {
     /// Finds as much as can be told: what a later stage needs must be right before it is entered.
-    fn load(&mut self, shown: &str, text: &str, sets: &[String]) -> Option<(ScenarioFile, Node, Vec<(Variant, Node)>)> {
+    fn load(&mut self, shown: &str, text: &str, sets: &[String]) -> Option<Loaded> {
         let source = self.sources.add_file(shown, text);
         let mut tree = Node::parse_document(source, text).map_err(|wrong| self.found.push(wrong)).ok()?;
         for set in sets {

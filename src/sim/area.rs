@@ -6,7 +6,6 @@ use crate::time::Time;
 /// The integral of a count over the part of the window that has passed.
 #[derive(Copy, Clone, Debug)]
 pub struct Area {
-    start: Time,
     end: Time,
     /// Up to where the sum goes, inside the window.
     last: Time,
@@ -17,7 +16,7 @@ pub struct Area {
 impl Area {
     /// Zero so far.
     pub const fn over(window: Window) -> Self {
-        Self { start: window.start, end: window.end, last: window.start, count: 0, sum: 0 }
+        Self { end: window.end, last: window.start, count: 0, sum: 0 }
     }
 
     /// The count goes up by one at `now`.
@@ -39,16 +38,18 @@ impl Area {
     }
 
     fn run_to(&mut self, now: Time) {
-        let now = now.clamp(self.start, self.end);
-        self.sum += u128::from(self.count) * u128::from((now - self.last).as_nanos());
-        self.last = now;
+        let now = now.min(self.end);
+        if now > self.last {
+            self.sum += u128::from(self.count) * u128::from((now - self.last).as_nanos());
+            self.last = now;
+        }
     }
 }
 
 /// The part of `from..to` inside the window, ns.
 pub fn inside(window: Window, from: Time, to: Time) -> u128 {
-    let clamp = |at: Time| at.clamp(window.start, window.end);
-    u128::from((clamp(to) - clamp(from)).as_nanos())
+    let (from, to) = (from.max(window.start), to.min(window.end));
+    u128::from(to.as_nanos().saturating_sub(from.as_nanos()))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use hdrhistogram::Histogram;
 
-use crate::journal::Metered;
+use crate::journal::{Metered, MeteredCounts};
 use crate::policy::{Counters, Gateway, Mode, Settings, Stats};
 use crate::request::{Profile, Request};
 use crate::time::Time;
@@ -56,14 +56,14 @@ impl MeteredRecord {
     /// The upstream refuses a call for its rate.
     pub fn refused_for_rate(&mut self) {
         if let Some(figures) = &mut self.0 {
-            figures.metered.upstream_429 += 1;
+            figures.metered.counts.upstream_429 += 1;
         }
     }
 
     /// An answer was cut at a limit that a policy had lowered.
     pub fn truncate(&mut self) {
         if let Some(figures) = &mut self.0 {
-            figures.metered.truncated += 1;
+            figures.metered.counts.truncated += 1;
         }
     }
 
@@ -89,12 +89,15 @@ impl MeteredRecord {
         let Counters { trims, lane_acquisitions, circuit_opens, proxy_degraded, finalised, redispatched, .. } = stats.counters;
         let p90 = |ratios: &Histogram<u64>| (!ratios.is_empty()).then(|| ratios.value_at_quantile(0.9) as f64 / RATIO_UNIT);
         Metered {
-            trims,
-            lane_acquisitions,
-            circuit_opens,
-            proxy_degradations: proxy_degraded,
-            finalised: finalised.enforced,
-            redispatched,
+            counts: MeteredCounts {
+                trims,
+                lane_acquisitions,
+                circuit_opens,
+                proxy_degradations: proxy_degraded,
+                finalised: finalised.enforced,
+                redispatched,
+                ..metered.counts
+            },
             multipliers: stats.multipliers.unwrap_or_default(),
             true_p90: std::array::from_fn(|kind| p90(&ratios[kind])),
             ..metered

@@ -36,12 +36,22 @@ impl Record {
         Self { window, classes, series, open: 0, bin: 0, bin_end, busy_s: [None; 2], mark: window.start, metered }
     }
 
-    /// Time goes on to `at`: samples whatever lies on the way.
-    pub fn pass(&mut self, at: Time, upstream: &mut Upstream, gateway: &Gateway) {
+    /// Time goes on to `at`: samples whatever lies on the way. Whether it has; the upstream may then have something to say.
+    #[inline]
+    pub fn pass(&mut self, at: Time, upstream: &mut Upstream, gateway: &Gateway) -> bool {
+        let samples = self.mark.min(self.bin_end) <= at;
+        if samples {
+            self.sample(at, upstream, gateway);
+        }
+        samples
+    }
+
+    #[cold]
+    fn sample(&mut self, at: Time, upstream: &mut Upstream, gateway: &Gateway) {
         while self.mark <= at && self.busy_s[1].is_none() {
             let slot = usize::from(self.busy_s[0].is_some());
             self.busy_s[slot] = Some(upstream.totals(self.mark).busy_s);
-            self.mark = self.window.end;
+            self.mark = if slot == 0 { self.window.end } else { Time::FAR };
         }
         while self.bin_end <= at && self.bin + 1 < self.series.backlog.len() {
             self.series.backlog[self.bin] = self.open;

@@ -22,6 +22,18 @@ impl Case {
     /// What the scenario says.
     pub const EXPECTED: Self = Self { load: 1.0, capacity: 1.0 };
 
+    /// Whether its load is another than the scenario's.
+    #[must_use]
+    pub fn varies_load(self) -> bool {
+        self.load.to_bits() != Self::EXPECTED.load.to_bits()
+    }
+
+    /// Whether its capacity is another than the upstream's.
+    #[must_use]
+    pub fn varies_capacity(self) -> bool {
+        self.capacity.to_bits() != Self::EXPECTED.capacity.to_bits()
+    }
+
     /// Every combination of least, expected and greatest, the expected case first.
     #[must_use]
     pub fn all(robust: &RobustSettings) -> Vec<Self> {
@@ -52,10 +64,11 @@ impl Case {
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let percent = |share: f64| libm::round(share * 1e3) / 10.0;
-        match (self.load, self.capacity) {
-            (load, 1.0) => write!(f, "{} % of this load", percent(load)),
-            (1.0, capacity) => write!(f, "{} % of this capacity", percent(capacity)),
-            (load, capacity) => write!(f, "{} % of this load and {} % of this capacity", percent(load), percent(capacity)),
+        let (load, capacity) = (percent(self.load), percent(self.capacity));
+        match (self.varies_load(), self.varies_capacity()) {
+            (_, false) => write!(f, "{load} % of this load"),
+            (false, true) => write!(f, "{capacity} % of this capacity"),
+            (true, true) => write!(f, "{load} % of this load and {capacity} % of this capacity"),
         }
     }
 }

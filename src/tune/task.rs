@@ -240,13 +240,13 @@ impl<'a> ScenarioProblem<'a> {
 
     fn make(&self, point: &Point) -> Option<Plan> {
         let mut sets = self.task.sets(point);
-        if self.case.capacity != 1.0 {
+        if self.case.varies_capacity() {
             let own = self.scenario.candidate(self.task.variant, &sets).ok()?.upstream.speed()?;
             sets.push(format!("upstream.speed={:?}", own * self.case.capacity));
         }
         let candidate = self.scenario.candidate(self.task.variant, &sets).ok()?;
         let plan = sim::replan(self.scenario, self.prepared, self.task.variant, &candidate).ok()?;
-        if self.case.load == 1.0 { Some(plan) } else { plan.at_load(self.case.load) }
+        if self.case.varies_load() { plan.at_load(self.case.load) } else { Some(plan) }
     }
 
     fn observe(&self, summary: &VariantSummary) -> Observation {

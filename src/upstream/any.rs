@@ -101,6 +101,7 @@ impl UpstreamModel {
 /// What is protected. The contract of its calls stands in [`io`](super::Call).
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant)] // there is one of these in a run
+#[repr(u8)] // a tag of its own: which one it is, is asked ten times a request
 pub enum Upstream {
     /// A plain service station.
     Station(Station),

@@ -131,6 +131,7 @@ impl Station {
 
     /// When [`Station::advance`] is wanted next.
     #[must_use]
+    #[inline]
     pub fn next_event(&self) -> Option<(Time, EventKind)> {
         let (time, _) = self.upcoming()?;
         Some((time, EventKind::Completion))
@@ -151,6 +152,7 @@ impl Station {
     }
 
     /// The next output, until there is none.
+    #[inline]
     pub fn poll(&mut self) -> Option<Output> {
         self.outputs.pop()
     }
@@ -174,19 +176,24 @@ impl Station {
     }
 
     /// The integral of the number of busy servers up to the last call of anything here, in server-nanoseconds: exact.
-    #[must_use]
-    pub const fn busy_area(&self) -> u128 {
+    #[cfg(test)]
+    const fn busy_area(&self) -> u128 {
         self.busy_area
     }
 
     /// Calls in service.
     #[allow(clippy::cast_possible_truncation)] // never more than `servers`
+    #[inline]
     fn busy(&self) -> u32 {
         self.ends.len() as u32
     }
 
     /// When something happens next, and whether that is an end of service (which at equal times comes first).
+    #[inline]
     fn upcoming(&self) -> Option<(Time, bool)> {
+        if self.expiries.is_empty() {
+            return self.ends.first().map(|(end, _)| (time_of(end), true));
+        }
         match (self.ends.first(), self.expiries.first()) {
             (Some((end, _)), Some((expiry, _))) if time_of(expiry) < time_of(end) => Some((time_of(expiry), false)),
             (Some((end, _)), _) => Some((time_of(end), true)),
@@ -195,6 +202,7 @@ impl Station {
     }
 
     /// Does what was due before `now`, for a caller that did not ask for it in time.
+    #[inline]
     fn catch_up(&mut self, now: Time) {
         while let Some((time, is_end)) = self.upcoming() {
             if time >= now {
@@ -205,6 +213,7 @@ impl Station {
         self.pass(now);
     }
 
+    #[inline]
     fn step(&mut self, time: Time, is_end: bool) {
         self.pass(time);
         if is_end {
@@ -222,12 +231,17 @@ impl Station {
     }
 
     /// Moves the clock on, and the busy integral with it.
+    #[inline]
     fn pass(&mut self, now: Time) {
         assert!(now >= self.now, "INV-2: time ran back from {} to {now}", self.now);
+        if now == self.now {
+            return;
+        }
         self.busy_area += u128::from((now - self.now).as_nanos()) * u128::from(self.busy());
         self.now = now;
     }
 
+    #[inline]
     fn serve_next(&mut self, now: Time) {
         if self.head != NONE {
             let slot = self.head;
@@ -237,6 +251,7 @@ impl Station {
         assert!(self.waiting == 0 || self.busy() == self.servers, "INV-4: a call waits beside an idle server");
     }
 
+    #[inline]
     fn begin(&mut self, now: Time, slot: u32) {
         let entry = &mut self.slots[slot as usize];
         entry.place = Place::Served;
@@ -261,12 +276,14 @@ impl Station {
     }
 
     /// A call in service is over.
+    #[inline]
     fn leave(&mut self, slot: u32, work: CallWork) {
         self.slots[slot as usize].place = Place::Gone;
         self.prefill_tokens += u64::from(work.prefill_tokens);
         self.decode_tokens += u64::from(work.decode_tokens);
     }
 
+    #[inline]
     fn take_slot(&mut self, call: &Call) -> u32 {
         let slot = slot_of(call.id);
         let entry = Slot {
@@ -289,6 +306,7 @@ impl Station {
         slot
     }
 
+    #[inline]
     fn push_back(&mut self, slot: u32) {
         let entry = &mut self.slots[slot as usize];
         entry.place = Place::Waiting;
@@ -321,11 +339,13 @@ impl Station {
     }
 
     /// A heap key: by time, then in order of making.
+    #[inline]
     fn key(&mut self, at: Time) -> u128 {
         self.sequence += 1;
         u128::from(at.as_nanos()) << 64 | u128::from(self.sequence)
     }
 
+    #[inline]
     fn emit(&mut self, call: CallId, at: Time, kind: OutputKind) {
         self.outputs.push(Output { call, at, kind });
     }

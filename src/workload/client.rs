@@ -106,6 +106,25 @@ struct Pending {
     first_token: Option<Time>,
 }
 
+/// An attempt as it is sent.
+#[derive(Copy, Clone, Debug)]
+pub struct Sending<'a> {
+    /// The request behind it.
+    pub request: &'a Request,
+    /// Which try it is, from 1.
+    pub number: u16,
+    /// The deadline that the client tells the gateway, where its class announces one.
+    pub deadline: Option<Time>,
+}
+
+impl Pending {
+    /// The request is over at `at`, with its last attempt.
+    fn finished(&self, at: Time, attempt: AttemptId, (outcome, retry_denied): (Outcome, bool), output_tokens: u32) -> Finished {
+        let Self { request: Request { id: request, class, arrival, .. }, attempts, sent, first_token, .. } = *self;
+        Finished { request, class, arrival, attempt, outcome, attempts, at, sent, first_token, output_tokens, retry_denied }
+    }
+}
+
 /// How an attempt came to nothing.
 #[derive(Copy, Clone, Debug)]
 struct Loss {
@@ -149,12 +168,11 @@ impl Client {
     ///
     /// # Panics
     /// INV-2: where `now` runs back. Where a new request is of a class that does not exist.
+    #[inline] // where the input is known, nothing of the choice is left
     pub fn handle(&mut self, now: Time, input: ClientInput) {
-        assert!(now >= self.now, "INV-2: time ran back from {} to {now}", self.now);
-        self.now = now;
-        self.run_due(now);
+        self.pass(now);
         match input {
-            ClientInput::New(request) => self.begin(now, request),
+            ClientInput::New(request) => self.enter(now, &request),
             ClientInput::FirstToken { attempt } => self.first_token(now, attempt),
             ClientInput::Complete { attempt, degraded, output_tokens } => {
                 self.complete(now, attempt, degraded, output_tokens);
@@ -165,30 +183,37 @@ impl Client {
         }
     }
 
+    /// [`ClientInput::New`], without a copy on the way.
+    ///
+    /// # Panics
+    /// As [`Client::handle`].
+    #[inline]
+    pub fn begin(&mut self, now: Time, request: &Request) {
+        self.pass(now);
+        self.enter(now, request);
+    }
+
     /// The next thing that a client does, until there is none.
+    #[inline]
     pub fn poll(&mut self) -> Option<ClientAction> {
         self.actions.pop()
     }
 
     /// When the clients next want [`ClientInput::Wake`].
     #[must_use]
+    #[inline]
     #[allow(clippy::cast_possible_truncation)] // the high half is the time
     pub fn next_wakeup(&self) -> Option<Time> {
         self.timers.first().map(|(key, _)| Time::from_nanos((key >> 64) as u64))
     }
 
-    /// The request behind an attempt, and the attempt's number, from 1. A client that has just left an attempt knows it no
-    /// more.
+    /// What is sent with an attempt under way. A client that has just left an attempt knows it no more.
     #[must_use]
-    pub fn request(&self, attempt: AttemptId) -> Option<(&Request, u16)> {
-        self.under_way(attempt).map(|pending| (&pending.request, pending.attempts))
-    }
-
-    /// The deadline that the client tells the gateway with an attempt, where its class announces one.
-    #[must_use]
-    pub fn deadline(&self, attempt: AttemptId) -> Option<Time> {
-        let pending = self.under_way(attempt)?;
-        self.terms[pending.request.class.index()].announced(pending.sent)
+    #[inline]
+    pub fn sending(&self, attempt: AttemptId) -> Option<Sending<'_>> {
+        let Pending { request, attempts, sent, .. } = self.under_way(attempt)?;
+        let deadline = self.terms[request.class.index()].announced(*sent);
+        Some(Sending { request, number: *attempts, deadline })
     }
 
     /// The requests that are not over, with the attempts made so far, in no order that matters.
@@ -197,8 +222,8 @@ impl Client {
     }
 
     /// Retries that a class's budget would pay for now; `None` where it has none.
-    #[must_use]
-    pub fn retry_budget(&self, class: ClassId) -> Option<f64> {
+    #[cfg(test)]
+    fn retry_budget(&self, class: ClassId) -> Option<f64> {
         self.terms[class.index()].retry.as_ref()?.saved()
     }
 
@@ -206,12 +231,22 @@ impl Client {
         self.pending.get(attempt).filter(|pending| !pending.resting)
     }
 
+    /// Time goes on to `now`: does what is due by then.
+    #[inline]
+    fn pass(&mut self, now: Time) {
+        assert!(now >= self.now, "INV-2: time ran back from {} to {now}", self.now);
+        self.now = now;
+        if self.next_wakeup().is_some_and(|at| at <= now) {
+            self.run_due(now);
+        }
+    }
+
     fn run_due(&mut self, now: Time) {
         while let Some(at) = self.next_wakeup().filter(|at| *at <= now) {
             let (_, slot) = self.timers.pop().expect("there is a next wake-up");
             let attempt = self.timed[slot as usize];
             if self.pending[attempt].resting {
-                self.send(at, attempt);
+                self.send_again(at, attempt);
             } else {
                 self.actions.push(ClientAction::Leave { attempt });
                 self.lose(at, attempt, Loss::LEFT);
@@ -219,22 +254,31 @@ impl Client {
         }
     }
 
-    fn begin(&mut self, now: Time, request: Request) {
-        if let Some(retry) = &mut self.terms[request.class.index()].retry {
+    fn enter(&mut self, now: Time, request: &Request) {
+        let terms = &mut self.terms[request.class.index()];
+        if let Some(retry) = &mut terms.retry {
             retry.earn(EarnedBy::FirstAttempt);
         }
-        let pending = Pending { request, attempts: 0, resting: false, sent: now, first_token: None };
+        let leaves = terms.leaves(now, false);
+        let pending = Pending { request: *request, attempts: 1, resting: false, sent: now, first_token: None };
         let attempt = self.pending.insert(pending);
-        self.send(now, attempt);
+        self.send(attempt, leaves);
     }
 
-    fn send(&mut self, now: Time, attempt: AttemptId) {
+    /// Sends the next attempt of a request.
+    fn send_again(&mut self, now: Time, attempt: AttemptId) {
         let pending = &mut self.pending[attempt];
         pending.attempts += 1;
         pending.resting = false;
         pending.sent = now;
         pending.first_token = None;
-        if let Some(at) = self.terms[pending.request.class.index()].leaves(now, false) {
+        let leaves = self.terms[pending.request.class.index()].leaves(now, false);
+        self.send(attempt, leaves);
+    }
+
+    #[inline]
+    fn send(&mut self, attempt: AttemptId, leaves: Option<Time>) {
+        if let Some(at) = leaves {
             self.set_timer(attempt, at);
         }
         self.actions.push(ClientAction::Send { attempt });
@@ -256,19 +300,21 @@ impl Client {
     }
 
     fn complete(&mut self, now: Time, attempt: AttemptId, degraded: bool, output_tokens: u32) {
-        let Some(pending) = self.take(attempt) else { return };
-        let answer = Answer {
-            arrival: pending.request.arrival,
-            first_token: pending.first_token.unwrap_or(now),
-            end: now,
-            output_tokens,
-        };
-        let terms = &mut self.terms[pending.request.class.index()];
+        // Looked at where it lies: most of a request is not needed any more.
+        let Some(pending) = self.pending.get(attempt).filter(|pending| !pending.resting) else { return };
+        let Pending { request: Request { class, arrival, .. }, first_token, .. } = *pending;
+        let answer = Answer { arrival, first_token: first_token.unwrap_or(now), end: now, output_tokens };
+        let terms = &mut self.terms[class.index()];
         if let Some(retry) = &mut terms.retry {
             retry.earn(EarnedBy::Success);
         }
         let outcome = terms.judge(answer, degraded);
-        self.finish(now, attempt, &pending, (outcome, false), output_tokens);
+        let finished = pending.finished(now, attempt, (outcome, false), output_tokens);
+        self.actions.push(ClientAction::Finish(finished));
+        if terms.may_leave() {
+            self.timers.remove(slot_of(attempt));
+        }
+        self.pending.remove(attempt);
     }
 
     /// An attempt came to nothing: the client rests before the next one, or gives the request up.
@@ -283,27 +329,8 @@ impl Client {
                 let next = self.pending.insert(pending);
                 self.set_timer(next, now + wait);
             }
-            None => self.finish(now, attempt, &pending, (loss.outcome, denied), 0),
+            None => self.actions.push(ClientAction::Finish(pending.finished(now, attempt, (loss.outcome, denied), 0))),
         }
-    }
-
-    fn finish(&mut self, now: Time, attempt: AttemptId, pending: &Pending, how: (Outcome, bool), output_tokens: u32) {
-        let Pending { request: Request { id: request, class, arrival, .. }, attempts, sent, first_token, .. } = *pending;
-        let (at, (outcome, retry_denied)) = (now, how);
-        let finished = Finished {
-            request,
-            class,
-            arrival,
-            attempt,
-            outcome,
-            attempts,
-            at,
-            sent,
-            first_token,
-            output_tokens,
-            retry_denied,
-        };
-        self.actions.push(ClientAction::Finish(finished));
     }
 
     /// Takes an attempt under way out, with its timer.

@@ -82,7 +82,7 @@ fn outcomes_follow_the_last_attempt() {
 fn it_leaves_without_a_first_token_and_tries_again() {
     let mut client = clients("timeout = { first_token = '2s', total = '9s', announce = true }\nretry = { max_attempts = 2 }");
     let first = sent(&mut client);
-    assert_eq!((client.next_wakeup(), client.deadline(first)), (Some(at(2_000)), Some(at(2_000))));
+    assert_eq!((client.next_wakeup(), client.sending(first).unwrap().deadline), (Some(at(2_000)), Some(at(2_000))));
     client.handle(at(1_999), ClientInput::Wake);
     assert!(client.poll().is_none());
     client.handle(at(2_000), ClientInput::Wake);
@@ -93,7 +93,7 @@ fn it_leaves_without_a_first_token_and_tries_again() {
     assert!(again >= at(2_000) && again < at(2_500));
     client.handle(again, ClientInput::Complete { attempt: first, degraded: false, output_tokens: 1 }); // too late
     let Some(ClientAction::Send { attempt: second }) = client.poll() else { panic!("no second attempt") };
-    assert!(second != first && client.request(first).is_none() && client.request(second).unwrap().1 == 2);
+    assert!(second != first && client.sending(first).is_none() && client.sending(second).unwrap().number == 2);
     client.handle(at(3_000), ClientInput::FirstToken { attempt: second });
     assert_eq!(client.next_wakeup(), Some(again + Span::from_secs(9)));
     client.handle(at(4_000), ClientInput::Complete { attempt: second, degraded: false, output_tokens: 7 });
@@ -199,7 +199,7 @@ fn run(text: &str, n: u64, seed: u64, spurious: bool) -> (BTreeMap<u64, Story>, 
         while let Some(action) = client.poll() {
             match action {
                 ClientAction::Send { attempt } => {
-                    let (request, number) = client.request(attempt).unwrap();
+                    let Sending { request, number, .. } = client.sending(attempt).unwrap();
                     let story = stories.entry(request.id.0).or_default();
                     story.sends.push(now);
                     assert_eq!(story.sends.len(), usize::from(number));
@@ -209,7 +209,7 @@ fn run(text: &str, n: u64, seed: u64, spurious: bool) -> (BTreeMap<u64, Story>, 
                         sequence += 1;
                     }
                 }
-                ClientAction::Leave { attempt } => assert!(client.request(attempt).is_none()),
+                ClientAction::Leave { attempt } => assert!(client.sending(attempt).is_none()),
                 ClientAction::Finish(finished) => {
                     let story = stories.entry(finished.request.0).or_default();
                     assert_eq!(finished.sent, *story.sends.last().unwrap());
@@ -260,7 +260,7 @@ fn ids_of_attempts_under_way_are_dense_and_unlike() {
         let Some(ClientAction::Send { attempt }) = client.poll() else { panic!("not sent") };
         assert!(ids.insert(attempt) && slot_of(attempt) < 5);
         if id >= 3 {
-            let oldest = *ids.iter().find(|id| client.request(**id).is_some()).unwrap();
+            let oldest = *ids.iter().find(|id| client.sending(**id).is_some()).unwrap();
             client.handle(at(id), ClientInput::Complete { attempt: oldest, degraded: false, output_tokens: 1 });
             finished(&mut client);
         }

@@ -15,7 +15,7 @@ mod terms;
 mod testing;
 
 pub use check::{WorkloadError, WorkloadProblem};
-pub use client::{Client, ClientAction, ClientInput, Finished};
+pub use client::{Client, ClientAction, ClientInput, Finished, Sending};
 pub use profile::{CountrySettings, ProxyModeWeights, VantageWeights};
 pub use recorded::{UnknownClass, pairs, recorded};
 pub use settings::{

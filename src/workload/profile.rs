@@ -129,17 +129,23 @@ pub(super) struct Asks {
 }
 
 impl Asks {
-    pub(super) fn new(class: &ClassSettings) -> Self {
+    /// `None` where a request of the class asks nothing that is not the same for all.
+    pub(super) fn new(class: &ClassSettings) -> Option<Box<Self>> {
+        let shares = class.vantage_policy.is_some() || class.proxy_mode.is_some() || !class.country.is_empty();
+        let ratios = class.usage_ratio.is_some() || class.grounded_usage_ratio.is_some();
+        if class.grounded.is_none() && !shares && !ratios {
+            return None;
+        }
         let usage = class.usage_ratio.clone().map(Box::new);
         let countries = class.country.iter().map(|share| (share.weight.value(), share.country));
-        Self {
+        Some(Box::new(Self {
             grounded: class.grounded.map_or(0.0, Fraction::value),
             vantage: Choice::new(class.vantage_policy.unwrap_or_default().all(), Vantage::default()),
             country: Choice::new(countries, Country::default()),
             proxy_mode: Choice::new(class.proxy_mode.unwrap_or_default().all(), ProxyMode::default()),
             grounded_usage: class.grounded_usage_ratio.clone().map(Box::new).or_else(|| usage.clone()),
             usage,
-        }
+        }))
     }
 
     /// What varies, and so is drawn.

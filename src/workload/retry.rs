@@ -70,6 +70,7 @@ impl Retry {
     }
 
     /// What the budget holds, in retries; `None` without one.
+    #[cfg(test)]
     pub(super) fn saved(&self) -> Option<f64> {
         self.budget.map(|budget| budget.saved as f64 / TOKEN as f64)
     }

@@ -133,23 +133,29 @@ impl Source {
     }
 
     /// The request that arrives at [`Source::next_arrival`].
+    #[inline]
     pub fn take(&mut self) -> Option<Request> {
         let (_, index) = self.next.first()?;
         let process = &mut self.processes[index as usize];
         let arrival = process.take();
         let id = u64::from(index) << NUMBER_BITS | arrival.number;
-        let request = process.request(arrival, RequestId(id), &self.templates, &self.entities);
         self.reschedule(index);
-        Some(request)
+        Some(self.processes[index as usize].request(arrival, RequestId(id), &self.templates, &self.entities))
     }
 
     /// A request is over (a closed loop's client thinks, then sends its next one). One that was over at the instant of its
     /// arrival is followed by the next after a millisecond at the earliest: no real client takes no time.
+    #[inline]
     pub fn finished(&mut self, now: Time, request: RequestId, arrival: Time) {
         let Ok(index) = u32::try_from(request.0 >> NUMBER_BITS) else { return };
-        let Some(Process { kind: Kind::Closed { clients, think }, .. }) = self.processes.get_mut(index as usize) else {
-            return;
-        };
+        if let Some(Process { kind: Kind::Closed { .. }, .. }) = self.processes.get(index as usize) {
+            self.free(now, request, arrival, index);
+        }
+    }
+
+    /// A closed loop's client is free again.
+    fn free(&mut self, now: Time, request: RequestId, arrival: Time, index: u32) {
+        let Kind::Closed { clients, think } = &mut self.processes[index as usize].kind else { return };
         let number = clients.after(request.0 & ((1 << NUMBER_BITS) - 1));
         let pause = think_time(think, &self.entities, index, number);
         // Else a client who is refused at once would ask for ever at one instant.
@@ -217,18 +223,16 @@ impl Process {
             (Mix::Weighted(sums), _) => pick(sums, bits()),
             (Mix::Rows, row) => usize::from(row.as_ref().expect("only lists are mixed by rows").class),
         };
-        let (template, draws) = if let Some(rng) = &mut self.rng {
-            let template = &templates[class(&mut || rng.next_u64())];
-            (template, Draws::sequential(rng, template.purposes()))
+        let template;
+        let mut draws = Draws::none();
+        if let Some(rng) = &mut self.rng {
+            template = &templates[class(&mut || rng.next_u64())];
+            draws.fill(rng, template.purposes());
         } else {
-            let draws = entities.draws(id.0);
-            (&templates[class(&mut || draws.bits(Purpose::Class))], draws)
-        };
-        let mut request = template.request(id, arrival.at, &draws);
-        if let Some(row) = row {
-            template.relength(&mut request, row.input_tokens, row.output_tokens, &draws);
+            draws = entities.draws(id.0);
+            template = &templates[class(&mut || draws.bits(Purpose::Class))];
         }
-        request
+        template.request(id, arrival.at, row.map(|row| (row.input_tokens, row.output_tokens)), &draws)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::profile::Asks;
 use super::{ClassSettings, SourceSettings};
 use crate::dist::{SpanDist, TokenDist, standard_exponential, standard_normal};
-use crate::request::{ClassId, Prefix, Request, RequestId};
+use crate::request::{ClassId, Prefix, Profile, Request, RequestId};
 use crate::rng::{Draws, Purpose};
 use crate::time::{Span, Time};
 use crate::units::NonNegative;
@@ -113,7 +113,8 @@ pub(super) struct Template {
     patience: Option<Duration>,
     prefix: Option<(Numbers, u32)>,
     tenants: Option<Numbers>,
-    asks: Asks,
+    /// What it asks of a metered API, where it says so.
+    asks: Option<Box<Asks>>,
     purposes: Vec<Purpose>,
 }
 
@@ -150,10 +151,13 @@ impl Template {
         &self.purposes
     }
 
-    /// The request with these draws.
+    /// The request with these draws; `recorded` lengths take the place of drawn ones.
     #[inline]
-    pub(super) fn request(&self, id: RequestId, arrival: Time, draws: &Draws) -> Request {
-        let (input, output) = self.draw_lengths(draws);
+    pub(super) fn request(&self, id: RequestId, arrival: Time, recorded: Option<(u32, u32)>, draws: &Draws) -> Request {
+        let (input, output) = match recorded {
+            None => self.draw_lengths(draws),
+            Some((input, output)) => (input.max(1), output.max(1)),
+        };
         let mut request = Request {
             id,
             class: self.class,
@@ -166,19 +170,12 @@ impl Template {
             service: self.service.sample_with(|| draws.bits(Purpose::Service)),
             patience: self.patience.as_ref().map(|patience| patience.sample_with(|| draws.bits(Purpose::Patience))),
             prefix: None,
-            profile: self.asks.profile(draws),
+            profile: self.asks.as_ref().map_or_else(Profile::default, |asks| asks.profile(draws)),
             usage_tokens: 0,
             later: draws.bits(Purpose::Later),
         };
         self.follow_lengths(&mut request, draws);
         request
-    }
-
-    /// Gives `request` lengths that were recorded.
-    pub(super) fn relength(&self, request: &mut Request, input: u32, output: u32, draws: &Draws) {
-        request.input_tokens = input.max(1);
-        request.output_tokens = output.max(1);
-        self.follow_lengths(request, draws);
     }
 
     /// What depends on the lengths: the estimate of the prompt's, how much of it is shared, and what an API bills.
@@ -194,7 +191,10 @@ impl Template {
             let group = groups.draw(draws.bits(Purpose::Prefix));
             request.prefix = Some(Prefix { group, tokens: tokens.min(request.input_tokens) });
         }
-        request.usage_tokens = self.asks.usage(request, draws);
+        request.usage_tokens = match &self.asks {
+            None => request.input_tokens.saturating_add(request.output_tokens),
+            Some(asks) => asks.usage(request, draws),
+        };
     }
 
     #[inline]
@@ -227,8 +227,9 @@ impl Template {
             (Purpose::Tenant, several(self.tenants)),
             (Purpose::Later, true),
         ];
+        let asked = self.asks.iter().flat_map(|asks| asks.needed());
         // After all others: sequential draws of a class without a profile stay where they are.
-        all.into_iter().chain(self.asks.needed()).filter_map(|(purpose, needed)| needed.then_some(purpose)).collect()
+        all.into_iter().chain(asked).filter_map(|(purpose, needed)| needed.then_some(purpose)).collect()
     }
 }
 

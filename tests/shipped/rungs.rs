@@ -37,24 +37,28 @@ fn each_rung_of_the_adapter_does_what_its_mechanism_says() {
     for (rung, [seed, fixed]) in rungs.iter().enumerate() {
         the_seeds_boundary_lets_more_through(seed, fixed);
         if rung == 0 {
-            let (seeds, fixeds) = (metered(seed).upstream_429, metered(fixed).upstream_429);
+            let (seeds, fixeds) = (metered(seed).counts.upstream_429, metered(fixed).counts.upstream_429);
             assert!(seeds > fixeds, "{seeds}, {fixeds}"); // with its lane, the seed starves what causes them
         }
         only_a_budget_that_is_kept_is_too_small_for_some(seed, fixed, rung == 3);
-        assert!(metered(seed).finalised < 10, "{}: its rule comes too late", seed.name);
-        assert!(rung == 0 || metered(fixed).finalised > metered(seed).finalised, "{}: before its timeout", fixed.name);
+        assert!(metered(seed).counts.finalised < 10, "{}: its rule comes too late", seed.name);
+        assert!(
+            rung == 0 || metered(fixed).counts.finalised > metered(seed).counts.finalised,
+            "{}: before its timeout",
+            fixed.name
+        );
         for variant in [seed, fixed] {
-            let metered = metered(variant);
-            assert_eq!(metered.lane_acquisitions > 0, rung >= 1, "{}: the lane", variant.name);
-            assert_eq!(metered.circuit_opens > 0, rung >= 2, "{}: the breaker", variant.name);
-            assert_eq!(metered.trims > 0, rung >= 3, "{}: trimming", variant.name);
+            let counts = metered(variant).counts;
+            assert_eq!(counts.lane_acquisitions > 0, rung >= 1, "{}: the lane", variant.name);
+            assert_eq!(counts.circuit_opens > 0, rung >= 2, "{}: the breaker", variant.name);
+            assert_eq!(counts.trims > 0, rung >= 3, "{}: trimming", variant.name);
         }
     }
     for side in [0, 1] {
         let [_, without, breaker, trimming] = rungs.map(|pair| pair[side]);
         let failures = |variant: &VariantSummary| variant.counts.failed[Cause::Proxy as usize];
         assert!(3 * failures(breaker) < failures(without), "{}: {}", breaker.name, failures(breaker));
-        let cut = |variant| metered(variant).truncated;
+        let cut = |variant| metered(variant).counts.truncated;
         assert!(cut(trimming) > 3 * cut(breaker), "{}: {}, before {}", trimming.name, cut(trimming), cut(breaker));
         assert!(trimming.counts.degraded > 0);
     }
@@ -66,8 +70,9 @@ fn each_rung_of_the_adapter_does_what_its_mechanism_says() {
 /// Three slots and call timeouts: the provider's 429s are all that there is to count.
 fn nothing_is_counted_where_nothing_is_set(none: &VariantSummary) {
     let metered = metered(none);
-    assert!(metered.upstream_429 > 0 && metered.reservations.is_empty() && metered.multiplier_error.is_none());
-    let never = [metered.trims, metered.truncated, metered.lane_acquisitions, metered.circuit_opens, metered.finalised];
+    let counts = metered.counts;
+    assert!(counts.upstream_429 > 0 && metered.reservations.is_empty() && metered.multiplier_error.is_none());
+    let never = [counts.trims, counts.truncated, counts.lane_acquisitions, counts.circuit_opens, counts.finalised];
     assert_eq!((never, none.counts.degraded), ([0; 5], 0));
 }
 

@@ -29,8 +29,7 @@ struct Seen {
 fn cells(gaps: &[Latency]) -> Vec<(u128, Vec<(u64, u64)>)> {
     let mut all = Vec::new();
     for latency in gaps {
-        let recorded = latency.histogram.iter_recorded().map(|cell| (cell.value_iterated_to(), cell.count_at_value()));
-        all.push((latency.sum, recorded.collect()));
+        all.push((latency.sum, latency.cells().collect()));
     }
     all
 }

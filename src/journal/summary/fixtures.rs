@@ -1,6 +1,6 @@
 //! Tallies made by hand, for tests of everything that reads a summary.
 
-use super::super::{ClassTally, Metered, Series, Tally, Window};
+use super::super::{ClassTally, Metered, MeteredCounts, Series, Tally, Window};
 use crate::request::{Cause, Profile, Reason};
 use crate::time::{Span, Time};
 
@@ -80,14 +80,16 @@ pub(crate) fn metered(unit: u64) -> Metered {
     (true_p90[3], true_p90[4]) = (Some(0.9), Some(4.0));
     let mut metered = Metered {
         in_use: true,
-        trims: 12,
-        truncated: 3,
-        lane_acquisitions: 31,
-        circuit_opens: 4,
-        proxy_degradations: 5,
-        finalised: 9,
-        redispatched: 2,
-        upstream_429: 7,
+        counts: MeteredCounts {
+            trims: 12,
+            truncated: 3,
+            lane_acquisitions: 31,
+            circuit_opens: 4,
+            proxy_degradations: 5,
+            finalised: 9,
+            redispatched: 2,
+            upstream_429: 7,
+        },
         multipliers,
         priors,
         true_p90,

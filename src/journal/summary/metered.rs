@@ -3,7 +3,7 @@
 
 use hdrhistogram::Histogram;
 
-use super::super::{Metered, Tally};
+use super::super::{Metered, MeteredCounts, Tally};
 use crate::request::Profile;
 use crate::stats::{Replicated, mean};
 use crate::time::Span;
@@ -15,22 +15,8 @@ pub struct MeteredSummary {
     pub reservations: Histogram<u64>,
     /// The largest of them, exact.
     pub reservation_max: u64,
-    /// Calls whose `max_tokens` was lowered to fit the window.
-    pub trims: u64,
-    /// Answers that ran into a limit which a policy had lowered.
-    pub truncated: u64,
-    /// Starts through the heavy lane.
-    pub lane_acquisitions: u64,
-    /// Times that a breaker opened.
-    pub circuit_opens: u64,
-    /// Attempts sent without the proxy that they asked for.
-    pub proxy_degradations: u64,
-    /// Attempts finalised.
-    pub finalised: u64,
-    /// Attempts sent through the stack again.
-    pub redispatched: u64,
-    /// Calls that the upstream refused for their rate.
-    pub upstream_429: u64,
+    /// How often which policy acted.
+    pub counts: MeteredCounts,
     /// Answer tokens of good requests in an hour of the window; `None` without a window.
     pub good_tokens_per_hour: Option<Replicated>,
     /// Multipliers of the kinds of call that occurred.
@@ -101,14 +87,7 @@ impl MeteredRows {
         };
         sum.reservations.add(&one.reservations).expect("all histograms of reservations have the same bounds");
         sum.reservation_max = sum.reservation_max.max(one.reservation_max);
-        sum.trims += one.trims;
-        sum.truncated += one.truncated;
-        sum.lane_acquisitions += one.lane_acquisitions;
-        sum.circuit_opens += one.circuit_opens;
-        sum.proxy_degradations += one.proxy_degradations;
-        sum.finalised += one.finalised;
-        sum.redispatched += one.redispatched;
-        sum.upstream_429 += one.upstream_429;
+        sum.counts += one.counts;
     }
 
     /// The figures of all replications added; `None` where no policy of this kind is set.
@@ -120,14 +99,7 @@ impl MeteredRows {
         Some(MeteredSummary {
             reservations: sum.reservations,
             reservation_max: sum.reservation_max,
-            trims: sum.trims,
-            truncated: sum.truncated,
-            lane_acquisitions: sum.lane_acquisitions,
-            circuit_opens: sum.circuit_opens,
-            proxy_degradations: sum.proxy_degradations,
-            finalised: sum.finalised,
-            redispatched: sum.redispatched,
-            upstream_429: sum.upstream_429,
+            counts: sum.counts,
             good_tokens_per_hour: Replicated::of_means(self.good_per_hour).map(|mean| mean.within(0.0, f64::INFINITY)),
             multipliers,
             multiplier_error,

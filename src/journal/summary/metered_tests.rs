@@ -21,10 +21,11 @@ fn without_such_a_policy_there_is_nothing() {
 
 #[test]
 fn counts_are_summed_and_reservations_pooled() {
-    let other = Metered { trims: 100, upstream_429: 1_000, ..metered(2_000) };
+    let other = Metered { counts: MeteredCounts { trims: 100, upstream_429: 1_000, ..metered(1).counts }, ..metered(2_000) };
     let both = summary(&[with(metered(1_000), 1), with(other, 2)]).unwrap();
-    assert_eq!((both.trims, both.upstream_429, both.truncated, both.lane_acquisitions), (112, 1_007, 6, 62));
-    assert_eq!((both.circuit_opens, both.proxy_degradations, both.finalised, both.redispatched), (8, 10, 18, 4));
+    let counts = both.counts;
+    assert_eq!((counts.trims, counts.upstream_429, counts.truncated, counts.lane_acquisitions), (112, 1_007, 6, 62));
+    assert_eq!((counts.circuit_opens, counts.proxy_degradations, counts.finalised, counts.redispatched), (8, 10, 18, 4));
     // 100 to 99,900 and 200 to 199,800 tokens: 999 each.
     assert_eq!((both.reservations.len(), both.reservations.min()), (1_998, 100));
     assert_eq!((both.reservation_max, both.reservation_quantile(1.0)), (199_800, Some(199_800)));

@@ -1,6 +1,7 @@
 //! What each message between the machines does to the others, and what the driver notes of it.
 
-use super::{Kind, Sent, Wire, World};
+use super::sent::Closed;
+use super::{Kind, Wire, World};
 use crate::journal::What;
 use crate::policy::{Action, Attempt, CallEnd, Finish, Input, Refusal, Usage};
 use crate::request::{AttemptId, CallId, Cause, Profile, RequestId, Vantage, slot_of};
@@ -8,9 +9,10 @@ use crate::rng::mix;
 use crate::sim::area::inside;
 use crate::time::Time;
 use crate::upstream::{Call, CallWork, Output, OutputKind};
-use crate::workload::{ClientAction, ClientInput};
+use crate::workload::{ClientAction, ClientInput, Finished, Sending};
 
 impl World<'_> {
+    #[inline]
     pub(super) fn on_client(&mut self, action: ClientAction) {
         match action {
             ClientAction::Send { attempt } => self.send(attempt),
@@ -25,18 +27,15 @@ impl World<'_> {
                 let last = self.sent.get(finished.attempt);
                 let wait = last.and_then(|sent| sent.began.map(|began| began - sent.at));
                 self.record.finish(&finished, wait, last.is_some_and(|sent| sent.waited));
-                if let Some(journal) = self.journal.as_deref_mut() {
-                    let (request, outcome) = (finished.request, finished.outcome);
-                    let (attempts, retry_denied) = (finished.attempts, finished.retry_denied);
-                    journal.write(self.now, What::Finish { request, outcome, attempts, retry_denied });
-                }
+                let Finished { request, outcome, attempts, retry_denied, .. } = finished;
+                self.write(|| What::Finish { request, outcome, attempts, retry_denied });
                 self.source.finished(self.now, finished.request, finished.arrival);
             }
         }
     }
 
     fn send(&mut self, id: AttemptId) {
-        let (request, number) = self.client.request(id).expect("a client sends what it has");
+        let Sending { request, number, deadline } = self.client.sending(id).expect("a client sends what it has");
         let class = &self.plan.workload.classes[request.class.index()];
         let attempt = Attempt {
             id,
@@ -48,31 +47,36 @@ impl World<'_> {
             number,
             input_estimate: request.input_estimate,
             max_tokens: request.max_tokens,
-            deadline: self.client.deadline(id),
+            deadline,
             streaming: class.streaming,
             profile: request.profile,
             draw: mix(request.later, 2 * u64::from(number) + 1),
         };
-        let request = *request;
-        let (at, began) = (self.now, None);
-        self.sent.insert(id, Sent { request, number, calls: 0, at, began, waited: false, open: true, output_tokens: 0 });
+        self.sent.insert(id, request, number, self.now);
+        let request = request.id;
         self.system.up(self.now);
         self.waiting.up(self.now);
-        self.note(Kind::Sent, request.id);
+        self.note(Kind::Sent, request);
         self.tell_gateway(Input::Arrive(attempt));
     }
 
+    #[inline]
     pub(super) fn tell_gateway(&mut self, input: Input) {
-        if let Some(journal) = self.journal.as_deref_mut() {
-            journal.write(self.now, What::In(input.clone()));
-        }
+        self.write(|| What::In(input.clone()));
         self.gateway.handle(self.now, input);
     }
 
-    pub(super) fn on_action(&mut self, action: Action) {
+    /// Writes to the journal, if there is one.
+    #[inline]
+    pub(super) fn write(&mut self, what: impl FnOnce() -> What) {
         if let Some(journal) = self.journal.as_deref_mut() {
-            journal.write(self.now, What::Out(action));
+            journal.write(self.now, what());
         }
+    }
+
+    #[inline]
+    pub(super) fn on_action(&mut self, action: Action) {
+        self.write(|| What::Out(action));
         match action {
             Action::Start { attempt, call, max_tokens, vantage, reserved, .. } => {
                 self.record.metered.reserve(reserved);
@@ -84,6 +88,7 @@ impl World<'_> {
                     wire.attached = false;
                     wire.known = false;
                     self.upstream.cancel(self.now, id);
+                    self.stirred = true;
                 }
             }
             Action::Detach { call } => {
@@ -147,22 +152,32 @@ impl World<'_> {
         let request = request.id;
         self.note(Kind::Started, request);
         self.upstream.start(self.now, &wire);
+        self.stirred = true;
     }
 
-    pub(super) fn on_output(&mut self, output: Output) {
-        let Some(wire) = self.wires.get(output.call).copied() else { return };
-        if let Some(journal) = self.journal.as_deref_mut() {
-            journal.write(self.now, What::Upstream { request: wire.request, kind: output.kind });
-        }
+    #[inline]
+    pub(super) fn on_output(&mut self, output: &Output) {
+        let Some(&Wire { call, attempt, request, known, streaming, .. }) = self.wires.get(output.call) else { return };
+        self.write(|| What::Upstream { request, kind: output.kind });
         match output.kind {
-            OutputKind::Began => self.began(&wire, output.at),
+            OutputKind::Began => self.began(request, attempt, output.at),
             OutputKind::FirstToken => {
-                self.note(Kind::FirstToken, wire.request);
+                self.note(Kind::FirstToken, request);
                 // An answer that is not streamed has its first byte at its end.
-                if wire.known && wire.streaming {
-                    self.tell_gateway(Input::FirstByte { call: wire.call });
+                if known && streaming {
+                    self.tell_gateway(Input::FirstByte { call });
                 }
             }
+            OutputKind::Reneged => self.reneged(output.call),
+            OutputKind::Done(_) | OutputKind::Failed { .. } | OutputKind::Cancelled(_) => self.on_end(output),
+        }
+    }
+
+    /// A call is over upstream.
+    #[inline]
+    fn on_end(&mut self, output: &Output) {
+        let Some(wire) = self.wires.remove(output.call) else { return };
+        match output.kind {
             OutputKind::Done(work) => {
                 let usage = if self.upstream.bills() {
                     Usage { input: work.prefill_tokens, output: work.decode_tokens }
@@ -172,22 +187,23 @@ impl World<'_> {
                 if let Some(sent) = self.sent.get_mut(wire.attempt) {
                     sent.output_tokens = wire.output_tokens;
                 }
-                self.ended(output.call, &wire, work, Some(CallEnd::Ok { usage: Some(usage), finish: wire.finish }));
+                self.ended(&wire, work, Some(CallEnd::Ok { usage: Some(usage), finish: wire.finish }));
             }
             OutputKind::Failed { cause, work, retry_after } => {
                 if cause == Cause::RateLimited {
                     self.record.metered.refused_for_rate();
                 }
-                self.ended(output.call, &wire, work, Some(CallEnd::Failed { cause, retry_after }));
+                self.ended(&wire, work, Some(CallEnd::Failed { cause, retry_after }));
             }
-            OutputKind::Cancelled(work) => self.ended(output.call, &wire, work, None),
-            OutputKind::Reneged => self.reneged(output.call, &wire),
+            OutputKind::Cancelled(work) => self.ended(&wire, work, None),
+            OutputKind::Began | OutputKind::FirstToken | OutputKind::Reneged => unreachable!("none of these ends a call"),
         }
     }
 
     /// A call has left the upstream's queue. Where its client is still there, it is the client who leaves: the gateway then
     /// cancels the call, or learns of its end when it has had its say.
-    fn reneged(&mut self, id: CallId, wire: &Wire) {
+    fn reneged(&mut self, id: CallId) {
+        let wire = self.wires[id];
         self.reneged.push(id);
         if wire.attached && self.over(wire.attempt) {
             self.client.handle(self.now, ClientInput::Reneged { attempt: wire.attempt });
@@ -213,9 +229,10 @@ impl World<'_> {
         true
     }
 
-    fn began(&mut self, wire: &Wire, at: Time) {
-        self.note(Kind::Began, wire.request);
-        if let Some(sent) = self.sent.get_mut(wire.attempt)
+    #[inline]
+    fn began(&mut self, request: RequestId, attempt: AttemptId, at: Time) {
+        self.note(Kind::Began, request);
+        if let Some(sent) = self.sent.get_mut(attempt)
             && sent.open
             && sent.began.is_none()
         {
@@ -226,7 +243,8 @@ impl World<'_> {
     }
 
     /// A call's work is over; `end` is for the gateway, unless it has cancelled the call itself.
-    fn ended(&mut self, id: CallId, wire: &Wire, work: CallWork, end: Option<CallEnd>) {
+    #[inline]
+    fn ended(&mut self, wire: &Wire, work: CallWork, end: Option<CallEnd>) {
         self.note(Kind::CallEnded, wire.request);
         if wire.measured {
             let complete = self.is_awaited(wire) && matches!(end, Some(CallEnd::Ok { .. }));
@@ -234,7 +252,6 @@ impl World<'_> {
             let needed = if self.upstream.bills() { work.prefill_tokens } else { wire.input_tokens };
             self.record.spent(wire.class, needed, work, complete);
         }
-        self.wires.remove(id);
         if let Some(end) = end.filter(|_| wire.known) {
             // A proxy's failure is no answer of the provider's.
             if let Some(limits) = self.upstream.rate_headers(self.now).filter(|_| !is_on_the_way(end)) {
@@ -255,11 +272,14 @@ impl World<'_> {
         self.wires.get(id).filter(|wire| wire.call == call && wire.known).map(|_| id)
     }
 
+    #[inline]
     fn complete(&mut self, attempt: AttemptId, degraded: bool) {
-        self.over(attempt);
-        if let Some(output_tokens) = self.sent.get(attempt).map(|sent| sent.output_tokens) {
-            self.client.handle(self.now, ClientInput::Complete { attempt, degraded, output_tokens });
+        let Some(sent) = self.sent.get_mut(attempt) else { return };
+        let (output_tokens, last) = (sent.output_tokens, sent.close(self.now));
+        if let Some(last) = last {
+            self.left(last);
         }
+        self.client.handle(self.now, ClientInput::Complete { attempt, degraded, output_tokens });
     }
 
     fn refuse(&mut self, attempt: AttemptId, refusal: Refusal) {
@@ -269,19 +289,20 @@ impl World<'_> {
 
     /// An attempt leaves the system, unless it already has: whether it does.
     fn over(&mut self, attempt: AttemptId) -> bool {
-        let Some(sent) = self.sent.get_mut(attempt) else { return false };
-        if !std::mem::replace(&mut sent.open, false) {
-            return false;
-        }
-        if sent.began.is_none() {
-            sent.waited = self.now > sent.at;
+        let Some(last) = self.sent.get_mut(attempt).and_then(|sent| sent.close(self.now)) else { return false };
+        self.left(last);
+        true
+    }
+
+    /// An attempt has left the system.
+    #[inline]
+    fn left(&mut self, last: Closed) {
+        if last.unserved {
             self.waiting.down(self.now);
         }
-        let request = sent.request.id;
-        self.residence += inside(self.plan.window, sent.at, self.now);
+        self.residence += inside(self.plan.window, last.sent, self.now);
         self.system.down(self.now);
-        self.note(Kind::AttemptOver, request);
-        true
+        self.note(Kind::AttemptOver, last.request);
     }
 
     fn note_attempt(&mut self, kind: Kind, attempt: AttemptId) {

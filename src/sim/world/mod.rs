@@ -11,10 +11,12 @@
 //! arrivals before steps. Between two events everything that follows from the first is settled.
 
 mod messages;
+mod sent;
 
 use rand_chacha::rand_core::Rng;
-use slotmap::{SecondaryMap, SlotMap};
+use slotmap::SlotMap;
 
+use self::sent::SentTable;
 use super::Plan;
 use super::area::{Area, inside};
 use super::guard::Guard;
@@ -24,8 +26,8 @@ use super::record::Record;
 use crate::dist::standard_normal;
 use crate::journal::{Digest, Halt, Journal, Tally, What};
 use crate::policy::{Finish, Gateway, Hint, Input};
-use crate::request::{AttemptId, CallId, ClassId, Request, RequestId};
-use crate::rng::{Streams, mix};
+use crate::request::{AttemptId, CallId, ClassId, RequestId};
+use crate::rng::Streams;
 use crate::time::Time;
 use crate::upstream::{EventKind, Setup, Upstream};
 use crate::workload::{Client, ClientInput, Source};
@@ -41,35 +43,6 @@ enum Kind {
     CallEnded,
     AttemptOver,
     Left,
-}
-
-/// An attempt under way, as the driver knows it.
-#[derive(Copy, Clone, Debug)]
-struct Sent {
-    /// The driver's own copy: at one instant the client may have left before the gateway's call is on its way.
-    request: Request,
-    /// Which try it is, from 1.
-    number: u16,
-    /// Calls made for it.
-    calls: u16,
-    at: Time,
-    /// When service began, once it has.
-    began: Option<Time>,
-    /// Whether it had to wait for service.
-    waited: bool,
-    /// Still inside the system.
-    open: bool,
-    /// Length of the answer of its last call, tokens.
-    output_tokens: u32,
-}
-
-impl Sent {
-    /// Seed of the next call's draws upstream. A request's first draws are 2 n and 2 n + 1 of its attempt n (backoff and
-    /// admission): below 2^18.
-    fn draw(&mut self) -> u64 {
-        self.calls = self.calls.saturating_add(1);
-        mix(self.request.later, 1 << 40 | u64::from(self.number) << 16 | u64::from(self.calls))
-    }
 }
 
 /// A call under way upstream. Its id on the wire is the driver's own: the gateway may forget a call, and use its id again,
@@ -99,8 +72,10 @@ pub struct World<'a> {
     client: Client,
     gateway: Gateway,
     upstream: Upstream,
+    /// Whether the upstream has been told anything since it was last silent.
+    stirred: bool,
     journal: Option<&'a mut Journal>,
-    sent: SecondaryMap<AttemptId, Sent>,
+    sent: SentTable,
     wires: SlotMap<CallId, Wire>,
     /// By the slot of the gateway's id: the wire of its latest call there.
     wire_of: Vec<CallId>,
@@ -121,7 +96,7 @@ pub struct World<'a> {
 }
 
 /// Whose turn it is.
-#[derive(Copy, Clone, PartialEq, Eq)]
+#[derive(Copy, Clone)]
 enum Machine {
     Upstream(EventKind),
     Gateway,
@@ -161,8 +136,9 @@ impl<'a> World<'a> {
             client: Client::new(&plan.workload.classes),
             gateway,
             upstream,
+            stirred: false,
             journal,
-            sent: SecondaryMap::new(),
+            sent: SentTable::default(),
             wires: SlotMap::with_key(),
             wire_of: Vec::new(),
             reneged: Vec::new(),
@@ -190,7 +166,7 @@ impl<'a> World<'a> {
             }
             assert!(at >= self.now, "INV-2: time ran back from {} to {at}", self.now);
             self.now = at;
-            self.record.pass(at, &mut self.upstream, &self.gateway);
+            self.stirred |= self.record.pass(at, &mut self.upstream, &self.gateway);
             self.turns += 1;
             self.turn(machine);
             self.settle();
@@ -236,7 +212,10 @@ impl<'a> World<'a> {
 
     fn turn(&mut self, machine: Machine) {
         match machine {
-            Machine::Upstream(kind) => self.upstream.advance(self.now, kind),
+            Machine::Upstream(kind) => {
+                self.upstream.advance(self.now, kind);
+                self.stirred = true;
+            }
             Machine::Gateway => self.tell_gateway(Input::Wake),
             Machine::Hint => self.hint(),
             Machine::Client => self.client.handle(self.now, ClientInput::Wake),
@@ -244,10 +223,8 @@ impl<'a> World<'a> {
                 let request = self.source.take().expect("an arrival was announced");
                 self.note(Kind::Arrival, request.id);
                 self.record.arrive(&request);
-                if let Some(journal) = self.journal.as_deref_mut() {
-                    journal.write(self.now, What::Request(Box::new(request)));
-                }
-                self.client.handle(self.now, ClientInput::New(request));
+                self.write(|| What::Request(Box::new(request)));
+                self.client.begin(self.now, &request);
             }
         }
     }
@@ -270,8 +247,11 @@ impl<'a> World<'a> {
     /// Passes messages until every machine is silent.
     fn settle(&mut self) {
         loop {
-            if let Some(output) = self.upstream.poll() {
-                self.on_output(output);
+            if self.stirred {
+                match self.upstream.poll() {
+                    Some(output) => self.on_output(&output),
+                    None => self.stirred = false,
+                }
             } else if let Some(action) = self.gateway.poll() {
                 self.on_action(action);
             } else if let Some(id) = self.reneged.pop() {
@@ -287,7 +267,7 @@ impl<'a> World<'a> {
     fn finish(mut self, end: Time) -> Tally {
         self.now = end;
         self.record.pass(Time::FAR, &mut self.upstream, &self.gateway);
-        let open: u128 = self.sent.values().filter(|sent| sent.open).map(|sent| inside(self.plan.window, sent.at, end)).sum();
+        let open: u128 = self.sent.open().map(|sent| inside(self.plan.window, sent.at, end)).sum();
         let system_area = self.system.sum(end);
         let residence = self.residence + open;
         assert_eq!(system_area, residence, "INV-10: the integral of the number in system is the summed residence");

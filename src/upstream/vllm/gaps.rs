@@ -17,7 +17,7 @@ pub(super) fn record(gaps: &mut [Latency], measured: &[u32], from: u64, to: u64)
     let cell = (to - from) / 1000;
     let ns = up(to) - up(from);
     for (latency, &times) in gaps.iter_mut().zip(measured).filter(|(_, times)| **times > 0) {
-        latency.histogram.saturating_record_n(cell, u64::from(times));
+        latency.count_n(cell, u64::from(times));
         latency.sum += u128::from(ns) * u128::from(times);
     }
 }
@@ -42,18 +42,18 @@ pub(super) fn record_stretch(gaps: &mut [Latency], measured: &[u32], stretch: &S
     let mut j = h + 1;
     while j <= more {
         let gap = stretch.host_step + stretch.cost(j);
-        let alike = alike(&gaps[0], gap, stretch.growth, more - j + 1);
+        let alike = alike(gap, stretch.growth, more - j + 1);
         record_run(gaps, measured, gap, alike);
         j += alike;
     }
 }
 
 /// How many of the gaps `gap`, `gap + growth`, ... (at most `most`, at least the first) fall into one cell.
-fn alike(latency: &Latency, gap: u64, growth: u64, most: u64) -> u64 {
+fn alike(gap: u64, growth: u64, most: u64) -> u64 {
     if growth == 0 || most == 1 {
         return most;
     }
-    let top = latency.histogram.highest_equivalent(gap / 1000).min(Latency::MAX_NS);
+    let top = Latency::top(gap / 1000).min(Latency::MAX_NS);
     let room = (top.saturating_add(1).saturating_mul(1000) - 1).saturating_sub(gap);
     (room / growth + 1).min(most)
 }
@@ -63,6 +63,6 @@ fn record_run(gaps: &mut [Latency], measured: &[u32], gap: u64, steps: u64) {
         return;
     }
     for (latency, &times) in gaps.iter_mut().zip(measured).filter(|(_, times)| **times > 0) {
-        latency.histogram.saturating_record_n(gap / 1000, u64::from(times) * steps);
+        latency.count_n(gap / 1000, u64::from(times) * steps);
     }
 }
