@@ -11,6 +11,7 @@ mod random;
 mod scenario;
 mod scenario_property;
 mod simulate;
+mod tune;
 mod usage;
 
 use std::path::Path;

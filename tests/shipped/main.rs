@@ -13,7 +13,7 @@ use plimsoll::sim::{Prepared, prepare, run, run_all};
 use plimsoll::trace::{self, Ended};
 
 /// All of them, each with its lints: code, and whether it is a warning.
-const SHIPPED: [(&str, &[(&str, bool)]); 6] = [
+const SHIPPED: [(&str, &[(&str, bool)]); 7] = [
     ("queue_mmc", &[("offered_load", false)]),
     ("real_vllm_run", &[]),
     ("retry_storm", &[("queue_bound", true), ("unreachable_places", false)]),
@@ -31,6 +31,7 @@ const SHIPPED: [(&str, &[(&str, bool)]); 6] = [
         ],
     ),
     ("seed_server", &[("unreachable_places", false)]),
+    ("tune_queue", &[("offered_load", true), ("queue_bound", true), ("unreachable_places", false)]),
     ("vllm_overload", &[("offered_load", false), ("offered_load", true), ("queue_bound", true), ("unreachable_places", false)]),
 ];
 

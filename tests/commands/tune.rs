@@ -1,0 +1,135 @@
+//! `tune`: what it finds, writes and resumes, and what it says of bad questions.
+
+use std::fs;
+use std::path::Path;
+
+use super::{plimsoll, told};
+
+/// A server at 150 % load whose clients want an answer within 4 s, with a queue that is far too long for that.
+const QUEUE: &str = "# Ours.
+schema = 1
+[run]
+duration = '120s'
+drain = '60s'
+[upstream]
+kind = 'station'
+servers = 1
+service = { dist = 'exponential', mean = '1s' }
+[[class]]
+name = 'all'
+slo = { e2e = '4s' }
+arrival = { process = 'poisson', rate = 1.5 }
+[policy.concurrency]
+max_concurrent_requests = 1
+[policy.queue]
+max_queue_size = 50 # too many
+queue_rejection_threshold = 1.0
+[tune]
+objective = 'goodput_rps'
+candidates = 12
+simulations = 200
+[[tune.parameter]]
+path = 'policy.queue.max_queue_size'
+range = [1, 64]
+scale = 'log'
+";
+
+fn tune(folder: &Path, more: &[&str]) -> std::process::Output {
+    let (scenario, out) = (folder.join("q.toml"), folder.join("run"));
+    let common = ["tune", scenario.to_str().unwrap(), "--out", out.to_str().unwrap(), "--quiet", "--around", "3"];
+    plimsoll(&[&common[..], more].concat())
+}
+
+fn folder(text: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("q.toml"), text).unwrap();
+    folder
+}
+
+fn read(folder: &Path, name: &str) -> String {
+    fs::read_to_string(folder.join("run").join(name)).unwrap_or_else(|why| panic!("{name}: {why}"))
+}
+
+#[test]
+fn it_recommends_a_short_queue_and_writes_what_can_be_deployed() {
+    let folder = folder(QUEUE);
+    let output = tune(folder.path(), &["--write"]);
+    let text = told(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
+    assert!(text.starts_with("Set policy.queue.max_queue_size = "), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&read(folder.path(), "result.json")).unwrap();
+    let recommended = json["recommended"][0].as_str().unwrap().split_once('=').unwrap().1;
+    assert!((1..=5).contains(&recommended.parse::<u32>().unwrap()), "{recommended}");
+    let gain = &json["tuned"]["outcome"]["confirmation"]["gain"][0]["interval"];
+    assert!(gain["lo"].as_f64().unwrap() > 0.1, "{gain}");
+    assert!(read(folder.path(), "settings.toml").contains(&format!("max_queue_size = {recommended}")));
+    assert!(read(folder.path(), "settings.flags").contains(&format!("--max_queue_size {recommended}")));
+    let written = fs::read_to_string(folder.path().join("q.toml")).unwrap();
+    assert_eq!(written, QUEUE.replace("= 50 #", &format!("= {recommended} #")), "comments stay");
+    assert!(text.starts_with(&read(folder.path(), "result.txt")), "the file holds what was printed");
+}
+
+#[test]
+fn an_interrupted_search_ends_with_the_same_bytes() {
+    let (whole, torn) = (folder(QUEUE), folder(QUEUE));
+    assert_eq!(tune(whole.path(), &["--jobs", "1"]).status.code(), Some(0));
+    assert_eq!(tune(torn.path(), &["--jobs", "3"]).status.code(), Some(0));
+    let names = ["result.json", "result.txt", "observations.jsonl", "settings.toml"];
+    let all = |folder: &Path| names.map(|name| read(folder, name));
+    assert!(all(whole.path()) == all(torn.path()), "the number of threads changes no byte");
+    // As after a kill: half of the observations, the last of them cut short, and no result.
+    let observations = read(torn.path(), "observations.jsonl");
+    fs::write(torn.path().join("run/observations.jsonl"), &observations[..observations.len() / 2]).unwrap();
+    names[..2].iter().for_each(|name| fs::remove_file(torn.path().join("run").join(name)).unwrap());
+    assert_eq!(tune(torn.path(), &[]).status.code(), Some(0));
+    assert!(all(whole.path()) == all(torn.path()), "what was torn is run again, and nothing else differs");
+}
+
+#[test]
+fn bad_questions_are_told_before_anything_is_searched() {
+    let refused = |from: &str, to: &str, more: &[&str]| {
+        let folder = folder(&QUEUE.replace(from, to));
+        let output = tune(folder.path(), more);
+        assert_eq!((output.status.code(), told(&output.stdout).as_str()), (Some(2), ""), "{}", told(&output.stderr));
+        assert!(!folder.path().join("run/result.json").exists());
+        told(&output.stderr)
+    };
+    let none = refused(
+        "[tune]\nobjective = 'goodput_rps'\ncandidates = 12\nsimulations = 200\n[[tune.parameter]]\npath = 'policy.queue.max_queue_size'\nrange = [1, 64]\nscale = 'log'\n",
+        "",
+        &[],
+    );
+    assert!(none.contains("has no [tune] section") && none.contains("[[tune.parameter]]"), "{none}");
+    let absent = refused("policy.queue.max_queue_size", "policy.queue.max_queue_sizes", &[]);
+    assert!(absent.contains("max_queue_sizes") && absent.contains("did you mean"), "{absent}");
+    let empty = refused("[1, 64]", "[64, 1]", &[]);
+    assert!(empty.contains("q.toml:") && empty.contains("the range is empty"), "{empty}");
+    assert!(refused("[1, 64]", "[0, 64]", &[]).contains("above 0"));
+    assert!(refused("'goodput_rps'", "'good_rps'", &[]).contains("there is no figure `good_rps`"));
+    let never = refused("'goodput_rps'", "'p99_tpot_ms'", &[]);
+    assert!(never.contains("no run of any candidate shows `p99_tpot_ms`"), "{never}");
+    let poor = refused("simulations = 200", "simulations = 3", &[]);
+    assert!(poor.contains("too small") && poor.contains("takes at least"), "{poor}");
+    assert!(refused("", "", &["--robust", "capacity=0.8..1.2"]).contains("only a vLLM upstream has a speed"));
+    assert!(refused("", "", &["--robust", "load"]).contains("load=0.7..1.5"));
+}
+
+#[test]
+fn constraints_that_nobody_can_meet_name_who_comes_closest() {
+    let folder = folder(&QUEUE.replace("candidates = 12", "candidates = 12\nconstraints = ['mean_e2e_s <= 0.5']"));
+    let output = tune(folder.path(), &[]);
+    let text = told(&output.stdout).replace("\n  ", " ");
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
+    assert!(text.starts_with("No candidate that was tried holds the constraints. The closest is "), "{text}");
+    assert!(text.contains("`mean_e2e_s <= 0.5` is missed by"), "{text}");
+    assert!(!folder.path().join("run/settings.toml").exists());
+}
+
+#[test]
+fn another_search_does_not_go_on_from_this_one() {
+    let folder = folder(QUEUE);
+    assert_eq!(tune(folder.path(), &[]).status.code(), Some(0));
+    let output = tune(folder.path(), &["--seed", "2"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(told(&output.stderr).contains("holds the observations of another search"), "{}", told(&output.stderr));
+}
