@@ -54,12 +54,7 @@ pub struct Plateau {
 ///
 /// # Errors
 /// Where it was stopped.
-pub fn tornado(
-    space: &Space,
-    evaluator: &mut Evaluator<'_>,
-    choice: &Point,
-    replications: u32,
-) -> Result<Vec<Bar>, Stopped> {
+pub fn tornado(space: &Space, evaluator: &mut Evaluator<'_>, choice: &Point, replications: u32) -> Result<Vec<Bar>, Stopped> {
     let active = (0..space.dimensions()).filter(|k| choice.setting(*k).is_some());
     let asked: Vec<(usize, Vec<Point>)> = active.map(|k| (k, space.neighbours(choice, k))).collect();
     let sides = sides(evaluator, choice, &asked, replications)?;
@@ -97,9 +92,8 @@ pub fn plateaus(
 }
 
 fn plateau(parameter: usize, own: Setting, levels: Vec<Side>, loss_max: f64) -> Plateau {
-    let within = |side: &&Side| {
-        side.feasible && side.change.first().copied().flatten().is_some_and(|change| change.mean >= -loss_max)
-    };
+    let within =
+        |side: &&Side| side.feasible && side.change.first().copied().flatten().is_some_and(|change| change.mean >= -loss_max);
     let split = levels.partition_point(|side| side.setting < own);
     let below = levels[..split].iter().rev().take_while(within).count();
     let above = levels[split..].iter().take_while(within).count();

@@ -263,10 +263,16 @@ mod tests {
     fn domains() -> impl Strategy<Value = Domain> {
         let scale = prop_oneof![Just(Scale::Linear), Just(Scale::Log)];
         prop_oneof![
-            (1e-6..1e6f64, 0.0..1e6f64, scale.clone())
-                .prop_map(|(lo, width, scale)| Domain::Real { lo, hi: lo + width, scale }),
-            (1..1_000_000i64, 0..1_000_000i64, scale.clone())
-                .prop_map(|(lo, width, scale)| Domain::Integer { lo, hi: lo + width, scale }),
+            (1e-6..1e6f64, 0.0..1e6f64, scale.clone()).prop_map(|(lo, width, scale)| Domain::Real {
+                lo,
+                hi: lo + width,
+                scale
+            }),
+            (1..1_000_000i64, 0..1_000_000i64, scale.clone()).prop_map(|(lo, width, scale)| Domain::Integer {
+                lo,
+                hi: lo + width,
+                scale
+            }),
             (1..10_000_000_000u64, 0..10_000_000_000u64, scale).prop_map(|(lo, width, scale)| Domain::Duration {
                 lo: Span::from_nanos(lo),
                 hi: Span::from_nanos(lo + width),

@@ -64,8 +64,7 @@ fn crowding(layer: &[&[f64]]) -> Vec<f64> {
 /// The volume between `reference` and what `points` dominate; points that are not above the reference everywhere add nothing.
 #[must_use]
 pub fn hypervolume(points: &[&[f64]], reference: &[f64]) -> f64 {
-    let above: Vec<&[f64]> =
-        points.iter().copied().filter(|point| point.iter().zip(reference).all(|(x, r)| x > r)).collect();
+    let above: Vec<&[f64]> = points.iter().copied().filter(|point| point.iter().zip(reference).all(|(x, r)| x > r)).collect();
     volume(&above, reference)
 }
 

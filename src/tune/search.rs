@@ -10,8 +10,8 @@ use crate::tune::outcome::{Binding, Confirmation, Ended, Errors, Front, Outcome,
 use crate::tune::problem::CONFIRMATION_FROM;
 use crate::tune::select::{Limits, Selected, measure_all, select};
 use crate::tune::{
-    Evaluator, Id, Method, Plan, Point, Raced, Rung, SearchFault, Settings, Space, Stopped, Terms, TooLittle, Zone, hypervolume,
-    model, race,
+    Evaluator, Id, Method, Plan, Point, Raced, Rung, SearchFault, Settings, Space, Stopped, Terms, TooLittle, Zone,
+    hypervolume, model, race,
 };
 
 /// The screening's part of what the confirmation leaves.
@@ -236,12 +236,7 @@ fn front_of(finalists: &[Id], all: &[Measured]) -> Front {
     Front { members: on.into_iter().map(|i| feasible[i].0).collect(), reference, hypervolume }
 }
 
-fn confirm(
-    evaluator: &mut Evaluator<'_>,
-    choice: Id,
-    baseline: Option<Id>,
-    count: u32,
-) -> Result<Confirmation, Stopped> {
+fn confirm(evaluator: &mut Evaluator<'_>, choice: Id, baseline: Option<Id>, count: u32) -> Result<Confirmation, Stopped> {
     let series = Series { from: CONFIRMATION_FROM, count, share: 1.0 };
     let both: Vec<Id> = std::iter::once(choice).chain(baseline).collect();
     let all = observe(evaluator, &both, &series)?;

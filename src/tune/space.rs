@@ -174,11 +174,8 @@ impl Space {
     fn count_from(&self, levels: usize, begun: &mut Vec<Option<Setting>>) -> u64 {
         let place = begun.len();
         let Some(parameter) = self.parameters.get(place) else { return 1 };
-        let settings: Vec<Option<Setting>> = if active(parameter, begun) {
-            parameter.domain.levels(levels).into_iter().map(Some).collect()
-        } else {
-            vec![None]
-        };
+        let settings: Vec<Option<Setting>> =
+            if active(parameter, begun) { parameter.domain.levels(levels).into_iter().map(Some).collect() } else { vec![None] };
         let mut follow = |setting| {
             begun.push(setting);
             let size = self.count_from(levels, begun);
