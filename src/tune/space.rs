@@ -157,7 +157,7 @@ impl Space {
         let mut points = vec![Point(Vec::with_capacity(self.dimensions()))];
         for parameter in &self.parameters {
             let settings = parameter.domain.levels(levels);
-            let longer = |point: Point| -> Vec<Point> {
+            let longer = |point: &Point| -> Vec<Point> {
                 let one = |setting: Option<&Setting>| {
                     let mut point = point.clone();
                     point.0.push(setting.cloned());
@@ -165,7 +165,7 @@ impl Space {
                 };
                 if active(parameter, &point.0) { settings.iter().map(|s| one(Some(s))).collect() } else { vec![one(None)] }
             };
-            points = points.into_iter().flat_map(longer).collect();
+            points = points.iter().flat_map(longer).collect();
         }
         points
     }

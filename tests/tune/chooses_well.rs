@@ -1,7 +1,7 @@
 //! Does it choose well, and for how much less than a grid?
 
 use plimsoll::stats::wilson;
-use plimsoll::tune::{Evaluator, Halving, Method, Point, Pool, Settings, Zone, search};
+use plimsoll::tune::{Evaluator, Halving, Method, Point, Pool, Settings, Spent, Zone, search};
 use rayon::prelude::*;
 
 use crate::problems::{Known, all};
@@ -38,6 +38,13 @@ impl Measure {
     }
 }
 
+/// What one search came to.
+struct One {
+    right: bool,
+    decided: bool,
+    spent: Spent,
+}
+
 /// Screening and selection on each seed's own luck. What the confirmation takes is left out: it chooses nothing.
 fn measure(problem: &dyn Known, budget: f64, seeds: u64, method: &(dyn Fn() -> Method + Sync)) -> Measure {
     let space = problem.space();
@@ -47,18 +54,20 @@ fn measure(problem: &dyn Known, budget: f64, seeds: u64, method: &(dyn Fn() -> M
         let problem: &dyn Known = lucky.as_ref();
         let mut evaluator = Evaluator::quiet(problem);
         let outcome = search(&space, &mut evaluator, &settings(problem, method(), budget, seed), None).unwrap();
+        let mut spent = outcome.spent.screening;
+        spent += outcome.spent.selection;
         let right = outcome.choice.is_some_and(|id| problem.right(outcome.point(id), best));
-        let (a, b) = (outcome.spent.screening, outcome.spent.selection);
-        (right, a.requests + b.requests, a.simulations + b.simulations, !outcome.selection.unwrap().decided)
+        One { right, decided: outcome.selection.unwrap().decided, spent }
     };
-    let all: Vec<(bool, u64, f64, bool)> = (0..seeds).into_par_iter().map(one).collect();
-    let mean = |of: &dyn Fn(&(bool, u64, f64, bool)) -> f64| all.iter().map(of).sum::<f64>() / seeds as f64;
+    let all: Vec<One> = (0..seeds).into_par_iter().map(one).collect();
+    let count = |of: &dyn Fn(&&One) -> bool| all.iter().filter(of).count() as u64;
+    let mean = |of: &dyn Fn(&One) -> f64| all.iter().map(of).sum::<f64>() / seeds as f64;
     Measure {
-        right: all.iter().filter(|one| one.0).count() as u64,
+        right: count(&|one| one.right),
         seeds,
-        requests: mean(&|one| one.1 as f64),
-        simulations: mean(&|one| one.2),
-        undecided: all.iter().filter(|one| one.3).count() as u64,
+        requests: mean(&|one| one.spent.requests as f64),
+        simulations: mean(&|one| one.spent.simulations),
+        undecided: count(&|one| !one.decided),
     }
 }
 
@@ -69,16 +78,16 @@ fn grid_right(problem: &dyn Known, seeds: u64, most: u32) -> Vec<u64> {
     let best = problem.best(&candidates);
     let one = |seed: u64| -> Vec<bool> {
         let lucky = problem.reseeded(1_000 + seed);
-        let mut sums = vec![(0.0, 0.0); candidates.len()];
+        let mut totals = vec![(0.0, 0.0); candidates.len()];
         let mut right_after = |replication: u32| {
-            for (point, (objective, slack)) in candidates.iter().zip(&mut sums) {
-                let seen = lucky.run(point, replication, 1.0);
-                *objective += seen.objectives[0].unwrap();
-                *slack += seen.constraints.first().copied().flatten().unwrap_or(0.0);
+            for (point, (objective, slack)) in candidates.iter().zip(&mut totals) {
+                let shown = lucky.run(point, replication, 1.0);
+                *objective += shown.objectives[0].unwrap();
+                *slack += shown.constraints.first().copied().flatten().unwrap_or(0.0);
             }
             // What a person does with a grid: the best mean of those that seem feasible.
-            let seems = sums.iter().enumerate().filter(|(_, (_, slack))| *slack >= 0.0);
-            let choice = seems.reduce(|a, b| if b.1.0 > a.1.0 { b } else { a });
+            let feasible = totals.iter().enumerate().filter(|(_, (_, slack))| *slack >= 0.0);
+            let choice = feasible.reduce(|a, b| if b.1.0 > a.1.0 { b } else { a });
             choice.is_some_and(|(i, _)| problem.right(&candidates[i], best))
         };
         (0..most).map(&mut right_after).collect()
@@ -101,8 +110,8 @@ fn halving(problem: &dyn Known) -> impl Fn() -> Method + Sync + use<> {
 
 /// The grid's replications that make it right on at least `wanted` seeds from there on, looked for up to `most`.
 fn grid_needs(problem: &dyn Known, seeds: u64, wanted: u64, most: u32) -> Option<u32> {
-    let tries = [8, 24].into_iter().take_while(|some| *some < most).chain([most]);
-    tries.filter_map(|some| replications_for(&grid_right(problem, seeds, some), wanted)).next()
+    let mut tries = [8, 24].into_iter().take_while(|some| *some < most).chain([most]);
+    tries.find_map(|some| replications_for(&grid_right(problem, seeds, some), wanted))
 }
 
 /// Replications of the grid at most: it may need more.

@@ -148,7 +148,7 @@ impl Known for Room {
         rate / (1.0 + ROOM_RATE) * (1.0 - full) - ROOM_WAIT * mean
     }
     fn zone(&self) -> f64 {
-        0.001_5
+        0.000_8
     }
     fn reseeded(&self, seed: u64) -> Box<dyn Known> {
         Box::new(Self(seed))
