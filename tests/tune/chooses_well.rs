@@ -138,7 +138,7 @@ fn row(problem: &dyn Known, seeds: u64, most: u32) -> (Measure, f64) {
     (halving, ratio)
 }
 
-/// 200 seeds each, and the grid beside it:
+/// 200 seeds each, and the grid beside it (`PLIMSOLL_SEEDS` for others, `PLIMSOLL_PROBLEM` for those with that in their name):
 /// `cargo test --release --test tune -- --ignored --nocapture chooses_well_and_cheaply`
 #[test]
 #[ignore = "takes minutes"]
@@ -148,7 +148,9 @@ fn it_chooses_well_and_cheaply() {
         "| problem | candidates | right | lower bound | simulations | million requests | undecided | grid: replications | million requests | times fewer |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|");
-    let rows: Vec<(Measure, f64)> = all().iter().map(|problem| row(problem.as_ref(), seeds, GRID_MOST)).collect();
+    let only = std::env::var("PLIMSOLL_PROBLEM").unwrap_or_default();
+    let problems = all().into_iter().filter(|problem| problem.name().contains(&only));
+    let rows: Vec<(Measure, f64)> = problems.map(|problem| row(problem.as_ref(), seeds, GRID_MOST)).collect();
     assert!(rows.iter().all(|(halving, ratio)| halving.lower() >= BOUND && *ratio >= 10.0));
 }
 
@@ -156,7 +158,7 @@ fn it_chooses_well_and_cheaply() {
 #[test]
 fn it_chooses_well() {
     let problems = all();
-    for problem in problems.iter().filter(|problem| problem.budget() < 1_000.0) {
+    for problem in problems.iter().filter(|problem| problem.budget() <= 1_000.0) {
         let found = measure(problem.as_ref(), problem.budget(), 24, &halving(problem.as_ref()));
         // 20 of 24 is what a method that is right 95 times in 100 falls below once in 150.
         assert!(found.right >= 20, "{}: {} of 24", problem.name(), found.right);

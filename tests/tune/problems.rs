@@ -244,7 +244,7 @@ impl Known for Newsvendor {
         Space::new(vec![whole("first", 5, 200), whole("second", 5, 200)]).unwrap()
     }
     fn levels(&self) -> usize {
-        40
+        50
     }
     fn value(&self, point: &Point) -> f64 {
         let one = |good: usize| {
@@ -257,7 +257,7 @@ impl Known for Newsvendor {
         0.3
     }
     fn budget(&self) -> f64 {
-        800.0
+        1_000.0
     }
     fn reseeded(&self, seed: u64) -> Box<dyn Known> {
         Box::new(Self(seed))
@@ -360,7 +360,7 @@ impl Problem for Limit {
     fn run(&self, candidate: &Point, replication: u32, share: f64) -> Observation {
         let (common, own) = noise(self.0, candidate, replication, share);
         let (common_slack, own_slack) = noise(self.0 ^ 1, candidate, replication, share);
-        let objective = self.value(candidate) + 0.1 * common + 0.08 * own;
+        let objective = self.value(candidate) + 0.1 * common + 0.05 * own;
         seen(objective, vec![Some(self.slack(candidate) + 0.1 * common_slack + 0.5 * own_slack)], length(share))
     }
 }
@@ -373,7 +373,7 @@ impl Known for Limit {
         Space::new(vec![real("load", 0.1, 0.98), real("threshold", 0.0, 1.0)]).unwrap()
     }
     fn levels(&self) -> usize {
-        30
+        40
     }
     fn value(&self, point: &Point) -> f64 {
         number(point, 0) - misplaced(number(point, 1))
@@ -389,7 +389,7 @@ impl Known for Limit {
         vec![0.25]
     }
     fn budget(&self) -> f64 {
-        450.0
+        650.0
     }
     fn reseeded(&self, seed: u64) -> Box<dyn Known> {
         Box::new(Self(seed))
