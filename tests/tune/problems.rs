@@ -254,7 +254,7 @@ impl Known for Newsvendor {
         one(0) + one(1)
     }
     fn zone(&self) -> f64 {
-        0.3
+        0.4
     }
     fn budget(&self) -> f64 {
         1_000.0
@@ -360,7 +360,7 @@ impl Problem for Limit {
     fn run(&self, candidate: &Point, replication: u32, share: f64) -> Observation {
         let (common, own) = noise(self.0, candidate, replication, share);
         let (common_slack, own_slack) = noise(self.0 ^ 1, candidate, replication, share);
-        let objective = self.value(candidate) + 0.1 * common + 0.05 * own;
+        let objective = self.value(candidate) + 0.1 * common + 0.04 * own;
         seen(objective, vec![Some(self.slack(candidate) + 0.1 * common_slack + 0.5 * own_slack)], length(share))
     }
 }
