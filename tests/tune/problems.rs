@@ -1,4 +1,4 @@
-//! Small problems with known best settings: four are simulated step by step and solved in closed form, three add noise to a
+//! Small problems with known best settings: three are simulated step by step and solved in closed form, four add noise to a
 //! known function. All noise comes from ChaCha8 streams by replication, so that candidates meet the same luck.
 
 use plimsoll::rng::{Streams, fnv1a, mix, open01};
