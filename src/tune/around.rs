@@ -78,7 +78,7 @@ pub fn plateaus(
     let at_levels = |k: usize| {
         let settings = space.parameters()[k].domain.levels(levels.max(2));
         let others = settings.into_iter().filter(|setting| Some(setting) != choice.setting(k));
-        (k, others.map(|setting| space.with(choice, k, setting)).collect())
+        (k, others.map(|setting| space.with(choice, k, &setting)).collect())
     };
     let asked: Vec<(usize, Vec<Point>)> = (0..space.dimensions()).filter(numeric).map(at_levels).collect();
     let sides = sides(evaluator, choice, &asked, replications)?;

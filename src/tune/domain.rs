@@ -291,13 +291,12 @@ mod tests {
             let setting = domain.at(unit);
             prop_assert!(domain.may_be(&setting), "{:?}", setting);
             let again = domain.at(domain.unit_of(&setting));
-            match (&setting, &again) {
+            if domain.is_numeric() && !matches!(setting, Setting::Integer(_)) {
                 // The logarithm may miss the last digit of a lattice step, never more than a step.
-                (Setting::Real(_) | Setting::Duration(_), _) => {
-                    let (a, b) = (setting.number().unwrap(), again.number().unwrap());
-                    prop_assert!((a - b).abs() <= 2e-3 * a.abs().max(b.abs()) + FINEST, "{a} {b}");
-                }
-                _ => prop_assert_eq!(&setting, &again),
+                let (a, b) = (setting.number().unwrap(), again.number().unwrap());
+                prop_assert!((a - b).abs() <= 2e-3 * a.abs().max(b.abs()) + FINEST, "{a} {b}");
+            } else {
+                prop_assert_eq!(&setting, &again);
             }
         }
 

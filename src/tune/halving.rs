@@ -292,14 +292,14 @@ fn verdicts(all: &[Measured], order: &[usize], keep: usize, alpha: f64) -> Vec<V
             // With nobody measured there is nothing to rank by: longer runs may show more.
             let blind = all.iter().all(|measured| measured.means().is_none());
             if blind && rank < keep { Verdict::Kept } else { Verdict::Unmeasured }
-        } else if best.is_some_and(|best| separated(&all[best], &all[place], alpha)) {
-            Verdict::Separated
-        } else if rank < keep {
-            Verdict::Kept
-        } else if may_hold(&all[place]) {
-            Verdict::RankedOut
         } else {
-            Verdict::Infeasible
+            let separated = best.is_some_and(|best| separated(&all[best], &all[place], alpha));
+            match (rank < keep, separated) {
+                (true, false) => Verdict::Kept,
+                _ if !may_hold(&all[place]) => Verdict::Infeasible,
+                (_, true) => Verdict::Separated,
+                (false, false) => Verdict::RankedOut,
+            }
         };
     }
     verdicts
@@ -323,4 +323,48 @@ fn surely_holds(measured: &Measured, alpha: f64) -> bool {
         (Some(mean), Some(half)) => mean >= half,
         _ => false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_keeps_its_budget_and_grows_by_eta() {
+        let plan = Plan::new(1_000, 8, 600.0, &Halving { share_min: 1.0 / 27.0, ..Halving::default() }).unwrap();
+        let steps: Vec<usize> = plan.steps.iter().map(|step| step.candidates).collect();
+        assert_eq!(steps, [1_000, 334, 112, 38, 13]);
+        assert!(plan.cost() <= 600.0 && plan.cost() > 400.0, "{}", plan.cost());
+        let each: Vec<f64> = plan.steps.iter().map(|step| f64::from(step.replications) * step.share).collect();
+        assert!(each.windows(2).all(|two| two[1] > 2.0 * two[0] && two[1] < 4.5 * two[0]), "{each:?}");
+        assert!(plan.steps.windows(2).all(|two| two[0].share <= two[1].share));
+        // Replications grow only once runs are long.
+        assert!(plan.steps.iter().all(|step| step.replications < 9 || step.share > 0.99), "{plan:?}");
+    }
+
+    #[test]
+    fn too_little_says_what_would_do() {
+        let halving = Halving::default();
+        let lacks = Plan::new(1_000, 8, 100.0, &halving).unwrap_err();
+        assert!(Plan::new(1_000, 8, lacks.needed, &halving).is_ok());
+        assert!(lacks.to_string().contains("racing 1000 candidates takes at least"), "{lacks}");
+        assert!(Plan::new(5, 8, 14.0, &halving).is_err());
+        assert_eq!(Plan::new(5, 8, 15.0, &halving).unwrap().steps[0].replications, 3);
+    }
+
+    fn measured(values: &[f64]) -> Measured {
+        Measured { objectives: vec![Some(values.to_vec())], constraints: vec![] }
+    }
+
+    #[test]
+    fn who_is_surely_worse_goes_even_where_there_is_room() {
+        let luck = [5.0, -3.0, 8.0, 0.0, 1.0];
+        let shifted = |by: f64, wobble: f64| -> Vec<f64> {
+            luck.iter().enumerate().map(|(i, x)| x - by + wobble * [1.0, -1.0][i % 2]).collect()
+        };
+        let all = [measured(&luck), measured(&shifted(0.2, 0.5)), measured(&shifted(9.0, 0.5)), measured(&shifted(0.4, 0.5))];
+        let verdicts = |keep| verdicts(&all, &order(&all), keep, 0.05);
+        assert_eq!(verdicts(4), [Verdict::Kept, Verdict::Kept, Verdict::Separated, Verdict::Kept]);
+        assert_eq!(verdicts(2)[3], Verdict::RankedOut);
+    }
 }

@@ -1,6 +1,19 @@
 //! What the settings should be, and how sure that is: the load line, the search for settings, and the choice among them.
 //!
-//! The methods see an abstract [`Problem`]: something that can be run for a candidate and gives objectives and constraints.
+//! The methods see an abstract [`Problem`]: something that can be run for a [`Point`] and gives objectives, constraints and
+//! the number of requests it took. Between them stands the [`Evaluator`], which runs in parallel, never twice, counts what was
+//! spent, and can be given what an interrupted search had seen.
+//!
+//! ```text
+//! Space -> candidates -> race (short runs, then longer ones) -> finalists
+//!          grid, Sobol,      halving.rs                            |
+//!          model                                                   v
+//!   outcome <- confirmation on fresh requests <- contest on fresh requests
+//! ```
+//!
+//! [`search`] is the whole way; [`sobol_indices`], [`tornado`] and [`plateaus`] look around afterwards, and [`Robust`] makes
+//! several problems one. Everything follows from problem, settings and seed, whatever the number of threads. Formulas,
+//! sources, and how often it chose well: `docs/TUNING.md`.
 
 mod around;
 mod case;

@@ -64,16 +64,16 @@ pub(super) fn propose(
     for point in &startup {
         search.add(evaluator, point, &mut batch);
     }
-    let (mut all, mut seen, mut batches) = (Vec::new(), Vec::new(), Vec::<(usize, Spent)>::new());
+    let (mut all, mut shown, mut batches) = (Vec::new(), Vec::new(), Vec::<(usize, Spent)>::new());
     while !batch.is_empty() {
         let before = evaluator.spent();
-        seen.extend(observe(evaluator, &batch, &series)?);
+        shown.extend(observe(evaluator, &batch, &series)?);
         batches.push((batch.len(), since(evaluator.spent(), before)));
         all.append(&mut batch);
         let count = model.batch.max(1).min(total.saturating_sub(all.len()));
-        batch = search.proposals(evaluator, &all, &seen, count);
+        batch = search.proposals(evaluator, &all, &shown, count);
     }
-    Ok(best_third(&all, &seen, &series, &batches))
+    Ok(best_third(&all, &shown, &series, &batches))
 }
 
 /// What proposing needs.

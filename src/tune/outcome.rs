@@ -114,6 +114,14 @@ pub struct Binding {
     pub costs: Option<f64>,
 }
 
+impl Binding {
+    /// Whether the constraint has a say: the choice stands at it, or better candidates break it.
+    #[must_use]
+    pub const fn binds(&self) -> bool {
+        self.near || self.costs.is_some()
+    }
+}
+
 /// The Pareto front.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Front {

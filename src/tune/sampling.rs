@@ -27,7 +27,7 @@ pub fn sobol(index: u32, dimension: u32, seed: u64) -> f64 {
 pub fn sobol_points(space: &Space, count: usize, seed: u64) -> Vec<Point> {
     let dimensions = u32::try_from(space.dimensions()).expect("a space has at most 128 parameters");
     let tries = u32::try_from(count.saturating_mul(16)).unwrap_or(u32::MAX).min(SOBOL_POINTS_MAX);
-    let mut seen = std::collections::BTreeSet::new();
+    let mut known = std::collections::BTreeSet::new();
     let mut points = Vec::new();
     for index in 0..tries {
         if points.len() >= count {
@@ -35,7 +35,7 @@ pub fn sobol_points(space: &Space, count: usize, seed: u64) -> Vec<Point> {
         }
         let unit: Vec<f64> = (0..dimensions).map(|dimension| sobol(index, dimension, seed)).collect();
         let point = space.decode(&unit);
-        if seen.insert(point.clone()) {
+        if known.insert(point.clone()) {
             points.push(point);
         }
     }

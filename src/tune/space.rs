@@ -120,7 +120,7 @@ impl Space {
     /// `point` with parameter number `parameter` set to `setting`. What that makes inactive goes; what it makes active begins
     /// in the middle of its domain.
     #[must_use]
-    pub fn with(&self, point: &Point, parameter: usize, setting: Setting) -> Point {
+    pub fn with(&self, point: &Point, parameter: usize, setting: &Setting) -> Point {
         self.build(|place, other| {
             if place == parameter {
                 return setting.clone();
@@ -141,7 +141,7 @@ impl Space {
         } else {
             of.domain.levels(2).into_iter().filter(|other| other != setting).collect()
         };
-        others.into_iter().map(|other| self.with(point, parameter, other)).collect()
+        others.into_iter().map(|other| self.with(point, parameter, &other)).collect()
     }
 
     /// How many candidates [`Space::grid`] has, without listing them; no more than `u64::MAX`.
@@ -157,7 +157,7 @@ impl Space {
         let mut points = vec![Point(Vec::with_capacity(self.dimensions()))];
         for parameter in &self.parameters {
             let settings = parameter.domain.levels(levels);
-            let longer = |point: Point| -> Vec<Point> {
+            let longer = |point: &Point| -> Vec<Point> {
                 let one = |setting: Option<&Setting>| {
                     let mut point = point.clone();
                     point.0.push(setting.cloned());
@@ -165,7 +165,7 @@ impl Space {
                 };
                 if active(parameter, &point.0) { settings.iter().map(|s| one(Some(s))).collect() } else { vec![one(None)] }
             };
-            points = points.into_iter().flat_map(longer).collect();
+            points = points.iter().flat_map(longer).collect();
         }
         points
     }
@@ -252,9 +252,9 @@ mod tests {
     fn inactive_parameters_are_absent() {
         let fixed = space().decode(&[0.1, 0.5, 0.5, 0.9]);
         assert_eq!(fixed.setting(1), Some(&Setting::Integer(5)));
-        let gradient = space().with(&fixed, 0, text("gradient"));
+        let gradient = space().with(&fixed, 0, &text("gradient"));
         assert_eq!((gradient.setting(1), gradient.setting(3)), (None, Some(&Setting::Bool(true))));
-        let back = space().with(&gradient, 0, text("fixed"));
+        let back = space().with(&gradient, 0, &text("fixed"));
         assert_eq!(back.setting(1), Some(&Setting::Integer(5)));
     }
 
@@ -279,7 +279,7 @@ mod tests {
         assert_eq!(sizes, [Some(Setting::Integer(4)), Some(Setting::Integer(6))]);
         assert_eq!(space().neighbours(&point, 3).len(), 1);
         assert_eq!(space().neighbours(&point, 0)[0].setting(1), None);
-        let gradient = space().with(&point, 0, text("gradient"));
+        let gradient = space().with(&point, 0, &text("gradient"));
         assert!(space().neighbours(&gradient, 1).is_empty());
     }
 

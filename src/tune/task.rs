@@ -96,7 +96,7 @@ impl Task {
         let middle = self.space.decode(&[]);
         for (place, parameter) in self.space.parameters().iter().enumerate() {
             for setting in parameter.domain.levels(2) {
-                let point = self.space.with(&middle, place, setting);
+                let point = self.space.with(&middle, place, &setting);
                 let candidate = scenario.candidate(self.variant, &self.sets(&point))?;
                 sim::replan(scenario, prepared, self.variant, &candidate)?;
             }

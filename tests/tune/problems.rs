@@ -1,4 +1,4 @@
-//! Small problems with known best settings: four are simulated step by step and solved in closed form, three add noise to a
+//! Small problems with known best settings: three are simulated step by step and solved in closed form, four add noise to a
 //! known function. All noise comes from ChaCha8 streams by replication, so that candidates meet the same luck.
 
 use plimsoll::rng::{Streams, fnv1a, mix, open01};
@@ -20,6 +20,10 @@ pub trait Known: Problem {
     }
     /// The indifference zone in the objective's unit.
     fn zone(&self) -> f64;
+    /// Budget of a search, in simulations.
+    fn budget(&self) -> f64 {
+        650.0
+    }
     /// Tolerances of the constraints.
     fn tolerances(&self) -> Vec<f64> {
         Vec::new()
@@ -95,7 +99,7 @@ fn noise(seed: u64, point: &Point, replication: u32, share: f64) -> (f64, f64) {
 }
 
 /// A queue with one server, room for K, and a part of the arrivals turned away at the door: each served request earns 1,
-/// waiting costs. M/M/1/K, simulated as a uniformised chain that starts empty.
+/// waiting costs. M/M/1/K, simulated as a uniformised chain that starts half full.
 pub struct Room(pub u64);
 
 const ROOM_RATE: f64 = 1.3;
@@ -105,7 +109,7 @@ impl Problem for Room {
     fn run(&self, candidate: &Point, replication: u32, share: f64) -> Observation {
         let (room, admitted) = (integer(candidate, 0), number(candidate, 1));
         let mut rng = Streams::new(mix(self.0, share.to_bits()), replication).named("chain");
-        let (steps, mut inside, mut gained) = (length(share), 0i64, 0.0);
+        let (steps, mut inside, mut gained) = (length(share), room / 2, 0.0);
         let arrives = ROOM_RATE / (1.0 + ROOM_RATE);
         for _ in 0..steps {
             let u = uniform(&mut rng);
@@ -144,14 +148,15 @@ impl Known for Room {
         rate / (1.0 + ROOM_RATE) * (1.0 - full) - ROOM_WAIT * mean
     }
     fn zone(&self) -> f64 {
-        0.005
+        0.000_8
     }
     fn reseeded(&self, seed: u64) -> Box<dyn Known> {
         Box::new(Self(seed))
     }
 }
 
-/// How many servers to pay for, and how fast ones: Erlang's loss system, simulated as a uniformised chain that starts empty.
+/// How many servers to pay for, and how fast ones: Erlang's loss system, simulated as a uniformised chain that
+/// starts about as full as it stays.
 pub struct Staff(pub u64);
 
 const STAFF_LOAD: f64 = 20.0;
@@ -167,7 +172,8 @@ impl Problem for Staff {
     fn run(&self, candidate: &Point, replication: u32, share: f64) -> Observation {
         let (servers, speed) = (integer(candidate, 0), number(candidate, 1));
         let mut rng = Streams::new(mix(self.0, share.to_bits()), replication).named("chain");
-        let (steps, mut busy) = (length(share), 0i64);
+        #[allow(clippy::cast_possible_truncation)]
+        let (steps, mut busy) = (length(share), servers.min((STAFF_LOAD / speed) as i64));
         let (mut served, mut arrived) = (0u32, 0u32);
         for _ in 0..steps {
             let u = uniform(&mut rng) * (STAFF_LOAD + STAFF_MAX as f64 * STAFF_SPEED);
@@ -238,7 +244,7 @@ impl Known for Newsvendor {
         Space::new(vec![whole("first", 5, 200), whole("second", 5, 200)]).unwrap()
     }
     fn levels(&self) -> usize {
-        40
+        50
     }
     fn value(&self, point: &Point) -> f64 {
         let one = |good: usize| {
@@ -248,7 +254,10 @@ impl Known for Newsvendor {
         one(0) + one(1)
     }
     fn zone(&self) -> f64 {
-        0.3
+        0.4
+    }
+    fn budget(&self) -> f64 {
+        1_000.0
     }
     fn reseeded(&self, seed: u64) -> Box<dyn Known> {
         Box::new(Self(seed))
@@ -294,6 +303,9 @@ impl Known for Crowd {
     fn zone(&self) -> f64 {
         0.6
     }
+    fn budget(&self) -> f64 {
+        2_000.0
+    }
     fn reseeded(&self, seed: u64) -> Box<dyn Known> {
         Box::new(Self(seed))
     }
@@ -333,6 +345,9 @@ impl Known for Bowls {
     fn zone(&self) -> f64 {
         0.05
     }
+    fn budget(&self) -> f64 {
+        500.0
+    }
     fn reseeded(&self, seed: u64) -> Box<dyn Known> {
         Box::new(Self(seed))
     }
@@ -345,8 +360,8 @@ impl Problem for Limit {
     fn run(&self, candidate: &Point, replication: u32, share: f64) -> Observation {
         let (common, own) = noise(self.0, candidate, replication, share);
         let (common_slack, own_slack) = noise(self.0 ^ 1, candidate, replication, share);
-        let objective = self.value(candidate) + 0.1 * common + 0.03 * own;
-        seen(objective, vec![Some(self.slack(candidate) + 0.1 * common_slack + 0.3 * own_slack)], length(share))
+        let objective = self.value(candidate) + 0.1 * common + 0.04 * own;
+        seen(objective, vec![Some(self.slack(candidate) + 0.1 * common_slack + 0.5 * own_slack)], length(share))
     }
 }
 
@@ -358,7 +373,7 @@ impl Known for Limit {
         Space::new(vec![real("load", 0.1, 0.98), real("threshold", 0.0, 1.0)]).unwrap()
     }
     fn levels(&self) -> usize {
-        30
+        40
     }
     fn value(&self, point: &Point) -> f64 {
         number(point, 0) - misplaced(number(point, 1))
@@ -372,6 +387,9 @@ impl Known for Limit {
     }
     fn tolerances(&self) -> Vec<f64> {
         vec![0.25]
+    }
+    fn budget(&self) -> f64 {
+        650.0
     }
     fn reseeded(&self, seed: u64) -> Box<dyn Known> {
         Box::new(Self(seed))
@@ -387,8 +405,8 @@ impl Problem for Interval {
         let own = Streams::new(mix(self.0, share.to_bits()), replication)
             .named(&format!("skewed {:x}", fnv1a(format!("{candidate:?}").as_bytes())))
             .next_u64();
-        // Exponential with mean 0: many small gains, few large losses.
-        let skewed = (1.0 + libm::log(open01(own))) / share.sqrt();
+        // Exponential with mean 0: many small losses, few large gains that flatter.
+        let skewed = (-1.0 - libm::log(open01(own))) / share.sqrt();
         let flattery = 0.002 * libm::log(number(candidate, 0)) * (1.0 / share - 1.0);
         seen(self.value(candidate) + 0.2 * common + 0.12 * skewed + flattery, vec![], length(share))
     }
@@ -411,6 +429,9 @@ impl Known for Interval {
     }
     fn zone(&self) -> f64 {
         0.06
+    }
+    fn budget(&self) -> f64 {
+        500.0
     }
     fn reseeded(&self, seed: u64) -> Box<dyn Known> {
         Box::new(Self(seed))
