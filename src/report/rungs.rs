@@ -1,6 +1,6 @@
 //! What the policies in front of a metered API did, a row for each variant: the rungs of a rollout side by side.
 
-use super::format::{NONE, WIDTH, count, duration, left, number, range, right, says_something, width};
+use super::format::{NONE, WIDTH, count, duration, left, number, right, says_something, width};
 use crate::journal::summary::{LEVEL, MeteredSummary, Summary, VariantSummary};
 use crate::request::{Cause, Reason};
 
@@ -15,7 +15,7 @@ const HEADINGS: [[&str; 2]; COLUMNS] = [
     ["circ.", "opens"],
     ["final-", "ised"],
     ["mult.", "error"],
-    ["good tokens", "1,000/h (95 %)"],
+    ["good tokens", "1,000/h ±95%"],
     ["wait", "p90"],
 ];
 const COLUMNS: usize = 11;
@@ -89,7 +89,7 @@ fn brief(n: u64) -> String {
 fn good_tokens(metered: &MeteredSummary) -> String {
     let Some(rate) = &metered.good_tokens_per_hour else { return NONE.to_owned() };
     let interval = rate.interval(LEVEL).filter(says_something);
-    let interval = interval.map_or(String::new(), |interval| format!(" ({})", range(interval, 1e-3, number)));
+    let interval = interval.map_or(String::new(), |interval| format!(" ± {}", number(0.5e-3 * (interval.hi - interval.lo))));
     format!("{}{interval}", number(rate.mean / 1e3))
 }
 
@@ -136,12 +136,12 @@ mod tests {
         let shown = table(&summarise(&variants, &context(Some(1)))).unwrap();
         let expected = "\
 in front of the metered API, over all replications; wait: class chat, the lightest
-                         over proxy         cut   lane circ. final- mult.        good tokens    wait
-variant           429s budget fails trims short starts opens   ised error     1,000/h (95 %)     p90
-none                 7      0     0    12     3     31     4      9     -              0.000 80.0 ms
-limiter           123k      0     0  100k     6     62     8     18 0.174 396 (0.000 to 853) 80.0 ms
-not in front of …    -      -     -     -     -      -     -      -     -                  -       -
-refusing             7      7     5    12     3     31     4      9 0.174                360 80.0 ms
+                          over proxy         cut   lane circ. final- mult.  good tokens    wait
+variant            429s budget fails trims short starts opens   ised error 1,000/h ±95%     p90
+none                  7      0     0    12     3     31     4      9     -        0.000 80.0 ms
+limiter            123k      0     0  100k     6     62     8     18 0.174    396 ± 427 80.0 ms
+not in front of it    -      -     -     -     -      -     -      -     -            -       -
+refusing              7      7     5    12     3     31     4      9 0.174          360 80.0 ms
 ";
         assert_eq!(shown, expected);
     }

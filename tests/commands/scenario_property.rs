@@ -68,8 +68,8 @@ fn fitting(rule: &Rule, bytes: &mut impl FnMut() -> u8) -> String {
             let ends = [*min, (*max).min(i128::from(i64::MAX)), min + 1];
             ends[byte as usize % 3].min(*max).to_string()
         }
-        Rule::List { items, min } => {
-            let count = (*min).max(bytes() as usize % 3);
+        Rule::List { items, min, max } => {
+            let count = (*min).max(bytes() as usize % 3).min(*max);
             let items: Vec<String> = (0..count).map(|_| fitting(items, bytes)).collect();
             format!("[{}]", items.join(", "))
         }

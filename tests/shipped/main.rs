@@ -31,7 +31,7 @@ const SHIPPED: [(&str, &[(&str, bool)]); 7] = [
         ],
     ),
     ("seed_server", &[("unreachable_places", false)]),
-    ("tune_queue", &[("offered_load", true), ("queue_bound", true), ("unreachable_places", false)]),
+    ("tune_queue", &[("offered_load", false), ("unreachable_places", false)]),
     ("vllm_overload", &[("offered_load", false), ("offered_load", true), ("queue_bound", true), ("unreachable_places", false)]),
 ];
 

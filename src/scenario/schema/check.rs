@@ -29,9 +29,13 @@ impl Checker<'_> {
         match (rule, &node.value) {
             (Rule::Table(keys), Value::Table(entries)) => self.table(keys, None, entries, place, path),
             (Rule::Union(union), Value::Table(entries)) => self.union(union, node, entries, place, path),
-            (Rule::List { items, min }, Value::List(nodes)) => {
+            (Rule::List { items, min, max }, Value::List(nodes)) => {
                 if nodes.len() < *min {
                     let message = format!("`{path}` needs {min} or more entries and has {}", nodes.len());
+                    self.found.push(Diagnostic::at(node.place, message));
+                }
+                if nodes.len() > *max {
+                    let message = format!("`{path}` takes at most {max} entries and has {}", nodes.len());
                     self.found.push(Diagnostic::at(node.place, message));
                 }
                 for (index, item) in nodes.iter().enumerate() {

@@ -24,6 +24,8 @@ pub enum Rule {
         items: Box<Rule>,
         /// Least number of them.
         min: usize,
+        /// Greatest number of them.
+        max: usize,
     },
     /// A string.
     Text {
@@ -167,9 +169,10 @@ impl Compiler<'_> {
         match object.get("type").and_then(Value::as_str) {
             Some("object") => Ok(Rule::Table(self.keys(object, depth)?)),
             Some("array") => {
-                only(object, &["type", "items", "minItems"])?;
+                only(object, &["type", "items", "minItems", "maxItems"])?;
                 let items = object.get("items").map_or(Ok(Rule::Any), |items| self.rule(items, depth + 1))?;
-                Ok(Rule::List { items: Box::new(items), min: size(object, "minItems", 0) })
+                let (min, max) = (size(object, "minItems", 0), size(object, "maxItems", usize::MAX));
+                Ok(Rule::List { items: Box::new(items), min, max })
             }
             Some("string") => text(object),
             Some("number") => {
