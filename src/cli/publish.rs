@@ -78,8 +78,8 @@ pub fn told(files: &[PathBuf], drawn: &Drawn) -> String {
 /// What plots must know of a scenario; `names` are the result's variants.
 pub fn frame<'a>(scenario: &'a Scenario, prepared: &Prepared, names: &[&str]) -> Frame<'a> {
     let capacity = prepared.capacity.as_ref().map(|capacity| {
-        let of = if capacity.of == LoadOf::Slots { "gateway's slots" } else { "upstream" };
-        (capacity.rps.mean, format!("capacity of the {of} (load 1.0)"))
+        let of = if capacity.of == LoadOf::Slots { "the slots" } else { "the upstream" };
+        (capacity.rps.mean, format!("capacity of {of} (load 1.0)"))
     });
     let variant = |name: &&str| scenario.variants.iter().find(|variant| variant.name == **name);
     let places = names.iter().map(|name| variant(name).map_or_else(Place::default, |variant| place(scenario, variant)));

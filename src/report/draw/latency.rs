@@ -47,15 +47,23 @@ fn panels(group: &Group<'_>, frame: &Frame<'_>) -> Vec<LatencyPanel> {
         };
         return kinds.iter().map(panel).collect();
     }
-    let panel = |index: usize, name: &str, kind: Kind| LatencyPanel {
-        title: if first.classes.len() > 1 { format!("{name}: {}", kind.title()) } else { kind.title().to_owned() },
-        classes: (group.variants.iter().take(CURVES_MAX).enumerate())
-            .filter_map(|(i, (variant, summary))| {
-                let class = summary.classes.get(index)?;
-                let slo = kind.slo(frame, index).filter(|_| i == 0); // one line for all: they share the objective
-                Some(kind.curve(variant, &class.metrics, &class.counts, slo))
-            })
-            .collect(),
+    let panel = |index: usize, name: &str, kind: Kind| {
+        let variants = group.variants.iter().take(CURVES_MAX);
+        let curves = variants.filter_map(|(variant, summary)| {
+            let class = summary.classes.get(index)?;
+            Some(kind.curve(variant, &class.metrics, &class.counts, None))
+        });
+        // A curve of no answers is its absence, and said in words.
+        let (mut classes, none): (Vec<_>, Vec<_>) = curves.partition(|curve: &LatencyCdf| !curve.points.is_empty());
+        if let Some(first) = classes.first_mut() {
+            first.slo_s = kind.slo(frame, index); // one line for all: they share the objective
+        }
+        let name = if first.classes.len() > 1 { format!("{name}: ") } else { String::new() };
+        let silent = match none.len() {
+            0 => String::new(),
+            n => format!(" ({n} of {} answer none)", n + classes.len()),
+        };
+        LatencyPanel { title: format!("{name}{}{silent}", kind.title()), classes }
     };
     let classes = first.classes.iter().enumerate();
     let all = classes.flat_map(|(i, class)| kinds.iter().map(move |kind| (i, class, *kind)));

@@ -6,6 +6,10 @@ use crate::report::plot::{Burst, Row, Trace};
 
 /// Bins that a picture shows: about one for three pixels.
 const SHOWN_MAX: usize = 240;
+/// Bins that it shows at least.
+const SHOWN_MIN: usize = 40;
+/// Arrivals that a bin wants: shares of two or three requests are noise.
+const ARRIVALS: u64 = 12;
 /// Variants that get a picture.
 const VARIANTS_MAX: usize = 12;
 
@@ -31,9 +35,9 @@ pub(super) fn draw(summary: &Summary, frame: &Frame<'_>, drawn: &mut Drawn) {
 
 fn burst(timeline: &Timeline, variant: &VariantSummary, head: crate::report::plot::Head) -> Burst {
     let series = &timeline.series;
-    let each = series.offered.len().div_ceil(SHOWN_MAX).max(1);
+    let each = together(&series.offered);
     let bin_s = series.bin.as_secs_f64();
-    let times_s = (0..series.offered.len().div_ceil(each)).map(|i| (i * each) as f64 * bin_s).collect();
+    let times_s = (0..series.offered.len().div_ceil(each)).map(|i| (i as f64 + 0.5) * each as f64 * bin_s).collect();
     let sums = |values: &[u32]| -> Vec<f64> {
         values.chunks(each).map(|bins| bins.iter().map(|n| u64::from(*n)).sum::<u64>() as f64).collect()
     };
@@ -59,6 +63,13 @@ fn burst(timeline: &Timeline, variant: &VariantSummary, head: crate::report::plo
         rows.push(row("Abandoned calls", "calls", [("true", highest(&truly, each)), ("counted by the policy", counted)]));
     }
     Burst { head, times_s, rows, spans: spans(timeline, variant) }
+}
+
+/// How many bins make one of the picture's: few enough bins to see, and enough arrivals in each to say something.
+fn together(offered: &[u32]) -> usize {
+    let all: u64 = offered.iter().map(|n| u64::from(*n)).sum();
+    let full = usize::try_from(all / ARRIVALS).unwrap_or(usize::MAX);
+    offered.len().div_ceil(full.clamp(SHOWN_MIN, SHOWN_MAX)).max(1)
 }
 
 fn row<const N: usize>(title: &str, unit: &str, traces: [(&str, Vec<f64>); N]) -> Row {

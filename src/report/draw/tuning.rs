@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{Drawn, head, tuning_sets};
-use crate::report::format::count;
+use crate::report::format::{NONE, count};
 use crate::report::plot::{Candidate, Estimate, Head, ParetoFront, ParetoPoint, Racing};
 use crate::report::tuned::Tuning;
-use crate::tune::{Figure, Finalist, Id, Outcome, Standing, Verdict};
+use crate::tune::{Figure, Finalist, Id, Outcome, Setting, Standing, Verdict};
+
+/// Parameters that a caption names one by one.
+const PATHS_MAX: usize = 6;
 
 /// The plots of a tuning: heatmap (of a grid over two parameters), sensitivity, Pareto front (of several objectives), race.
 #[must_use]
@@ -25,14 +28,25 @@ pub(super) fn titled(tuning: &Tuning<'_>, name: &str, title: String, what: &str)
     head(name, title, said)
 }
 
-/// A candidate's settings, in short.
+/// A candidate's settings, in short: its values, in the order that [`named`] tells.
 fn name(tuning: &Tuning<'_>, candidate: Id) -> String {
-    if Some(candidate) == tuning.tuned.outcome.baseline {
+    let outcome = &tuning.tuned.outcome;
+    if Some(candidate) == outcome.baseline {
         return "today's settings".to_owned();
     }
-    let sets = tuning.task.sets(tuning.tuned.outcome.point(candidate));
-    let short = |set: &String| set.strip_prefix("policy.").unwrap_or(set).to_owned();
-    sets.iter().map(short).collect::<Vec<_>>().join(", ")
+    let value = |setting: &Option<Setting>| setting.as_ref().map_or(NONE.to_owned(), Setting::to_string).replace('"', "");
+    outcome.point(candidate).0.iter().map(value).collect::<Vec<_>>().join(", ")
+}
+
+/// What the values in a candidate's name are of.
+fn named(tuning: &Tuning<'_>) -> String {
+    let last = |path: &str| path.rsplit('.').next().unwrap_or(path).to_owned();
+    let paths: Vec<String> = tuning.task.space.parameters().iter().map(|parameter| last(&parameter.path)).collect();
+    match &paths[..] {
+        paths if paths.len() <= PATHS_MAX => format!("Candidates are named by their {}.", paths.join(", ")),
+        [first, .., last] => format!("Candidates are named by their settings, from {first} to {last}."),
+        _ => String::new(),
+    }
 }
 
 /// The value of objective number `k` as people read it: a search makes everything large.
@@ -59,9 +73,9 @@ fn pareto(tuning: &Tuning<'_>, drawn: &mut Drawn) {
             [at_x, at_y] => Some((Estimate::exact(front.hypervolume), (x.sign * at_x, y.sign * at_y))),
             _ => None,
         });
-    let what = "The finalists that hold the constraints, all measured on the same replications.";
+    let what = format!("The finalists that hold the constraints, all on the same replications. {}", named(tuning));
     let plot = ParetoFront {
-        head: titled(tuning, "pareto", format!("{} against {}", x.measure, y.measure), what),
+        head: titled(tuning, "pareto", format!("{} against {}", x.measure, y.measure), &what),
         x: (x.measure.to_string(), x.sign > 0.0),
         y: (y.measure.to_string(), y.sign > 0.0),
         points: finalists.filter(holds).map(point).collect(),
@@ -92,7 +106,7 @@ fn racing(tuning: &Tuning<'_>) -> Racing {
         let chosen = Some(id) == outcome.choice;
         Candidate { name: name(tuning, id), spent, dropped: dropped && !chosen, chosen }
     });
-    let what = format!("A simulation is one replication over the full time. {}", phases(outcome));
+    let what = format!("A simulation is one replication over the full time. {} {}", named(tuning), phases(outcome));
     Racing {
         head: titled(tuning, "racing", "Where the budget went".to_owned(), what.trim_end()),
         unit: "simulations".to_owned(),

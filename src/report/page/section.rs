@@ -22,8 +22,13 @@ pub(super) fn head(folder: &Folder) -> String {
 /// The first block of the text report, paragraph by paragraph.
 pub(super) fn verdict(folder: &Folder) -> String {
     let paragraphs = paragraphs(&folder.text);
-    let said: String = paragraphs.iter().map(|paragraph| format!("<p>{}</p>", escaped(paragraph))).collect();
+    let said: String = paragraphs.iter().map(|paragraph| format!("<p>{}</p>", together(paragraph))).collect();
     format!("<section class=\"verdict\" aria-label=\"Verdict\">{said}{}</section>", command(folder))
+}
+
+/// A figure and its percent sign stay on one line.
+fn together(paragraph: &str) -> String {
+    escaped(paragraph).replace(" %", "&nbsp;%")
 }
 
 /// The first block's paragraphs: their further lines begin with spaces.

@@ -31,11 +31,12 @@ fn shown(value: &Value, form: impl Fn(f64) -> String) -> String {
     value.as_f64().map_or(NONE.to_owned(), form)
 }
 
-/// A mean with its interval.
+/// A mean with its interval, the unit once.
 fn mean(value: &Value, form: impl Fn(f64) -> String) -> String {
     let middle = shown(&value["mean"], &form);
+    let bare = |x: f64| form(x).split(' ').next().unwrap_or_default().to_owned();
     match (value["ci95"][0].as_f64(), value["ci95"][1].as_f64()) {
-        (Some(lo), Some(hi)) if hi > lo => format!("{middle} ({} to {})", form(lo), form(hi)),
+        (Some(lo), Some(hi)) if hi > lo => format!("{middle} ({} to {})", bare(lo), bare(hi)),
         _ => middle,
     }
 }

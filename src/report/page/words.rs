@@ -49,7 +49,9 @@ pub(super) fn how_to_read(family: &str) -> &'static str {
             "Left, what the objective becomes when one parameter is a fifth less or more than chosen. Right, where measured, how \
              much of its variance over the whole space each parameter explains, alone (first) and with the others (total)."
         }
-        "pareto" => "No grey point is better than the line in both objectives. What is chosen is the best in the first one.",
+        "pareto" => {
+            "No grey point is better than the line in both objectives; along the line one can only be had for the other."
+        }
         "racing" => {
             "Every bar is a candidate, as long as the budget that was spent on it. The many short bars are what racing saves: \
              they were dropped early."
