@@ -17,7 +17,7 @@ mod tests;
 use super::format::{count, number};
 use super::plot::{Estimate, Head, Plot, PlotError};
 use crate::journal::summary::{LEVEL, Summary, VariantSummary};
-use crate::stats::Replicated;
+use crate::stats::{Replicated, significant};
 
 pub use capacity::capacity;
 pub use tuning::tuning;
@@ -171,7 +171,7 @@ fn spread<T>(all: Vec<T>) -> Vec<T> {
 impl Swept {
     fn words(&self) -> String {
         match self {
-            Self::Load(load) => format!("at {} % load", number(100.0 * load)),
+            Self::Load(load) => format!("at {} % load", significant(100.0 * load, 6)),
             Self::Rate(rate) => format!("at {} requests/s", number(*rate)),
             Self::Part(name) | Self::Other(name) => format!("at {name}"),
         }

@@ -1,3 +1,5 @@
+//! What is drawn of a run, and what is left out and said.
+
 use super::*;
 use crate::journal::summary::fixtures::{class, tally};
 use crate::journal::summary::{Context, summarise};

@@ -16,16 +16,20 @@ pub(super) fn escaped(text: &str) -> String {
     out
 }
 
+/// The HTML of each part, one after the other.
+pub(super) fn each<T>(parts: impl IntoIterator<Item = T>, html: impl FnMut(T) -> String) -> String {
+    parts.into_iter().map(html).collect()
+}
+
 /// A table that scrolls by itself where it is wider than the page; in `numeric` columns figures stand below each other.
 pub(super) fn table(header: &[&str], numeric: &[bool], rows: &[Vec<String>]) -> String {
     let class = |column: usize| if numeric.get(column).copied().unwrap_or(false) { " class=\"n\"" } else { "" };
-    let head: String = header.iter().enumerate().map(|(i, name)| format!("<th{}>{}</th>", class(i), escaped(name))).collect();
+    let head = each(header.iter().enumerate(), |(i, name)| format!("<th{}>{}</th>", class(i), escaped(name)));
     let row = |cells: &Vec<String>| {
-        let cells: String =
-            cells.iter().enumerate().map(|(i, cell)| format!("<td{}>{}</td>", class(i), escaped(cell))).collect();
+        let cells = each(cells.iter().enumerate(), |(i, cell)| format!("<td{}>{}</td>", class(i), escaped(cell)));
         format!("<tr>{cells}</tr>")
     };
-    let body: String = rows.iter().map(row).collect();
+    let body = each(rows, row);
     format!("<div class=\"wide\" tabindex=\"0\"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>")
 }
 

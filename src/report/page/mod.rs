@@ -29,7 +29,7 @@ pub use figure::{Figure, Foreign};
 /// Largest page, bytes.
 pub const BYTES_MAX: usize = 1_950_000;
 /// Most of the text report that a page shows, bytes.
-const TEXT_MAX: usize = 300_000;
+const TEXT_MAX: usize = 200_000;
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("hover.js");

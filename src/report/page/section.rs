@@ -1,7 +1,9 @@
 //! The page's sections that are told from the files: head, verdict, plots, the whole text, how it was made.
 
 use super::figure::Figure;
-use super::html::escaped;
+use std::fmt::Write as _;
+
+use super::html::{each, escaped};
 use super::{Folder, Kind, words};
 
 /// Pictures of one family that are open from the start; the rest unfold.
@@ -9,8 +11,7 @@ const OPEN_MAX: usize = 2;
 
 pub(super) fn head(folder: &Folder) -> String {
     let families = families(folder);
-    let links: String =
-        families.iter().map(|(family, _)| format!("<a href=\"#s-{family}\">{}</a>", words::title(family))).collect();
+    let links = each(&families, |(family, _)| format!("<a href=\"#s-{family}\">{}</a>", words::title(family)));
     format!(
         "<header><p class=\"kind\">Plimsoll · {}</p><h1>{}</h1><nav><a href=\"#figures\">Figures</a>{links}<a href=\"#text\">Everything</a><a \
          href=\"#meaning\">Formulas</a><a href=\"#limits\">Limits</a><a href=\"#made\">How it was made</a></nav></header><main>",
@@ -22,13 +23,18 @@ pub(super) fn head(folder: &Folder) -> String {
 /// The first block of the text report, paragraph by paragraph.
 pub(super) fn verdict(folder: &Folder) -> String {
     let paragraphs = paragraphs(&folder.text);
-    let said: String = paragraphs.iter().map(|paragraph| format!("<p>{}</p>", together(paragraph))).collect();
+    let said = each(&paragraphs, |paragraph| format!("<p>{}</p>", together(paragraph)));
     format!("<section class=\"verdict\" aria-label=\"Verdict\">{said}{}</section>", command(folder))
 }
 
-/// A figure and its percent sign stay on one line.
+/// A paragraph as HTML: a figure and its percent sign stay on one line, and what stands between backticks is code.
 fn together(paragraph: &str) -> String {
-    escaped(paragraph).replace(" %", "&nbsp;%")
+    let html = escaped(paragraph).replace(" %", "&nbsp;%");
+    if html.matches('`').count() % 2 == 1 {
+        return html;
+    }
+    let parts = html.split('`').enumerate();
+    parts.map(|(i, part)| if i % 2 == 1 { format!("<code>{part}</code>") } else { part.to_owned() }).collect()
 }
 
 /// The first block's paragraphs: their further lines begin with spaces.
@@ -66,13 +72,10 @@ fn families(folder: &Folder) -> Vec<(&str, Vec<&Figure>)> {
 /// All plots, in at most about `room` bytes.
 pub(super) fn figures(folder: &Folder, room: usize) -> String {
     let mut left = room;
-    let mut out = String::new();
+    let mut out = String::new(); // which takes everything that is written
     for (family, figures) in families(folder) {
-        out.push_str(&format!(
-            "<section id=\"s-{family}\"><h2>{}</h2><p>{}</p>",
-            words::title(family),
-            words::how_to_read(family)
-        ));
+        let _ =
+            write!(out, "<section id=\"s-{family}\"><h2>{}</h2><p>{}</p>", words::title(family), words::how_to_read(family));
         for (number, figure) in figures.into_iter().enumerate() {
             let html = figure.html();
             if html.len() + 1_000 > left {
@@ -83,15 +86,15 @@ pub(super) fn figures(folder: &Folder, room: usize) -> String {
             if number < OPEN_MAX {
                 out.push_str(&html);
             } else {
-                out.push_str(&format!("<details class=\"more\"><summary>{}</summary>{html}</details>", figure.title()));
+                let _ = write!(out, "<details class=\"more\"><summary>{}</summary>{html}</details>", figure.title());
             }
         }
         out.push_str("</section>");
     }
     let not_drawn = folder.json["made"]["left_out"].as_array().into_iter().flatten().filter_map(|why| why.as_str());
-    let not_drawn: String = not_drawn.map(|why| format!("<li>{}</li>", escaped(why))).collect();
+    let not_drawn = each(not_drawn, |why| format!("<li>{}</li>", escaped(why)));
     if !not_drawn.is_empty() {
-        out.push_str(&format!("<section class=\"quiet\"><h2>Not drawn</h2><ul>{not_drawn}</ul></section>"));
+        let _ = write!(out, "<section class=\"quiet\"><h2>Not drawn</h2><ul>{not_drawn}</ul></section>");
     }
     out
 }
@@ -122,7 +125,7 @@ pub(super) fn made(folder: &Folder) -> String {
     };
     fact("Load 1.0", capacity.map(load));
     fact("Plimsoll", json["made"]["version"].as_str().map(|version| format!("version {version}")));
-    let rows: String = facts.iter().map(|(name, value)| format!("<dt>{name}</dt><dd>{}</dd>", escaped(value))).collect();
+    let rows = each(&facts, |(name, value)| format!("<dt>{name}</dt><dd>{}</dd>", escaped(value)));
     let settings = if folder.kind == Kind::Tune {
         "<p>The recommended settings stand beside this page: settings.toml, settings.flags and settings.env.</p>"
     } else {

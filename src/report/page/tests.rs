@@ -1,3 +1,5 @@
+//! The page as a reader and as a careless or malicious writer of its files meets it.
+
 use super::*;
 
 const SVG: &str = "<?xml version=\"1.0\"?>\n<svg class=\"plimsoll-plot\" aria-label=\"T\"><g><title>v</title></g></svg>\n";
@@ -5,7 +7,7 @@ const SVG: &str = "<?xml version=\"1.0\"?>\n<svg class=\"plimsoll-plot\" aria-la
 fn run() -> Folder {
     let json = "{\"schema\":\"plimsoll.run/1\",\"scenario\":\"<a>\",\"seed\":\"7\",\"variants\":[{\"name\":\"b & c\"}],\"made\":{\"version\":\
                 \"9.9\",\"command\":\"plimsoll simulate 'x y'\",\"plots\":[\"outcomes\",\"time-01\"],\"left_out\":[\"why <not>\"]}}";
-    let text = "It wins: by far,\n  and surely.\nAnother thing.\n\na table\n".to_owned();
+    let text = "It wins: by far,\n  and surely.\nAnother `thing` of 5 %.\n\na table\n".to_owned();
     Folder::read(json, text).unwrap()
 }
 
@@ -15,7 +17,7 @@ fn the_verdict_comes_first_and_nothing_of_the_files_is_markup() {
     folder.figures = folder.plots().iter().map(|name| Figure::read(name, SVG, "a,b\n1,2\n".to_owned()).unwrap()).collect();
     let html = page(&folder);
     let at = |part: &str| html.find(part).unwrap_or_else(|| panic!("{part} is not in the page"));
-    assert!(at("<p>It wins: by far, and surely.</p><p>Another thing.</p>") < at("id=\"figures\""));
+    assert!(at("<p>It wins: by far, and surely.</p><p>Another <code>thing</code> of 5&nbsp;%.</p>") < at("id=\"figures\""));
     assert!(at("id=\"figures\"") < at("id=\"s-outcomes\"") && at("id=\"s-time\"") < at("id=\"text\""));
     for part in ["&lt;a&gt;", "b &amp; c", "why &lt;not&gt;", "plimsoll simulate &#39;x y&#39;", "version 9.9", "<dd>7</dd>"] {
         at(part);

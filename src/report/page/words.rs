@@ -1,7 +1,7 @@
 //! What the page always says: how to read each plot, what each figure means, and how far it can be trusted.
 
 use super::Kind;
-use super::html::table;
+use super::html::{each, table};
 
 /// A heading for a family of plots, as HTML.
 pub(super) fn title(family: &str) -> &'static str {
@@ -42,8 +42,8 @@ pub(super) fn how_to_read(family: &str) -> &'static str {
             "On the diagonal a class gets the share of the good answers that it has of the demand. Below it others fare better."
         }
         "heatmap" => {
-            "Each cell is one measured candidate, nothing is interpolated. Brighter is better; the frame marks the best, the line \
-             what is within 2 % of it, hatching what breaks a constraint."
+            "Each cell is one measured candidate, nothing is interpolated. Brighter is better; the diamond marks the best, the \
+             frame what is within 2 % of it, hatching what breaks a constraint."
         }
         "sensitivity" => {
             "Left, what the objective becomes when one parameter is a fifth less or more than chosen. Right, where measured, how \
@@ -62,8 +62,8 @@ pub(super) fn how_to_read(family: &str) -> &'static str {
 
 /// Figure, formula.
 const FORMULAS: [(&str, &str); 15] = [
-    ("cohort", "requests whose intended first arrival lies in [warm-up, end); the run goes on for `drain`"),
-    ("good", "complete, full length, within its SLO; no SLO is met"),
+    ("cohort", "requests whose intended first arrival lies in [warm-up, end); the run goes on for the drain"),
+    ("good", "complete, full length, within its SLO; without an SLO, complete is good"),
     ("goodput", "good / length of the window, requests a second; mean over replications"),
     ("good of offered", "good / offered, sums over replications"),
     ("late, degraded", "complete, SLO missed; complete, but cut short at a limit that a policy had lowered"),
@@ -120,7 +120,7 @@ const fn own_limits(kind: Kind) -> &'static str {
              own around the greatest line."
         }
         Kind::Tune => {
-            "The choice is the best of the candidates that were tried, at the loads that were tried, for the errors that the text \
+            "The choice is one of the candidates that were tried, at the loads that were tried, for the errors that the text \
              names. The figures of candidates that were dropped early stand on short runs; the gain does not."
         }
     }
@@ -129,7 +129,7 @@ const fn own_limits(kind: Kind) -> &'static str {
 /// Formulas and limits.
 pub(super) fn section(kind: Kind) -> String {
     let rows = FORMULAS.iter().chain(further(kind)).map(|(name, formula)| vec![(*name).to_owned(), (*formula).to_owned()]);
-    let limits: String = LIMITS.iter().chain([&own_limits(kind)]).map(|limit| format!("<li>{limit}</li>")).collect();
+    let limits = each(LIMITS.iter().chain([&own_limits(kind)]), |limit| format!("<li>{limit}</li>"));
     format!(
         "<section id=\"meaning\"><h2>What the figures mean</h2><p>The denominator of every share is what was <em>offered</em>. Every \
          request ends in exactly one outcome, by its last attempt.</p><div class=\"formulas\">{}</div></section><section \
