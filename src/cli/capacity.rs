@@ -7,15 +7,22 @@ use clap::Args;
 
 use super::common::{Format, ScenarioArguments, in_pool, load_report};
 use super::progress::Progress;
-use super::{Exit, Failure, files};
-use crate::journal::summary::{Bound, Measure};
-use crate::report::LoadLines;
+use super::{Exit, Failure, publish};
+use crate::journal::summary::{Bound, Measure, Summary};
+use crate::report::{self, LoadLines};
 use crate::scenario::{REPLICATIONS_MAX, Scenario};
 use crate::sim::{self, Plan, Prepared};
+use crate::stats;
 use crate::tune::{self, LoadLine, Question};
 
 /// Closest that a bracket's ends are brought together: what a person can tell apart is far more.
 const TOLERANCE_MIN: f64 = 1e-4;
+/// Loads at which the curves are measured, evenly between these shares of the greatest line.
+const LOADS: u32 = 12;
+/// See [`LOADS`].
+const LOAD_MIN: f64 = 0.2;
+/// See [`LOADS`].
+const LOAD_MAX: f64 = 1.5;
 
 /// Find the load line: the greatest load that each policy variant sustains, with its interval
 #[derive(Clone, Debug, Args)]
@@ -38,7 +45,8 @@ pub struct Arguments {
     /// How the result is written
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Also write the result into this folder: `result.json` and `result.txt`
+    /// Also write the result into this folder: `report.html` with everything, `result.json`, `result.txt`, and `plots/`. Every
+    /// variant is then run at twelve loads more, for its goodput curve
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Threads. Default: one for each core. Results do not depend on it
@@ -50,16 +58,16 @@ pub struct Arguments {
 }
 
 /// Brackets the lines, and writes them. All that can be wrong with what was asked for is told before anything is run.
-pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure> {
+/// `typed` is the command line, for the report.
+pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<Exit, Failure> {
     let mut scenario = arguments.scenario.load()?;
     scenario.run.seed = arguments.seed.unwrap_or(scenario.run.seed);
     let question = question(arguments, &scenario)?;
     let inputs = arguments.scenario.inputs(&scenario);
     if let Some(folder) = &arguments.out {
-        files::writable_folder(folder)?;
-        files::RESULTS.iter().try_for_each(|name| files::spares(&inputs, &folder.join(name)))?;
+        publish::check(folder, &inputs)?;
     }
-    let (prepared, lines) = in_pool(arguments.jobs, || bracket(&scenario, &question, arguments.quiet))??;
+    let Found { prepared, lines, sweep } = in_pool(arguments.jobs, || bracket(arguments, &scenario, &question))??;
     let load = prepared.capacity.as_ref().map(load_report);
     let result = LoadLines {
         scenario: &scenario.name,
@@ -75,9 +83,9 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure>
         text.push('\n');
     }
     if let Some(folder) = &arguments.out {
-        let [json_file, text_file] = files::RESULTS.map(|name| folder.join(name));
-        files::write_whole(&json_file, &json)?;
-        files::write_whole(&text_file, &text)?;
+        let drawn = report::draw::capacity(&lines, &sweep, &publish::frame(&scenario, &prepared, &[]));
+        let files = publish::publish(folder, &json, &text, &drawn, typed)?;
+        text.push_str(&publish::told(&files, &drawn));
     }
     out.write_all(if arguments.format == Format::Json { json.as_bytes() } else { text.as_bytes() })?;
     out.flush()?;
@@ -109,13 +117,40 @@ fn level(text: &str, classes: &[&str]) -> Result<(Measure, Bound), String> {
     }
 }
 
-fn bracket(scenario: &Scenario, question: &Question, quiet: bool) -> Result<(Prepared, Vec<LoadLine>), Failure> {
-    let progress = Progress::new(quiet);
+/// What was run.
+struct Found {
+    prepared: Prepared,
+    lines: Vec<LoadLine>,
+    /// Every variant at each of several loads; empty where nothing is drawn.
+    sweep: Vec<Summary>,
+}
+
+fn bracket(arguments: &Arguments, scenario: &Scenario, question: &Question) -> Result<Found, Failure> {
+    let progress = Progress::new(arguments.quiet);
     let prepared = sim::prepare(scenario)?;
     let plans = once_each(scenario, &prepared.plans);
-    progress.begin(plans.len() as u64 * u64::from(question.replications));
-    let lines = tune::load_lines(&plans, &prepared.context, question, &|| progress.step());
-    Ok((prepared, lines))
+    let looks = if arguments.out.is_some() { 1 + LOADS } else { 1 };
+    progress.begin(plans.len() as u64 * u64::from(question.replications) * u64::from(looks));
+    let done = || progress.step();
+    let lines = tune::load_lines(&plans, &prepared.context, question, &done);
+    let sweep =
+        if arguments.out.is_some() { sweep(&plans, &lines, &prepared, question.replications, &done) } else { Vec::new() };
+    Ok(Found { prepared, lines, sweep })
+}
+
+/// Every variant at loads around the greatest line; around the scenario's own where no load is sustained.
+fn sweep(plans: &[Plan], lines: &[LoadLine], prepared: &Prepared, replications: u32, done: &(dyn Fn() + Sync)) -> Vec<Summary> {
+    let factor = |line: &LoadLine| {
+        let factors: Vec<f64> = line.brackets.iter().map(|bracket| bracket.sustained).collect();
+        stats::mean(&factors).unwrap_or(0.0)
+    };
+    let greatest = lines.iter().map(factor).fold(0.0, f64::max);
+    let unit = if greatest > 0.0 { greatest } else { 1.0 };
+    let share = |i: u32| LOAD_MIN + (LOAD_MAX - LOAD_MIN) * f64::from(i) / f64::from(LOADS - 1);
+    // A load that no plan can be brought to is no point of the curves.
+    let at = |i: u32| plans.iter().map(|plan| plan.at_load(unit * share(i))).collect::<Option<Vec<Plan>>>();
+    let run = |plans: Vec<Plan>| sim::run(&plans, replications, &prepared.context, None, done);
+    (0..LOADS).filter_map(at).map(run).collect()
 }
 
 /// One plan for each variant: a sweep over loads would ask the same question again and again. It goes by its own name.

@@ -6,6 +6,7 @@
 
 mod capacity;
 mod check;
+mod command_line;
 mod common;
 mod explain;
 mod export;
@@ -14,6 +15,8 @@ mod find;
 mod measured;
 mod outcome;
 mod progress;
+mod publish;
+mod report;
 mod schema;
 mod simulate;
 mod tune;
@@ -48,6 +51,7 @@ enum Command {
     Tune(tune::Arguments),
     Check(check::Arguments),
     Explain(explain::Arguments),
+    Report(report::Arguments),
     Export(export::Arguments),
     Schema(schema::Arguments),
 }
@@ -55,8 +59,9 @@ enum Command {
 /// Runs the command that `arguments` (the program's name first) ask for.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let mut out = BufWriter::new(io::stdout().lock());
-    let done = match Arguments::try_parse_from(arguments) {
-        Ok(arguments) => execute(arguments.command, &mut out),
+    let typed: Vec<OsString> = arguments.into_iter().collect();
+    let done = match Arguments::try_parse_from(&typed) {
+        Ok(arguments) => execute(arguments.command, &command_line::command_line(&typed), &mut out),
         Err(told) if !told.use_stderr() => write!(out, "{}", told.render()).map(|()| Exit::Done).map_err(Failure::from),
         Err(wrong) => Err(Failure::Usage(wrong.render().to_string())),
     };
@@ -68,13 +73,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     })
 }
 
-fn execute(command: Command, out: &mut impl Write) -> Result<Exit, Failure> {
+fn execute(command: Command, typed: &str, out: &mut impl Write) -> Result<Exit, Failure> {
     match command {
-        Command::Simulate(arguments) => simulate::run(&arguments, out),
-        Command::Capacity(arguments) => capacity::run(&arguments, out),
-        Command::Tune(arguments) => tune::run(&arguments, out),
+        Command::Simulate(arguments) => simulate::run(&arguments, typed, out),
+        Command::Capacity(arguments) => capacity::run(&arguments, typed, out),
+        Command::Tune(arguments) => tune::run(&arguments, typed, out),
         Command::Check(arguments) => check::run(&arguments, out),
         Command::Explain(arguments) => explain::run(&arguments, out),
+        Command::Report(arguments) => report::run(&arguments, out),
         Command::Export(arguments) => export::run(&arguments, out),
         Command::Schema(arguments) => schema::run(&arguments, out),
     }

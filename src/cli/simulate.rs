@@ -9,7 +9,7 @@ use clap::Args;
 use super::common::{Format, JOBS_MAX, ScenarioArguments, in_pool, load_report};
 use super::measured;
 use super::progress::Progress;
-use super::{Exit, Failure, files};
+use super::{Exit, Failure, files, publish};
 use crate::journal::summary::Summary;
 use crate::journal::{Halt, Journal};
 use crate::report::{self, Envelope};
@@ -30,7 +30,7 @@ pub struct Arguments {
     /// How the result is written
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Also write the result into this folder: `result.json` and `result.txt`
+    /// Also write the result into this folder: `report.html` with everything, `result.json`, `result.txt`, and `plots/`
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Also write every event as JSON lines, compressed if the name ends in `.zst`; runs on one thread
@@ -48,8 +48,8 @@ pub struct Arguments {
 }
 
 /// Runs, and writes what came of it. All that can be wrong with what was asked for is told before anything is run, and nothing
-/// is written before everything has run.
-pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure> {
+/// is written before everything has run. `typed` is the command line, for the report.
+pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<Exit, Failure> {
     let mut scenario = arguments.scenario.load()?;
     scenario.run.seed = arguments.seed.unwrap_or(scenario.run.seed);
     let replications = arguments.replications.unwrap_or(scenario.run.replications.value());
@@ -57,19 +57,19 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure>
     let measured = measured::figures(&scenario)?;
     let inputs = arguments.scenario.inputs(&scenario);
     if let Some(folder) = &arguments.out {
-        files::writable_folder(folder)?;
-        files::RESULTS.iter().try_for_each(|name| files::spares(&inputs, &folder.join(name)))?;
+        publish::check(folder, &inputs)?;
     }
     arguments.journal.iter().try_for_each(|journal| files::spares(&inputs, journal))?;
     let journal = arguments.journal.as_deref().map(open_journal).transpose()?;
-    let (prepared, summary) = in_pool(arguments.jobs, || simulate(&scenario, replications, journal, arguments.quiet))??;
+    let (prepared, summary) = in_pool(arguments.jobs, || simulate(arguments, &scenario, replications, journal))??;
 
     let envelope = Envelope::new(&scenario.name, scenario.run.seed, prepared.capacity.as_ref().map(load_report), &summary);
-    let text = text(&scenario, &prepared, measured.as_ref(), &summary);
+    let mut text = text(&scenario, &prepared, measured.as_ref(), &summary);
     if let Some(folder) = &arguments.out {
-        let [json_file, text_file] = files::RESULTS.map(|name| folder.join(name));
-        files::write_whole(&json_file, &format!("{}\n", envelope.to_json()))?;
-        files::write_whole(&text_file, &text)?;
+        let names: Vec<&str> = summary.variants.iter().map(|variant| variant.name.as_str()).collect();
+        let drawn = report::draw::run(&summary, &publish::frame(&scenario, &prepared, &names));
+        let files = publish::publish(folder, &envelope.to_json(), &text, &drawn, typed)?;
+        text.push_str(&publish::told(&files, &drawn));
     }
     match arguments.format {
         Format::Table => out.write_all(text.as_bytes())?,
@@ -93,13 +93,14 @@ fn open_journal(path: &Path) -> Result<(Journal, PathBuf), Failure> {
 }
 
 fn simulate(
+    arguments: &Arguments,
     scenario: &Scenario,
     replications: u32,
     mut journal: Option<(Journal, PathBuf)>,
-    quiet: bool,
 ) -> Result<(Prepared, Summary), Failure> {
-    let progress = Progress::new(quiet);
-    let prepared = sim::prepare(scenario)?;
+    let progress = Progress::new(arguments.quiet);
+    let mut prepared = sim::prepare(scenario)?;
+    prepared.context.detailed = arguments.out.is_some();
     progress.begin(prepared.plans.len() as u64 * u64::from(replications));
     let done = || progress.step();
     let written = journal.as_mut().map(|(journal, _)| journal);

@@ -11,9 +11,9 @@ use serde::Serialize;
 use super::common::{Format, ScenarioArguments, in_pool, load_report};
 use super::export::{Language, written};
 use super::progress::Progress;
-use super::{Exit, Failure, files};
+use super::{Exit, Failure, files, publish};
 use crate::policy::Settings as Policies;
-use crate::report::{LoadReport, Tuning};
+use crate::report::{LoadReport, Tuning, draw};
 use crate::rng::fnv1a;
 use crate::scenario::{Scenario, TuneSettings};
 use crate::sim::{self, Prepared};
@@ -72,7 +72,8 @@ pub struct Arguments {
 }
 
 /// Searches, and writes what was found. All that can be wrong with what was asked for is told before anything is searched.
-pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure> {
+/// `typed` is the command line, for the report.
+pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<Exit, Failure> {
     let mut scenario = arguments.scenario.load()?;
     scenario.run.seed = arguments.seed.unwrap_or(scenario.run.seed);
     let mut settings = scenario.file.tune.clone().ok_or_else(|| no_section(&scenario))?;
@@ -85,8 +86,8 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure>
     let task = Task::read(&scenario, &settings).map_err(|Unfit { path, message }| scenario.diagnose_file(&path, message))?;
     let folder = arguments.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.tune", scenario.name)));
     let inputs = arguments.scenario.inputs(&scenario);
-    files::writable_folder(&folder)?;
-    for name in files::RESULTS.iter().chain(SETTINGS.iter().map(|(name, _)| name)) {
+    publish::check(&folder, &inputs)?;
+    for (name, _) in &SETTINGS {
         files::is_free(&folder.join(name))?;
         files::spares(&inputs, &folder.join(name))?;
     }
@@ -103,10 +104,11 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure>
         current: &current,
         tuned: &tuned,
     };
-    let files = results(arguments, &scenario, &settings, &prepared, &tuning, &folder)?;
-    let text = format!("{}{}", tuning.text(), told(&files));
-    files::write_whole(&folder.join(files::RESULTS[1]), &tuning.text())?;
     let json = json(&scenario, &settings, &prepared, &tuning) + "\n";
+    let drawn = draw::tuning(&tuning);
+    let mut files = publish::publish(&folder, &json, &tuning.text(), &drawn, typed)?;
+    files.extend(settled(arguments, &scenario, &tuning, &folder)?);
+    let text = format!("{}{}", tuning.text(), publish::told(&files, &drawn));
     out.write_all(if arguments.format == Format::Json { json.as_bytes() } else { text.as_bytes() })?;
     out.flush()?;
     Ok(Exit::Done)
@@ -121,6 +123,7 @@ fn no_section(scenario: &Scenario) -> Failure {
     ))
 }
 
+#[allow(clippy::disallowed_methods)] // a budget in time ends with the clock, and the result says where it was cut
 fn search(
     arguments: &Arguments,
     scenario: &Scenario,
@@ -205,23 +208,13 @@ fn current(scenario: &Scenario, task: &Task) -> Vec<Option<String>> {
     task.space.parameters().iter().map(|parameter| in_force(&parameter.path).map(|value| value.to_string())).collect()
 }
 
-/// Writes everything but the text, and says which files there are now.
-fn results(
-    arguments: &Arguments,
-    scenario: &Scenario,
-    settings: &TuneSettings,
-    prepared: &Prepared,
-    tuning: &Tuning<'_>,
-    folder: &Path,
-) -> Result<Vec<PathBuf>, Failure> {
-    let [json_file, text_file] = files::RESULTS.map(|name| folder.join(name));
-    files::write_whole(&json_file, &(json(scenario, settings, prepared, tuning) + "\n"))?;
-    let mut made = vec![text_file, json_file];
+/// Writes the recommended settings, and says which files hold them now.
+fn settled(arguments: &Arguments, scenario: &Scenario, tuning: &Tuning<'_>, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let outcome = &tuning.tuned.outcome;
-    let Some(choice) = outcome.choice else { return Ok(made) };
+    let Some(choice) = outcome.choice else { return Ok(Vec::new()) };
     let sets = tuning.task.sets(outcome.point(choice));
     let chosen = scenario.candidate(tuning.task.variant, &sets)?;
-    made.extend(settings_files(&chosen.policy, folder)?);
+    let mut made = settings_files(&chosen.policy, folder)?;
     if arguments.write && !sets.is_empty() {
         let path = &arguments.scenario.scenario;
         let text = std::fs::read_to_string(path).map_err(|why| Failure::Write { path: path.clone(), why })?;
@@ -244,11 +237,6 @@ fn settings_files(policies: &Policies, folder: &Path) -> Result<Vec<PathBuf>, Fa
         made.push(path);
     }
     Ok(made)
-}
-
-fn told(files: &[PathBuf]) -> String {
-    let names: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
-    format!("\nWritten: {}\n", names.join(", "))
 }
 
 #[derive(Serialize)]

@@ -4,11 +4,13 @@
 
 mod assertion;
 mod compare;
+pub mod draw;
 mod envelope;
 mod fairness;
 pub mod format;
 mod load_lines;
 mod metered;
+pub mod page;
 pub mod plot;
 mod rungs;
 mod table;

@@ -63,6 +63,7 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared, Diagnostics> {
         capacity_rps: rps,
         spikes: spikes(baseline, window.end),
         lightest: lightest(baseline),
+        detailed: false,
     };
     let remarks = floor_remark(&plans);
     let mut prepared = Prepared { plans, capacity, context, remarks };

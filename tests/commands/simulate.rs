@@ -11,12 +11,13 @@ fn a_result_folder_holds_what_was_printed_and_nothing_else() {
     let journal = folder.path().join("run.jsonl.zst");
     let output = short_queue(&["--out", out.to_str().unwrap(), "--journal", journal.to_str().unwrap()]);
     assert_eq!((output.status.code(), told(&output.stderr).as_str()), (Some(0), ""));
-    assert_eq!(fs::read_to_string(out.join("result.txt")).unwrap(), told(&output.stdout));
+    let (text, shown) = (fs::read_to_string(out.join("result.txt")).unwrap(), told(&output.stdout));
+    assert!(shown.strip_prefix(&text).is_some_and(|rest| rest.starts_with("\nWritten: ")), "{shown}");
     let json: serde_json::Value = serde_json::from_str(&fs::read_to_string(out.join("result.json")).unwrap()).unwrap();
     assert_eq!(json["seed"], "1");
     let mut names: Vec<_> = fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, ["result.json", "result.txt"], "no temporary file stays");
+    assert_eq!(names, ["plots", "report.html", "result.json", "result.txt"], "no temporary file stays");
     assert!(fs::metadata(&journal).unwrap().len() > 0 && fs::read_dir(folder.path()).unwrap().count() == 2);
 }
 

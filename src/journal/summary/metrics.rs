@@ -36,6 +36,9 @@ pub struct LatencyMetric {
     pub p90: Option<f64>,
     /// 99th percentile of all values.
     pub p99: Option<f64>,
+    /// Its distribution, all values together: (seconds, share of the values that are at most as long), both rising, in steps
+    /// of half a percent. Empty unless [`super::Context::detailed`] asks for it.
+    pub curve: Vec<(f64, f64)>,
     p99_each: Vec<Option<f64>>,
 }
 
@@ -120,8 +123,9 @@ impl LatencyRows {
         self.p99_each.push(p99);
     }
 
-    fn finish(self) -> LatencyMetric {
+    fn finish(self, detailed: bool) -> LatencyMetric {
         LatencyMetric {
+            curve: if detailed { super::detail::curve(&self.pooled) } else { Vec::new() },
             count: self.pooled.count(),
             mean: Replicated::of_ratios(&self.means).map(|mean| mean.within(0.0, f64::INFINITY)),
             p50: self.pooled.quantile_s(0.5),
@@ -192,17 +196,17 @@ impl MetricRows {
         }
     }
 
-    /// The metrics of all replications added.
-    pub(super) fn finish(self) -> Metrics {
+    /// The metrics of all replications added, with the distributions of latencies where `detailed`.
+    pub(super) fn finish(self, detailed: bool) -> Metrics {
         let share = |pairs: &[(f64, f64)]| Replicated::of_ratios(pairs).map(|share| share.within(0.0, 1.0));
         Metrics {
             goodput_rps: not_negative(self.goodput_rps),
             goodput_fraction: share(&self.good),
-            ttft: self.ttft.finish(),
-            tpot: self.tpot.finish(),
-            itl: self.itl.finish(),
-            e2e: self.e2e.finish(),
-            wait: self.wait.finish(),
+            ttft: self.ttft.finish(detailed),
+            tpot: self.tpot.finish(detailed),
+            itl: self.itl.finish(detailed),
+            e2e: self.e2e.finish(detailed),
+            wait: self.wait.finish(detailed),
             wait_probability: share(&self.waited),
             wasted_tokens: not_negative(self.wasted.iter().map(|(wasted, _)| *wasted).collect()),
             wasted_fraction: share(&self.wasted),

@@ -7,6 +7,7 @@
 mod abandoned;
 mod bound;
 mod counts;
+mod detail;
 mod groups;
 mod label;
 mod measure;
@@ -19,6 +20,7 @@ mod warmup;
 pub use abandoned::Abandoned;
 pub use bound::{Bound, Relation};
 pub use counts::{Counts, RunCounts};
+pub use detail::Timeline;
 pub use groups::{Group, groups};
 pub use label::{Evidence, Label, label};
 pub use measure::{Measure, Placed};
@@ -43,6 +45,8 @@ pub struct Context {
     pub spikes: Vec<Spike>,
     /// The class with the shortest answers of those that are never grounded, by index: who waits behind heavy calls.
     pub lightest: Option<usize>,
+    /// Whether to keep what plots need besides the figures: distributions of latencies, the first replication's time series.
+    pub detailed: bool,
 }
 
 /// All variants of one scenario.
@@ -85,6 +89,8 @@ pub struct VariantSummary {
     pub abandoned: Abandoned,
     /// What the policies in front of a metered API did; `None` where there are none.
     pub metered: Option<MeteredSummary>,
+    /// The first replication over time, where [`Context::detailed`] asks for it.
+    pub timeline: Option<Timeline>,
     /// Why the first such replication was broken off: nothing here is valid then.
     pub halted: Option<Halt>,
 }
@@ -144,6 +150,7 @@ pub struct VariantBuilder<'a> {
     recovery: Vec<Recovery>,
     abandoned: Abandoned,
     metered: MeteredRows,
+    timeline: Option<Timeline>,
     halted: Option<Halt>,
 }
 
@@ -165,6 +172,7 @@ impl<'a> VariantBuilder<'a> {
             recovery: context.spikes.iter().map(|spike| Recovery::new(*spike)).collect(),
             abandoned: Abandoned::default(),
             metered: MeteredRows::default(),
+            timeline: None,
             halted: None,
         }
     }
@@ -191,6 +199,7 @@ impl<'a> VariantBuilder<'a> {
         self.window_s += window_s;
         if self.label.each.is_empty() {
             self.abandoned = Abandoned::of(&tally.series, window.end);
+            self.timeline = self.context.detailed.then(|| Timeline { window: *window, series: tally.series.clone() });
         }
         self.halted = self.halted.or(tally.halted);
         self.label.each.push(label(&tally.series, window, self.context.capacity_rps));
@@ -206,6 +215,7 @@ impl<'a> VariantBuilder<'a> {
             self.rows.pool_all(rows);
         }
         let classes = self.context.classes.iter().zip(self.classes);
+        let detailed = self.context.detailed;
         VariantSummary {
             name: self.name,
             halted: self.halted,
@@ -214,14 +224,15 @@ impl<'a> VariantBuilder<'a> {
             label: self.label,
             counts: self.counts,
             run_counts: self.run_counts,
-            metrics: self.rows.finish(),
+            metrics: self.rows.finish(detailed),
             run_metrics: self.run_rows.finish(),
             classes: classes
-                .map(|(name, (counts, rows))| ClassSummary { name: name.clone(), counts, metrics: rows.finish() })
+                .map(|(name, (counts, rows))| ClassSummary { name: name.clone(), counts, metrics: rows.finish(detailed) })
                 .collect(),
             recovery: self.recovery,
             abandoned: self.abandoned,
             metered: self.metered.finish(self.context.lightest),
+            timeline: self.timeline,
         }
     }
 }

@@ -1,0 +1,123 @@
+//! A tuning's plots: the race, the front of two objectives, and what [`super::tuning_sets`] draws over the parameters.
+
+use std::collections::BTreeMap;
+
+use super::{Drawn, head, tuning_sets};
+use crate::report::format::{NONE, count};
+use crate::report::plot::{Candidate, Estimate, Head, ParetoFront, ParetoPoint, Racing};
+use crate::report::tuned::Tuning;
+use crate::tune::{Figure, Finalist, Id, Outcome, Setting, Standing, Verdict};
+
+/// Parameters that a caption names one by one.
+const PATHS_MAX: usize = 6;
+
+/// The plots of a tuning: heatmap (of a grid over two parameters), sensitivity, Pareto front (of several objectives), race.
+#[must_use]
+pub fn tuning(tuning: &Tuning<'_>) -> Drawn {
+    let mut drawn = Drawn::default();
+    tuning_sets::heatmap(tuning, &mut drawn);
+    tuning_sets::sensitivity(tuning, &mut drawn);
+    pareto(tuning, &mut drawn);
+    drawn.add(racing(tuning).plot());
+    drawn
+}
+
+/// A head with the tuning's run in its caption.
+pub(super) fn titled(tuning: &Tuning<'_>, name: &str, title: String, what: &str) -> Head {
+    let said = format!("{}, \"{}\", seed {}. {what}", tuning.scenario, tuning.variant, tuning.seed);
+    head(name, title, said)
+}
+
+/// A candidate's settings, in short: its values, in the order that [`named`] tells.
+fn name(tuning: &Tuning<'_>, candidate: Id) -> String {
+    let outcome = &tuning.tuned.outcome;
+    if Some(candidate) == outcome.baseline {
+        return "today's settings".to_owned();
+    }
+    let value = |setting: &Option<Setting>| setting.as_ref().map_or(NONE.to_owned(), Setting::to_string).replace('"', "");
+    outcome.point(candidate).0.iter().map(value).collect::<Vec<_>>().join(", ")
+}
+
+/// What the values in a candidate's name are of.
+fn named(tuning: &Tuning<'_>) -> String {
+    let last = |path: &str| path.rsplit('.').next().unwrap_or(path).to_owned();
+    let paths: Vec<String> = tuning.task.space.parameters().iter().map(|parameter| last(&parameter.path)).collect();
+    match &paths[..] {
+        paths if paths.len() <= PATHS_MAX => format!("Candidates are named by their {}.", paths.join(", ")),
+        [first, .., last] => format!("Candidates are named by their settings, from {first} to {last}."),
+        _ => String::new(),
+    }
+}
+
+/// The value of objective number `k` as people read it: a search makes everything large.
+pub(super) fn own(tuning: &Tuning<'_>, k: usize, figure: Option<Figure>) -> f64 {
+    figure.map_or(f64::NAN, |figure| tuning.task.objectives[k].sign * figure.mean)
+}
+
+fn pareto(tuning: &Tuning<'_>, drawn: &mut Drawn) {
+    let outcome = &tuning.tuned.outcome;
+    let [x, y, ..] = &tuning.task.objectives[..] else {
+        drawn.leave_out("There is no Pareto front of one objective: `tune.pareto` names more.");
+        return;
+    };
+    let finalists = outcome.selection.iter().flat_map(|selection| &selection.finalists);
+    let holds = |finalist: &&Finalist| finalist.constraints.iter().flatten().all(|slack| slack.mean >= 0.0);
+    let point = |finalist: &Finalist| ParetoPoint {
+        name: name(tuning, finalist.candidate),
+        x: own(tuning, 0, finalist.objectives.first().copied().flatten()),
+        y: own(tuning, 1, finalist.objectives.get(1).copied().flatten()),
+        chosen: Some(finalist.candidate) == outcome.choice,
+    };
+    let hypervolume =
+        outcome.front.as_ref().filter(|_| tuning.task.objectives.len() == 2).and_then(|front| match &front.reference[..] {
+            [at_x, at_y] => Some((Estimate::exact(front.hypervolume), (x.sign * at_x, y.sign * at_y))),
+            _ => None,
+        });
+    let what = format!("The finalists that hold the constraints, all on the same replications. {}", named(tuning));
+    let plot = ParetoFront {
+        head: titled(tuning, "pareto", format!("{} against {}", x.measure, y.measure), &what),
+        x: (x.measure.to_string(), x.sign > 0.0),
+        y: (y.measure.to_string(), y.sign > 0.0),
+        points: finalists.filter(holds).map(point).collect(),
+        hypervolume,
+    };
+    drawn.add(plot.plot());
+}
+
+/// Every candidate's way through the rungs and, of the finalists, the selection.
+fn racing(tuning: &Tuning<'_>) -> Racing {
+    let outcome = &tuning.tuned.outcome;
+    let mut spent: BTreeMap<Id, (Vec<f64>, bool)> = BTreeMap::new();
+    for rung in &outcome.rungs {
+        // All candidates of a rung are run alike.
+        let each = rung.spent.simulations / rung.visits.len().max(1) as f64;
+        for visit in &rung.visits {
+            let (rungs, dropped) = spent.entry(visit.candidate).or_default();
+            rungs.push(each);
+            *dropped = visit.verdict != Verdict::Kept;
+        }
+    }
+    for finalist in outcome.selection.iter().flat_map(|selection| &selection.finalists) {
+        let (rungs, dropped) = spent.entry(finalist.candidate).or_default();
+        rungs.push(f64::from(finalist.replications));
+        *dropped = !matches!(finalist.standing, Standing::Chosen | Standing::Open);
+    }
+    let candidates = spent.into_iter().map(|(id, (spent, dropped))| {
+        let chosen = Some(id) == outcome.choice;
+        Candidate { name: name(tuning, id), spent, dropped: dropped && !chosen, chosen }
+    });
+    let what = format!("A simulation is one replication over the full time. {} {}", named(tuning), phases(outcome));
+    Racing {
+        head: titled(tuning, "racing", "Where the budget went".to_owned(), what.trim_end()),
+        unit: "simulations".to_owned(),
+        candidates: candidates.collect(),
+    }
+}
+
+fn phases(outcome: &Outcome) -> String {
+    if outcome.selection.is_none() {
+        return String::new();
+    }
+    let confirmation = outcome.spent.confirmation.runs;
+    format!("A finalist's last part is the selection; {} runs more confirmed the choice.", count(confirmation))
+}

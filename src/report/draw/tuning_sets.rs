@@ -1,0 +1,139 @@
+//! What the parameters do: the objective over a grid of two, and the sensitivity around the choice and over the space.
+
+use std::collections::BTreeMap;
+
+use super::Drawn;
+use super::tuning::{own, titled};
+use crate::report::plot::{Along, Estimate, Heatmap, HeatmapCell, Sensitivity, SobolIndex, Swing, Values};
+use crate::report::tuned::Tuning;
+use crate::tune::{Bar, Domain, Index, PLATEAU, Parameter, Scale, Setting};
+
+/// The objective over a full grid of two parameters; left out where the candidates are no such grid.
+pub(super) fn heatmap(tuning: &Tuning<'_>, drawn: &mut Drawn) {
+    let [x, y] = tuning.task.space.parameters() else {
+        drawn.leave_out("A heatmap needs exactly two parameters.");
+        return;
+    };
+    let cells = cells(tuning);
+    let [columns, rows] = [0, 1].map(|k| levels(cells.keys().map(move |pair| &pair[k])));
+    if cells.is_empty() || cells.len() != columns.len() * rows.len() || cells.len() < 4 {
+        drawn.leave_out("A heatmap needs a full grid of candidates: `tune.method = \"grid\"`.");
+        return;
+    }
+    let objective = &tuning.task.objectives[0];
+    let pairs = rows.iter().flat_map(|row| columns.iter().map(move |column| [column.clone(), row.clone()]));
+    let plot = Heatmap {
+        head: titled(
+            tuning,
+            "heatmap",
+            format!("{} over both parameters", objective.measure),
+            "Each cell is one candidate of the screening, all on the same replications.",
+        ),
+        x: along(x, &columns),
+        y: along(y, &rows),
+        objective: objective.measure.to_string(),
+        more_is_better: objective.sign > 0.0,
+        within: PLATEAU,
+        cells: pairs.map(|pair| cells[&pair]).collect(),
+    };
+    drawn.add(plot.plot());
+}
+
+/// What the last rung of full length shows of each pair of settings.
+fn cells(tuning: &Tuning<'_>) -> BTreeMap<[Setting; 2], HeatmapCell> {
+    let outcome = &tuning.tuned.outcome;
+    let Some(rung) = outcome.rungs.iter().rfind(|rung| rung.series.share >= 1.0) else { return BTreeMap::new() };
+    let cell = |visit: &crate::tune::Visit| {
+        let point = outcome.point(visit.candidate);
+        let pair = [point.setting(0)?.clone(), point.setting(1)?.clone()];
+        let value = own(tuning, 0, visit.objectives.first().copied().flatten());
+        let feasible = visit.constraints.iter().flatten().all(|slack| slack.mean >= 0.0);
+        Some((pair, HeatmapCell { value, feasible }))
+    };
+    rung.visits.iter().filter_map(cell).collect()
+}
+
+/// All settings of one parameter, rising, each once.
+fn levels<'a>(settings: impl Iterator<Item = &'a Setting>) -> Vec<Setting> {
+    let mut levels: Vec<Setting> = settings.cloned().collect();
+    levels.sort();
+    levels.dedup();
+    levels
+}
+
+fn along(parameter: &Parameter, levels: &[Setting]) -> Along {
+    let log = matches!(
+        parameter.domain,
+        Domain::Real { scale: Scale::Log, .. }
+            | Domain::Integer { scale: Scale::Log, .. }
+            | Domain::Duration { scale: Scale::Log, .. }
+    );
+    let unit = if matches!(parameter.domain, Domain::Duration { .. }) { " [s]" } else { "" };
+    let numbers: Option<Vec<f64>> = levels.iter().map(Setting::number).collect();
+    let values = match numbers {
+        Some(values) => Values::Numbers { log: log && values.iter().all(|x| *x > 0.0), values },
+        None => Values::Choices(levels.iter().map(|setting| setting.to_string().replace('"', "")).collect()),
+    };
+    Along { name: format!("{}{unit}", parameter.path), values }
+}
+
+/// Tornado and Sobol indices, whichever was measured.
+pub(super) fn sensitivity(tuning: &Tuning<'_>, drawn: &mut Drawn) {
+    let tuned = tuning.tuned;
+    let confirmed = tuned.outcome.confirmation.as_ref().and_then(|confirmation| confirmation.objectives.first().copied());
+    let at_choice = own(tuning, 0, confirmed.flatten());
+    let parameters = tuning.task.space.parameters();
+    let swings: Vec<Swing> = tuned.tornado.iter().filter_map(|bar| swing(tuning, bar, at_choice)).collect();
+    let indices = tuned.indices.iter().flat_map(|indices| parameters.iter().zip(&indices.parameters));
+    let indices: Vec<SobolIndex> = indices
+        .map(|(parameter, of)| SobolIndex {
+            name: parameter.path.clone(),
+            first: estimate(of.first),
+            total: estimate(of.total),
+        })
+        .collect();
+    if swings.is_empty() && indices.is_empty() {
+        drawn.leave_out("Sensitivity was not measured: `--around` and `--sensitivity` ask for it.");
+        return;
+    }
+    if indices.is_empty() {
+        drawn.leave_out("Sobol indices were not measured: `--sensitivity` asks for them.");
+    }
+    let objective = tuning.task.objectives[0].measure.to_string();
+    let plot = Sensitivity {
+        head: titled(
+            tuning,
+            "sensitivity",
+            format!("Which parameters matter for {objective}"),
+            "The tornado changes one parameter at a time; of choices it shows the lowest and the highest.",
+        ),
+        objective,
+        at_choice,
+        step: "20 %".to_owned(),
+        swings,
+        indices,
+    };
+    drawn.add(plot.plot());
+}
+
+fn swing(tuning: &Tuning<'_>, bar: &Bar, at_choice: f64) -> Option<Swing> {
+    let outcome = &tuning.tuned.outcome;
+    let own_setting = outcome.point(outcome.choice?).setting(bar.parameter)?;
+    let changed = |side: &crate::tune::Side| at_choice + own(tuning, 0, side.change.first().copied().flatten());
+    let (mut down, mut up) = (f64::NAN, f64::NAN);
+    for side in &bar.sides {
+        let value = changed(side);
+        if own_setting.number().is_none() {
+            (down, up) = (down.min(value), up.max(value)); // of a number and none, min and max take the number
+        } else if side.setting < *own_setting {
+            down = value;
+        } else {
+            up = value;
+        }
+    }
+    Some(Swing { name: tuning.task.space.parameters()[bar.parameter].path.clone(), down, up })
+}
+
+fn estimate(index: Index) -> Estimate {
+    Estimate { mean: index.value, lo: index.interval.lo, hi: index.interval.hi }
+}
