@@ -28,7 +28,7 @@ pub(super) fn draw(summary: &Summary, frame: &Frame<'_>, drawn: &mut Drawn) {
         let title = format!("How long an answer takes, over all offered requests{}", group.suffix());
         let what = "Distributions of all replications together.";
         let hidden = group.variants.len().saturating_sub(CURVES_MAX);
-        let rest = if hidden > 0 { format!(" {hidden} more variants are not drawn.") } else { String::new() };
+        let rest = if hidden > 0 { format!(" Variants after the first {CURVES_MAX} are not drawn.") } else { String::new() };
         let head = head(name, title, frame.caption(summary.replications, &format!("{what}{rest}")));
         drawn.add(LatencyCdfs { head, panels: panels(group, frame) }.plot());
     }
@@ -67,7 +67,8 @@ fn panels(group: &Group<'_>, frame: &Frame<'_>) -> Vec<LatencyPanel> {
     };
     let classes = first.classes.iter().enumerate();
     let all = classes.flat_map(|(i, class)| kinds.iter().map(move |kind| (i, class, *kind)));
-    all.take(PANELS_MAX).map(|(i, class, kind)| panel(i, &class.name, kind)).collect()
+    let panels = all.map(|(i, class, kind)| panel(i, &class.name, kind));
+    panels.filter(|panel| !panel.classes.is_empty()).take(PANELS_MAX).collect()
 }
 
 /// Whether any answer had a first token before its end.

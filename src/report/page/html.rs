@@ -26,11 +26,16 @@ pub(super) fn table(header: &[&str], numeric: &[bool], rows: &[Vec<String>]) -> 
     let class = |column: usize| if numeric.get(column).copied().unwrap_or(false) { " class=\"n\"" } else { "" };
     let head = each(header.iter().enumerate(), |(i, name)| format!("<th{}>{}</th>", class(i), escaped(name)));
     let row = |cells: &Vec<String>| {
-        let cells = each(cells.iter().enumerate(), |(i, cell)| format!("<td{}>{}</td>", class(i), escaped(cell)));
+        let cells = each(cells.iter().enumerate(), |(i, cell)| format!("<td{}>{}</td>", class(i), breakable(cell)));
         format!("<tr>{cells}</tr>")
     };
     let body = each(rows, row);
     format!("<div class=\"wide\" tabindex=\"0\"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>")
+}
+
+/// `text` as HTML that may break inside the long names of settings.
+fn breakable(text: &str) -> String {
+    escaped(text).replace('_', "_<wbr>")
 }
 
 /// RFC 4648, section 4.
