@@ -157,6 +157,15 @@ impl Tuning<'_> {
     fn not_separable(&self) -> Option<String> {
         let selection = self.outcome().selection.as_ref()?;
         let choice = self.outcome().choice?;
+        if selection.zone.is_none() {
+            return Some(format!(
+                "With several objectives nothing is eliminated: of the {} finalists that hold the constraints this one is best in \
+                 {}, by the mean of {} replications.",
+                selection.finalists.iter().filter(|f| matches!(f.standing, Standing::Chosen | Standing::Open)).count(),
+                self.objective(),
+                selection.first
+            ));
+        }
         let others: Vec<Id> = selection.survivors().into_iter().filter(|id| *id != choice).collect();
         let zone = selection.zone.map_or(String::new(), |zone| format!(" by more than {} {}", number(zone), self.objective()));
         match (selection.decided, others.len()) {

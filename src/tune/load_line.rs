@@ -18,11 +18,11 @@ use crate::sim::{Plan, World};
 use crate::stats::{Difference, Replicated};
 
 /// A factor of the scenario's own load is looked for between these.
-pub const FACTOR_MIN: f64 = 1.0 / 1_024.0;
+const FACTOR_MIN: f64 = 1.0 / 1_024.0;
 /// See [`FACTOR_MIN`].
-pub const FACTOR_MAX: f64 = 1_024.0;
+const FACTOR_MAX: f64 = 1_024.0;
 /// Requests offered in a replication beyond which no higher load is tried.
-pub const OFFERED_MAX: u64 = 20_000_000;
+const OFFERED_MAX: u64 = 20_000_000;
 
 /// What is asked of every variant.
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ pub enum End {
 /// What one replication of one variant found.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct Bracket {
-    /// Largest factor that was seen to be sustained; 0 where even [`FACTOR_MIN`] was not.
+    /// Largest factor that was seen to be sustained; 0 where even the smallest was not.
     pub sustained: f64,
     /// Requests offered a second at that factor, by the count; 0 where there is none.
     pub offered_rps: f64,

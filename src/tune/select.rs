@@ -149,7 +149,9 @@ pub(super) fn measure_all(
     let series = Series { from: SELECTION_FROM, count, share: 1.0 };
     let all = observe(evaluator, finalists, &series)?;
     let order = rank::order(&all);
-    let choice = order.first().copied().filter(|i| all[*i].holds() && all[*i].means().is_some());
+    // The first objective is the foremost: of those that hold the constraints, the best in it; of equals, as they rank.
+    let feasible = order.iter().copied().filter(|i| all[*i].holds() && all[*i].means().is_some());
+    let choice = feasible.reduce(|best, i| if all[i].mean(0) > all[best].mean(0) { i } else { best });
     let finalist = |i: usize| Finalist {
         candidate: finalists[i],
         replications: count,

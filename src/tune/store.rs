@@ -104,7 +104,7 @@ impl Store {
         }
     }
 
-    /// Writes an observation down. After a failure nothing more is written; see [`Store::failure`].
+    /// Writes an observation down. After a failure nothing more is written; see [`Store::has_failed`].
     pub fn keep(&self, finished: &Finished<'_>) {
         let line = Line {
             point: finished.point.clone(),

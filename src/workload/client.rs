@@ -53,7 +53,7 @@ pub enum ClientInput {
 /// What a client does.
 #[derive(Copy, Clone, Debug)]
 pub enum ClientAction {
-    /// It sends an attempt; [`Client::request`] tells what.
+    /// It sends an attempt; [`Client::sending`] tells what.
     Send {
         /// The attempt's id.
         attempt: AttemptId,
