@@ -71,18 +71,19 @@ fn it_recommends_a_short_queue_and_writes_what_can_be_deployed() {
 
 #[test]
 fn an_interrupted_search_ends_with_the_same_bytes() {
-    let (whole, torn) = (folder(QUEUE), folder(QUEUE));
-    assert_eq!(tune(whole.path(), &["--jobs", "1"]).status.code(), Some(0));
-    assert_eq!(tune(torn.path(), &["--jobs", "3"]).status.code(), Some(0));
-    let names = ["result.json", "result.txt", "observations.jsonl", "settings.toml"];
-    let all = |folder: &Path| names.map(|name| read(folder, name));
-    assert!(all(whole.path()) == all(torn.path()), "the number of threads changes no byte");
+    let folder = folder(QUEUE);
+    let run = folder.path().join("run");
+    let all = || ["result.json", "result.txt", "observations.jsonl", "settings.toml"].map(|name| read(folder.path(), name));
+    assert_eq!(tune(folder.path(), &["--jobs", "1"]).status.code(), Some(0));
+    let whole = all();
+    fs::remove_dir_all(&run).unwrap();
+    assert_eq!(tune(folder.path(), &["--jobs", "3"]).status.code(), Some(0));
+    assert!(all() == whole, "the number of threads changes no byte");
     // As after a kill: half of the observations, the last of them cut short, and no result.
-    let observations = read(torn.path(), "observations.jsonl");
-    fs::write(torn.path().join("run/observations.jsonl"), &observations[..observations.len() / 2]).unwrap();
-    names[..2].iter().for_each(|name| fs::remove_file(torn.path().join("run").join(name)).unwrap());
-    assert_eq!(tune(torn.path(), &[]).status.code(), Some(0));
-    assert!(all(whole.path()) == all(torn.path()), "what was torn is run again, and nothing else differs");
+    fs::write(run.join("observations.jsonl"), &whole[2][..whole[2].len() / 2]).unwrap();
+    ["result.json", "result.txt"].iter().for_each(|name| fs::remove_file(run.join(name)).unwrap());
+    assert_eq!(tune(folder.path(), &[]).status.code(), Some(0));
+    assert!(all() == whole, "what was torn is run again, and nothing else differs");
 }
 
 #[test]
