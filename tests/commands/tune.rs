@@ -81,7 +81,9 @@ fn an_interrupted_search_ends_with_the_same_bytes() {
     assert!(all() == whole, "the number of threads changes no byte");
     // As after a kill: half of the observations, the last of them cut short, and no result.
     fs::write(run.join("observations.jsonl"), &whole[2][..whole[2].len() / 2]).unwrap();
-    ["result.json", "result.txt"].iter().for_each(|name| fs::remove_file(run.join(name)).unwrap());
+    for name in ["result.json", "result.txt"] {
+        fs::remove_file(run.join(name)).unwrap();
+    }
     assert_eq!(tune(folder.path(), &[]).status.code(), Some(0));
     assert!(all() == whole, "what was torn is run again, and nothing else differs");
 }
