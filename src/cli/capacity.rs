@@ -109,12 +109,8 @@ fn question(arguments: &Arguments, scenario: &Scenario) -> Result<Question, Fail
 fn level(text: &str, classes: &[&str]) -> Result<(Measure, Bound), String> {
     let (left, bound) = Bound::split(text)?;
     let measure: Measure = left.parse()?;
-    match &measure.class {
-        Some(class) if !classes.contains(&class.as_str()) => {
-            Err(format!("there is no class `{class}`; there are: {}", classes.join(", ")))
-        }
-        _ => Ok((measure, bound)),
-    }
+    measure.check_class(classes)?;
+    Ok((measure, bound))
 }
 
 /// What was run.

@@ -19,8 +19,8 @@ use crate::scenario::{Scenario, TuneSettings};
 use crate::sim::{self, Prepared};
 use crate::time::Span;
 use crate::tune::{
-    self, Around, Case, Combine, Evaluator, Finished, Problem, Robust, RobustText, ScenarioProblem, SearchFault, Store, Task,
-    Tuned, Unfit,
+    self, Around, Case, Combine, Ended, Evaluator, Finished, Problem, Robust, RobustText, ScenarioProblem, SearchFault, Store,
+    Task, Tuned, Unfit,
 };
 use crate::units::Count;
 
@@ -123,7 +123,6 @@ fn no_section(scenario: &Scenario) -> Failure {
     ))
 }
 
-#[allow(clippy::disallowed_methods)] // a budget in time ends with the clock, and the result says where it was cut
 fn search(
     arguments: &Arguments,
     scenario: &Scenario,
@@ -215,7 +214,10 @@ fn settled(arguments: &Arguments, scenario: &Scenario, tuning: &Tuning<'_>, fold
     let sets = tuning.task.sets(outcome.point(choice));
     let chosen = scenario.candidate(tuning.task.variant, &sets)?;
     let mut made = settings_files(&chosen.policy, folder)?;
-    if arguments.write && !sets.is_empty() {
+    if arguments.write && outcome.ended != Ended::Complete {
+        // Settings that stand on short runs are not for deployment.
+        let _ = writeln!(std::io::stderr(), "note: the search was cut short, so the scenario is left as it is");
+    } else if arguments.write && !sets.is_empty() {
         let path = &arguments.scenario.scenario;
         let text = std::fs::read_to_string(path).map_err(|why| Failure::Write { path: path.clone(), why })?;
         let changed = crate::scenario::write_settings(&text, &scenario.variants[tuning.task.variant].of, &sets);

@@ -48,12 +48,7 @@ impl Assertion {
         if !variants.iter().any(|name| self.is_about(name)) {
             return Err(format!("`{self}`: there is no such variant; there are: {}", variants.join(", ")));
         }
-        match &self.measure.class {
-            Some(class) if !classes.contains(&class.as_str()) => {
-                Err(format!("`{self}`: there is no such class; there are: {}", classes.join(", ")))
-            }
-            _ => Ok(()),
-        }
+        self.measure.check_class(classes).map_err(|why| format!("`{self}`: {why}"))
     }
 
     /// Whether it is about the variant of this name. A name without a sweep's value (` @ 60 %`) stands for all of its copies.

@@ -167,6 +167,11 @@ impl Tuning<'_> {
             ));
         }
         let others: Vec<Id> = selection.survivors().into_iter().filter(|id| *id != choice).collect();
+        if selection.finalists.len() == 1 {
+            return Some(
+                "The screening left no other candidate: all were worse in it, or there was no budget to keep them.".to_owned(),
+            );
+        }
         let zone = selection.zone.map_or(String::new(), |zone| format!(" by more than {} {}", number(zone), self.objective()));
         match (selection.decided, others.len()) {
             (true, 0) => Some(format!("Every other finalist is worse{zone}, at an error of {}.", percent(selection.alpha))),

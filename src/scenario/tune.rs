@@ -14,8 +14,8 @@ pub struct TuneSettings {
     /// The variant whose settings are tuned. Default: the baseline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
-    /// What is wanted: a figure's name, such as `goodput_rps` or `p99_ttft_ms{class=chat}`. Goodput is made as large as can
-    /// be, everything else as small.
+    /// What is wanted: a figure's name, such as `goodput_rps` or `p99_ttft_ms{class=chat}`. Goodput and utilisation are
+    /// made as large as can be, everything else as small.
     #[schemars(length(min = 1))]
     pub objective: String,
     /// Further objectives: the answer then has a Pareto front too.

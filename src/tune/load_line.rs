@@ -16,6 +16,7 @@ use crate::journal::Tally;
 use crate::journal::summary::{Bound, Context, Label, Measure, VariantBuilder};
 use crate::sim::{Plan, World};
 use crate::stats::{Difference, Replicated};
+use crate::workload::{ArrivalSettings, ClassSettings};
 
 /// A factor of the scenario's own load is looked for between these.
 const FACTOR_MIN: f64 = 1.0 / 1_024.0;
@@ -73,10 +74,12 @@ pub struct LoadLine {
 }
 
 impl LoadLine {
-    fn new(name: &str, brackets: Vec<Bracket>, unit_rps: f64) -> Self {
-        let rps = brackets.iter().map(|bracket| bracket.sustained * unit_rps).collect();
+    fn new(plan: &Plan, brackets: Vec<Bracket>, unit_rps: f64) -> Self {
+        let closed = is_closed(plan);
+        let rps = |bracket: &Bracket| if closed { bracket.offered_rps } else { bracket.sustained * unit_rps };
+        let rps = brackets.iter().map(rps).collect();
         let rps = Replicated::of_means(rps).expect("there is a replication at least").within(0.0, f64::INFINITY);
-        Self { name: name.to_owned(), brackets, rps }
+        Self { name: plan.name.clone(), brackets, rps }
     }
 
     /// What broke just above the line, with how many replications it broke in, the most frequent first.
@@ -113,11 +116,29 @@ pub fn load_lines(plans: &[Plan], context: &Context, question: &Question, done: 
         .map(|&(plan, replication)| Search { plan: &plans[plan], replication, context, question, requests: 0 }.bracket())
         .inspect(|_| done())
         .collect();
-    // One unit for all: where two lines differ, they differ by their factors and not by how many requests chanced to come.
-    let shown: Vec<f64> = brackets.iter().filter(|b| b.sustained > 0.0).map(|b| b.offered_rps / b.sustained).collect();
-    let unit = crate::stats::mean(&shown).unwrap_or(0.0);
-    let lines = plans.iter().zip(brackets.chunks(question.replications as usize));
-    lines.map(|(plan, brackets)| LoadLine::new(&plan.name, brackets.to_vec(), unit)).collect()
+    let of_plan: Vec<&[Bracket]> = brackets.chunks(question.replications as usize).collect();
+    let line = |(plan, brackets): (&Plan, &&[Bracket])| {
+        // One unit for all with the same arrivals: where their lines differ, they differ by their factors and not by how many
+        // requests chanced to come.
+        let alike = plans.iter().zip(&of_plan).filter(|(other, _)| arrive_alike(plan, other));
+        let sustained = alike.flat_map(|(_, brackets)| brackets.iter()).filter(|bracket| bracket.sustained > 0.0);
+        let shown: Vec<f64> = sustained.map(|bracket| bracket.offered_rps / bracket.sustained).collect();
+        LoadLine::new(plan, brackets.to_vec(), crate::stats::mean(&shown).unwrap_or(0.0))
+    };
+    plans.iter().zip(&of_plan).map(line).collect()
+}
+
+/// Whether two plans are offered the same requests at the same factor.
+fn arrive_alike(one: &Plan, other: &Plan) -> bool {
+    let (one, other) = (&one.workload, &other.workload);
+    let own = |classes: &[ClassSettings]| classes.iter().map(|class| (class.weight, class.arrival.clone())).collect::<Vec<_>>();
+    (&one.arrival, one.end, own(&one.classes)) == (&other.arrival, other.end, own(&other.classes))
+}
+
+/// Whether anybody waits for an answer before asking again: then twice the clients are not twice the requests.
+fn is_closed(plan: &Plan) -> bool {
+    let own = plan.workload.classes.iter().filter_map(|class| class.arrival.as_ref());
+    plan.workload.arrival.iter().chain(own).any(|arrival| matches!(arrival, ArrivalSettings::ClosedLoop { .. }))
 }
 
 /// The search for one bracket.

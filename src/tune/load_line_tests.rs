@@ -55,6 +55,32 @@ fn a_level_that_no_load_can_hold_is_a_line_of_zero() {
 }
 
 #[test]
+fn a_variant_with_arrivals_of_its_own_has_a_unit_of_its_own() {
+    let two =
+        format!("{QUEUE}[[variant]]\nname = 'half'\n[[variant]]\nname = 'tenth'\nset = {{ 'class[0].arrival.rate' = 0.1 }}\n");
+    let lines = lines(&two, &["p90_e2e_s<=8"]);
+    assert!(
+        (lines[0].rps.mean - lines[1].rps.mean).abs() < 0.08,
+        "the same server: {} {}",
+        lines[0].rps.mean,
+        lines[1].rps.mean
+    );
+}
+
+#[test]
+fn in_a_closed_loop_more_clients_are_not_as_many_more_requests() {
+    let closed = QUEUE.replace("{ process = 'poisson', rate = 0.5 }", "{ process = 'closed_loop', clients = 2 }");
+    // Clients without a thought keep the server busy: it completes one a second, however many they are.
+    let line = lines(&closed, &["p50_e2e_s<=12"]).remove(0);
+    assert!(
+        line.brackets[0].sustained > 3.0 && (line.rps.mean - 1.0).abs() < 0.1,
+        "{} {}",
+        line.brackets[0].sustained,
+        line.rps.mean
+    );
+}
+
+#[test]
 fn lines_are_paired_on_the_same_requests() {
     let two = format!("{QUEUE}[[variant]]\nname = 'one'\n[[variant]]\nname = 'faster'\nupstream = {{ servers = 2 }}\n");
     let lines = lines(&two, &["p90_e2e_s<=8"]);

@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::files;
 use crate::tune::{Evaluator, Finished, Observation, Point};
 
 /// Version of the shape.
@@ -150,9 +151,7 @@ impl Store {
             sorted.push_str(line);
             sorted.push('\n');
         }
-        let temporary = path.with_extension("partial");
-        fs::write(&temporary, sorted)?;
-        fs::rename(&temporary, path)
+        files::write_whole(path, sorted.as_bytes())
     }
 }
 

@@ -119,12 +119,8 @@ fn unfit(path: &str, message: impl Into<String>) -> Unfit {
 fn measure(scenario: &Scenario, variant: usize, text: &str) -> Result<Measure, String> {
     let measure: Measure = text.parse()?;
     let of = &scenario.variants[variant];
-    if let Some(class) = &measure.class {
-        let known: Vec<&str> = of.classes.iter().map(|class| class.name.as_str()).collect();
-        if !known.contains(&class.as_str()) {
-            return Err(format!("there is no class `{class}`; there are: {}", known.join(", ")));
-        }
-    }
+    let known: Vec<&str> = of.classes.iter().map(|class| class.name.as_str()).collect();
+    measure.check_class(&known)?;
     let has_spikes = of.arrivals().any(|(_, arrival)| arrival.rate().is_some_and(|rate| !rate.spikes.is_empty()));
     if measure.needs_spikes() && !has_spikes {
         return Err(format!("`{measure}` is timed from a spike, and the arrivals have no `spikes`"));

@@ -96,7 +96,7 @@ fn what_makes_no_sense_says_where() {
         format!("{path}: {message}")
     };
     assert!(wrong("'goodput_rps'", "'goodput'").starts_with("tune.objective: there is no figure `goodput`; there are:"));
-    assert!(wrong("'goodput_rps'", "'p99_e2e_s{class=x}'").contains("there is no class `x`; there are: all"));
+    assert!(wrong("'goodput_rps'", "'p99_e2e_s{class=x}'").contains("there is no such class as `x`; there are: all"));
     assert!(wrong("'goodput_rps'", "'recovery_s'").contains("the arrivals have no `spikes`"));
     assert!(wrong("mean_e2e_s <= 30", "mean_e2e_s").starts_with("tune.constraints[0]: there is no `>=`"));
     assert!(wrong("range = [1, 64]", "range = [64, 1]").starts_with("tune.parameter[0]: "));

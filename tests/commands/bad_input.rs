@@ -122,7 +122,7 @@ fn options_out_of_range() {
     refused_queue(&["--out", ""], &["--out"]);
     refused_queue(&["--assert", "goodput>=1"], &["there is no figure `goodput`", "goodput_fraction"]);
     refused_queue(&["--assert", "goodput_fraction{variant=x}>=0"], &["there is no such variant; there are: base"]);
-    refused_queue(&["--assert", "goodput_fraction{class=x}>=0"], &["there is no such class; there are: request"]);
+    refused_queue(&["--assert", "goodput_fraction{class=x}>=0"], &["there is no such class as `x`; there are: request"]);
     refused_queue(&["--from-flags", "--request_timeout 0 --max_abandoned_threads 9"], &["seconds above 0, like 60"]);
 }
 

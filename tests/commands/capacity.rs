@@ -27,7 +27,7 @@ fn a_bad_question_is_told_before_anything_runs() {
     };
     assert!(refused(&["--slo", "p99_ttft_ms"]).contains("there is no `>=`"));
     assert!(refused(&["--slo", "p95_ttft_ms<=5"]).contains("there is no figure `p95_ttft_ms`; there are: goodput_rps"));
-    assert!(refused(&["--slo", "p99_ttft_ms{class=chat}<=5"]).contains("there is no class `chat`; there are: request"));
+    assert!(refused(&["--slo", "p99_ttft_ms{class=chat}<=5"]).contains("there is no such class as `chat`; there are: request"));
     assert!(refused(&["--slo", "goodput_rps{variant=base}>=5"]).contains("names a variant"));
     assert!(refused(&["--tolerance", "0"]).contains("0.01 is one percent"));
 }

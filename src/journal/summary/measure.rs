@@ -76,6 +76,19 @@ impl Measure {
         Ok((Self { name: name.to_owned(), figure, class }, variant))
     }
 
+    /// Makes sure that the class it names is one of `classes`.
+    ///
+    /// # Errors
+    /// A sentence with those there are.
+    pub fn check_class(&self, classes: &[&str]) -> Result<(), String> {
+        match &self.class {
+            Some(class) if !classes.contains(&class.as_str()) => {
+                Err(format!("there is no such class as `{class}`; there are: {}", classes.join(", ")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Its value: an estimate over the replications; `None` where there is nothing to compute it from.
     #[must_use]
     pub fn of(&self, variant: &VariantSummary) -> Option<f64> {
@@ -93,7 +106,7 @@ impl Measure {
         }
     }
 
-    /// Whether more of it is better: of goodput, and of nothing else that has a name here.
+    /// Whether more of it is better: of goodput and utilisation, and of nothing else that has a name here.
     #[must_use]
     pub fn larger_is_better(&self) -> bool {
         matches!(self.name.as_str(), "goodput_rps" | "goodput_fraction" | "utilisation")
