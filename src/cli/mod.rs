@@ -34,7 +34,8 @@ const EXIT_CODES: &str = "Exit codes:
   1  failed
   2  bad usage or bad input: trying again will not help
   3  an assertion did not hold
-  4  the run is not valid";
+  4  the run is not valid
+  130  interrupted; the same command goes on";
 
 /// Simulates and tunes the policies that keep an LLM service alive under overload.
 #[derive(Debug, Parser)]

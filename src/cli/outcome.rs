@@ -19,6 +19,8 @@ pub enum Exit {
     AssertionFailed = 3,
     /// The run is not valid.
     Invalid = 4,
+    /// Interrupted by a signal; what was done by then is kept.
+    Interrupted = 130,
 }
 
 impl From<Exit> for ExitCode {
@@ -48,6 +50,9 @@ pub enum Failure {
     /// A run whose figures would mislead.
     #[error("error: this run is not valid: {0}\n")]
     Invalid(String),
+    /// A search that somebody interrupted; what it saw is in this file.
+    #[error("interrupted: what was seen so far is in `{}`, and the same command goes on from there\n", .0.display())]
+    Interrupted(PathBuf),
     /// A file that could not be written.
     #[error("error: cannot write `{}`: {why}\n{}", path.display(), remedy(why))]
     Write {
@@ -87,6 +92,7 @@ impl Failure {
             Self::Write { why, .. } if !remedy(why).is_empty() => Exit::BadInput,
             Self::Write { .. } | Self::Output(_) => Exit::Failed,
             Self::Invalid(_) => Exit::Invalid,
+            Self::Interrupted(_) => Exit::Interrupted,
             Self::Closed => Exit::Done,
         }
     }

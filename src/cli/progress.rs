@@ -17,13 +17,22 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Nothing done yet, and not yet known how much there is. `quiet` says nothing at all.
+    /// Of runs: nothing done yet, and not yet known how much there is. `quiet` says nothing at all.
     pub fn new(quiet: bool) -> Self {
+        Self::shown(quiet, "{bar:40} {pos}/{len} runs, {per_sec}, {eta} left", runs_line)
+    }
+
+    /// Of a search's budget, with news of how it stands.
+    pub fn of_budget(quiet: bool) -> Self {
+        Self::shown(quiet, "{bar:24} {percent} % of the budget, {elapsed}; {wide_msg}", budget_line)
+    }
+
+    fn shown(quiet: bool, template: &str, line: fn(&ProgressBar) -> String) -> Self {
         let terminal = io::stderr().is_terminal();
         let target = if quiet || !terminal { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} runs, {per_sec}, {eta} left");
+        let style = ProgressStyle::with_template(template);
         let bar = ProgressBar::with_draw_target(Some(0), target).with_style(style.expect("a constant template"));
-        let lines = (!quiet && !terminal).then(|| tell_of(bar.clone()));
+        let lines = (!quiet && !terminal).then(|| tell_of(bar.clone(), line));
         Self { bar, lines }
     }
 
@@ -36,7 +45,17 @@ impl Progress {
 
     /// One step more is done.
     pub fn step(&self) {
-        self.bar.inc(1);
+        self.advance(1);
+    }
+
+    /// So many steps more are done.
+    pub fn advance(&self, steps: u64) {
+        self.bar.inc(steps);
+    }
+
+    /// How it stands.
+    pub fn tell(&self, news: String) {
+        self.bar.set_message(news);
     }
 }
 
@@ -51,7 +70,7 @@ impl Drop for Progress {
 }
 
 /// Writes a line every few seconds, also while a single long run goes on, until the sender is dropped.
-fn tell_of(bar: ProgressBar) -> (Sender<()>, JoinHandle<()>) {
+fn tell_of(bar: ProgressBar, line: fn(&ProgressBar) -> String) -> (Sender<()>, JoinHandle<()>) {
     let (stop, stopped) = mpsc::channel();
     let teller = thread::spawn(move || {
         while stopped.recv_timeout(LINE_EVERY) == Err(RecvTimeoutError::Timeout) {
@@ -62,10 +81,22 @@ fn tell_of(bar: ProgressBar) -> (Sender<()>, JoinHandle<()>) {
     (stop, teller)
 }
 
-fn line(bar: &ProgressBar) -> String {
+const PREPARING: &str = "preparing: reading files, measuring load 1.0";
+
+fn budget_line(bar: &ProgressBar) -> String {
+    let (done, all) = (bar.position(), bar.length().unwrap_or_default());
+    if all == 0 {
+        return PREPARING.to_owned();
+    }
+    // What stands around the choice is paid beside the budget.
+    let percent = (100 * done / all).min(100);
+    format!("{percent} % of the budget after {} s; {}", bar.elapsed().as_secs(), bar.message())
+}
+
+fn runs_line(bar: &ProgressBar) -> String {
     let (done, all) = (bar.position(), bar.length().unwrap_or_default());
     match (done, all) {
-        (_, 0) => "preparing: reading files, measuring load 1.0".to_owned(),
+        (_, 0) => PREPARING.to_owned(),
         (0, _) => format!("0 of {all} runs done after {} s", bar.elapsed().as_secs()),
         _ => format!("{done} of {all} runs done, about {} s left", bar.eta().as_secs()),
     }
@@ -79,10 +110,12 @@ mod tests {
     fn a_line_says_how_far_it_is() {
         let bar = ProgressBar::hidden();
         bar.set_length(0);
-        assert_eq!(line(&bar), "preparing: reading files, measuring load 1.0");
+        assert_eq!((runs_line(&bar).as_str(), budget_line(&bar).as_str()), (PREPARING, PREPARING));
         bar.set_length(30);
-        assert_eq!(line(&bar), "0 of 30 runs done after 0 s");
+        assert_eq!(runs_line(&bar), "0 of 30 runs done after 0 s");
         bar.inc(4);
-        assert!(line(&bar).starts_with("4 of 30 runs done, about "), "{}", line(&bar));
+        assert!(runs_line(&bar).starts_with("4 of 30 runs done, about "), "{}", runs_line(&bar));
+        bar.set_message("screening, 8 candidates left");
+        assert_eq!(budget_line(&bar), "13 % of the budget after 0 s; screening, 8 candidates left");
     }
 }

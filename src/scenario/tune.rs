@@ -48,9 +48,29 @@ pub struct TuneSettings {
     /// Loads and capacities around the expected ones that the choice must do well at. Default: only the scenario's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub robust: Option<RobustSettings>,
+    /// Further scenario files, relative to this one, in which the same settings must do well: the parameters are laid over
+    /// their variant `variant`, or their baseline.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
+    /// Recorded arrivals, relative to this file, each instead of the scenario's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub traces: Vec<String>,
+    /// Those of `also` and `traces` by which nothing is chosen: the choice is tried on them at the end. Default: the last of
+    /// several traces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_out: Option<Vec<String>>,
     /// What may be changed.
     #[schemars(length(min = 1))]
     pub parameter: Vec<TuneParameter>,
+}
+
+impl TuneSettings {
+    /// Names of what nothing is chosen by.
+    #[must_use]
+    pub fn held_out(&self) -> Vec<String> {
+        let last = || self.traces.last().filter(|_| self.traces.len() > 1).cloned().into_iter().collect();
+        self.hold_out.clone().unwrap_or_else(last)
+    }
 }
 
 /// The futures that a robust choice is made for: every combination of least, expected and greatest load and capacity.
@@ -77,6 +97,9 @@ pub enum RobustBy {
     Worst,
     /// By their mean.
     Mean,
+    /// By the largest regret: how far the settings stay behind the best that each future alone can have. Each is searched
+    /// alone first, with the whole budget.
+    Regret,
 }
 
 /// How candidates are found and become few.

@@ -1,5 +1,7 @@
 //! Many replications of many variants, in parallel, with results that do not depend on the number of threads.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::{Plan, World};
@@ -18,11 +20,27 @@ pub fn run(
     plans: &[Plan],
     replications: u32,
     context: &Context,
+    journal: Option<&mut Journal>,
+    done: &(dyn Fn() + Sync),
+) -> Summary {
+    run_these(plans, 0..replications, context, journal, done)
+}
+
+/// The same for `count` replications from number `from` on, which need not be the first: those that nothing was chosen by.
+#[must_use]
+pub fn run_from(plans: &[Plan], from: u32, count: u32, context: &Context) -> Summary {
+    run_these(plans, from..from + count, context, None, &|| ())
+}
+
+fn run_these(
+    plans: &[Plan],
+    replications: Range<u32>,
+    context: &Context,
     mut journal: Option<&mut Journal>,
     done: &(dyn Fn() + Sync),
 ) -> Summary {
     let mut builders: Vec<VariantBuilder<'_>> = plans.iter().map(|plan| VariantBuilder::new(&plan.name, context)).collect();
-    let jobs: Vec<(usize, u32)> = (0..plans.len()).flat_map(|plan| (0..replications).map(move |r| (plan, r))).collect();
+    let jobs: Vec<(usize, u32)> = (0..plans.len()).flat_map(|plan| replications.clone().map(move |r| (plan, r))).collect();
     for some in jobs.chunks(AT_ONCE) {
         let tallies: Vec<Tally> = if let Some(journal) = journal.as_deref_mut() {
             let one = |&(plan, r): &(usize, u32)| World::new(&plans[plan], r, Some(&mut *journal)).run();

@@ -1,17 +1,17 @@
 //! The futures that a choice is made for: loads and capacities around the expected ones.
 
-use std::fmt;
 use std::str::FromStr;
 
 use serde::Serialize;
 
 use crate::scenario::{RobustBy, RobustSettings};
-use crate::tune::Combine;
 use crate::units::Positive;
 
 /// One future.
 #[derive(Copy, Clone, Debug, PartialEq, Serialize)]
 pub struct Case {
+    /// In which of the search's scenes.
+    pub scene: usize,
     /// Times the scenario's own load.
     pub load: f64,
     /// Times the upstream's own speed.
@@ -19,8 +19,8 @@ pub struct Case {
 }
 
 impl Case {
-    /// What the scenario says.
-    pub const EXPECTED: Self = Self { load: 1.0, capacity: 1.0 };
+    /// What the scenario that asks says.
+    pub const EXPECTED: Self = Self { scene: 0, load: 1.0, capacity: 1.0 };
 
     /// Whether its load is another than the scenario's.
     #[must_use]
@@ -34,9 +34,9 @@ impl Case {
         self.capacity.to_bits() != Self::EXPECTED.capacity.to_bits()
     }
 
-    /// Every combination of least, expected and greatest, the expected case first.
+    /// Every combination of `scenes` with least, expected and greatest load and capacity, the expected case first.
     #[must_use]
-    pub fn all(robust: &RobustSettings) -> Vec<Self> {
+    pub fn all(scenes: &[usize], robust: Option<&RobustSettings>) -> Vec<Self> {
         let ends = |range: Option<[Positive; 2]>| {
             let mut values = vec![1.0];
             for end in range.into_iter().flatten().map(Positive::value) {
@@ -46,30 +46,33 @@ impl Case {
             }
             values
         };
-        let (loads, capacities) = (ends(robust.load), ends(robust.capacity));
-        let cross = loads.iter().flat_map(|load| capacities.iter().map(|capacity| Self { load: *load, capacity: *capacity }));
-        cross.collect()
+        let (loads, capacities) =
+            (ends(robust.and_then(|robust| robust.load)), ends(robust.and_then(|robust| robust.capacity)));
+        let mut all = Vec::new();
+        for &scene in scenes {
+            for &load in &loads {
+                all.extend(capacities.iter().map(|&capacity| Self { scene, load, capacity }));
+            }
+        }
+        all
     }
 
-    /// How these many cases become one.
+    /// In words, as in `at 70 % of its load` or `in monday.csv at 70 % of its load`. `scenes` are the scenes' names.
     #[must_use]
-    pub fn combine(robust: &RobustSettings, cases: usize) -> Combine {
-        match robust.by {
-            RobustBy::Worst => Combine::Worst,
-            RobustBy::Mean => Combine::Mean(vec![1.0; cases]),
-        }
-    }
-}
-
-impl fmt::Display for Case {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let percent = |share: f64| libm::round(share * 1e3) / 10.0;
-        let (load, capacity) = (percent(self.load), percent(self.capacity));
-        match (self.varies_load(), self.varies_capacity()) {
-            (_, false) => write!(f, "{load} % of this load"),
-            (false, true) => write!(f, "{capacity} % of this capacity"),
-            (true, true) => write!(f, "{load} % of this load and {capacity} % of this capacity"),
-        }
+    pub fn words(self, scenes: &[String]) -> String {
+        let percent = |share: f64| format!("{} %", libm::round(share * 1e3) / 10.0);
+        let several = scenes.len() > 1;
+        let whose = if several { "its" } else { "this" };
+        let load = format!("at {} of {whose} load", percent(self.load));
+        let capacity = format!("{} of {whose} capacity", percent(self.capacity));
+        let varied = match (self.varies_load(), self.varies_capacity()) {
+            (false, false) if several => String::new(),
+            (_, false) => load,
+            (false, true) => format!("at {capacity}"),
+            (true, true) => format!("{load} and {capacity}"),
+        };
+        let scene = scenes.get(self.scene).filter(|_| several).map_or(String::new(), |name| format!("in {name} "));
+        format!("{scene}{varied}").trim_end().to_owned()
     }
 }
 
@@ -92,11 +95,26 @@ impl FromStr for RobustText {
             match read() {
                 Some(("load", range)) => robust.load = Some(range),
                 Some(("capacity", range)) => robust.capacity = Some(range),
-                _ => return Err(format!("`{part}` is not like `load=0.7..1.5` or `capacity=0.8..1.1`")),
+                _ => robust.by = by(part).ok_or_else(|| no_part(part))?,
             }
         }
         Ok(Self(robust))
     }
+}
+
+/// `by=worst`, `by=mean`, `by=regret`.
+fn by(part: &str) -> Option<RobustBy> {
+    let (name, by) = part.split_once('=')?;
+    match (name.trim(), by.trim()) {
+        ("by", "worst") => Some(RobustBy::Worst),
+        ("by", "mean") => Some(RobustBy::Mean),
+        ("by", "regret") => Some(RobustBy::Regret),
+        _ => None,
+    }
+}
+
+fn no_part(part: &str) -> String {
+    format!("`{part}` is not like `load=0.7..1.5`, `capacity=0.8..1.1` or `by=worst` (or `mean`, or `regret`)")
 }
 
 #[cfg(test)]
@@ -105,16 +123,30 @@ mod tests {
 
     #[test]
     fn ranges_cross_with_the_expected_case_first() {
-        let RobustText(robust) = "load=0.7..1.5, capacity=0.8..1".parse().unwrap();
-        let cases = Case::all(&robust);
+        let RobustText(robust) = "load=0.7..1.5, capacity=0.8..1,by=regret".parse().unwrap();
+        assert_eq!(robust.by, RobustBy::Regret);
+        let cases = Case::all(&[0], Some(&robust));
         assert_eq!((cases.len(), cases[0]), (6, Case::EXPECTED));
-        assert!(cases.contains(&Case { load: 1.5, capacity: 0.8 }));
-        assert_eq!(Case { load: 0.7, capacity: 0.8 }.to_string(), "70 % of this load and 80 % of this capacity");
+        assert!(cases.contains(&Case { scene: 0, load: 1.5, capacity: 0.8 }));
+        assert_eq!(Case::all(&[0, 2], None), [Case::EXPECTED, Case { scene: 2, ..Case::EXPECTED }]);
+        assert_eq!(Case::all(&[0, 1], Some(&robust)).len(), 12);
+    }
+
+    #[test]
+    fn a_case_says_where_and_what() {
+        let case = |scene, load, capacity| Case { scene, load, capacity };
+        let one = ["a".to_owned()];
+        let two = ["a".to_owned(), "b".to_owned()];
+        assert_eq!(case(0, 0.7, 0.8).words(&one), "at 70 % of this load and 80 % of this capacity");
+        assert_eq!(Case::EXPECTED.words(&one), "at 100 % of this load");
+        assert_eq!(Case::EXPECTED.words(&two), "in a");
+        assert_eq!(case(1, 0.7, 1.0).words(&two), "in b at 70 % of its load");
+        assert_eq!(case(1, 1.0, 0.8).words(&two), "in b at 80 % of its capacity");
     }
 
     #[test]
     fn what_is_no_range_is_told() {
-        for bad in ["", "load", "load=1", "load=0..1", "speed=1..2", "load=a..2"] {
+        for bad in ["", "load", "load=1", "load=0..1", "speed=1..2", "load=a..2", "by=luck"] {
             assert!(bad.parse::<RobustText>().unwrap_err().contains("load=0.7..1.5"), "{bad} was taken");
         }
     }

@@ -1,17 +1,19 @@
-//! What the choice and the current settings do where load or capacity are not the expected ones.
+//! What the choice and the current settings do in one future: another load, another capacity, another scenario.
 
 use serde::Serialize;
 
 use crate::tune::halving::observe;
 use crate::tune::measure::{Figure, Measured, Series, figure, paired};
 use crate::tune::problem::SENSITIVITY_FROM;
-use crate::tune::{Case, Evaluator, Id, Point, Problem, Stopped};
+use crate::tune::{Case, Evaluator, Id, Point, Stopped};
 
-/// Both settings in one other case.
+/// Both settings in one future.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Elsewhere {
-    /// Which case.
+    /// Which future.
     pub case: Case,
+    /// Whether nothing was chosen by it.
+    pub held_out: bool,
     /// The choice's objectives.
     pub choice: Vec<Option<Figure>>,
     /// How far inside each constraint it is.
@@ -20,30 +22,113 @@ pub struct Elsewhere {
     pub current: Vec<Option<Figure>>,
     /// How much better the choice is, replication by replication.
     pub gain: Vec<Option<Figure>>,
+    /// How far the choice's first objective stays behind the best that holds the constraints here: of the current settings and
+    /// the rivals, replication by replication. `None` without rivals.
+    pub regret: Option<Figure>,
 }
 
-/// Runs both on `problem`, the scenario in `case`, with fresh replications.
+/// Runs the choice, the current settings and the choice's rivals on `evaluator`, which is in `case`, with fresh replications.
 ///
 /// # Errors
-/// Where `stop` asked for it.
+/// Where somebody stopped it.
 pub fn elsewhere(
-    problem: &dyn Problem,
-    stop: &(dyn Fn() -> bool + Sync),
-    case: Case,
+    evaluator: &mut Evaluator<'_>,
+    (case, held_out): (Case, bool),
     [choice, current]: [&Point; 2],
+    rivals: &[Point],
     replications: u32,
 ) -> Result<Elsewhere, Stopped> {
-    let mut evaluator = Evaluator::new(problem, &|_| (), stop);
-    let ids: [Id; 2] = [evaluator.id(choice), evaluator.id(current)];
+    let points = [choice, current].into_iter().chain(rivals.iter().filter(|rival| *rival != choice && *rival != current));
+    let ids: Vec<Id> = points.map(|point| evaluator.id(point)).collect();
     let series = Series { from: SENSITIVITY_FROM, count: replications, share: 1.0 };
-    let seen: Vec<Measured> = observe(&mut evaluator, &ids, &series)?;
+    let seen: Vec<Measured> = observe(evaluator, &ids, &series)?;
     let pairs = seen[0].objectives.iter().zip(&seen[1].objectives);
     let gain = pairs.map(|(choice, base)| figure(&paired(choice.as_ref()?, base.as_ref()?))).collect();
     Ok(Elsewhere {
         case,
+        held_out,
         choice: seen[0].objective_figures(),
         constraints: seen[0].constraint_figures(),
         current: seen[1].objective_figures(),
         gain,
+        regret: if rivals.is_empty() { None } else { regret(&seen) },
     })
+}
+
+/// How far the first of `seen` stays behind the best of all.
+fn regret(seen: &[Measured]) -> Option<Figure> {
+    let able = seen.iter().skip(1).filter(|one| one.holds()).chain(&seen[..1]).filter(|one| one.mean(0).is_some());
+    let best = able.reduce(|best, one| if one.mean(0) > best.mean(0) { one } else { best })?;
+    figure(&paired(best.objectives.first()?.as_ref()?, seen[0].objectives.first()?.as_ref()?))
+}
+
+/// The futures of a search together: mean, worst, and where.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub struct Together {
+    /// Mean of the first objective over the futures, each alike.
+    pub mean: f64,
+    /// The lowest of their means, and its place in the list.
+    pub worst: (usize, f64),
+}
+
+impl Together {
+    /// Of one figure in each of `all`; `None` where one lacks it, or there are none.
+    #[must_use]
+    pub fn of(all: &[Elsewhere], figure: impl Fn(&Elsewhere) -> Option<Figure>) -> Option<Self> {
+        let means: Vec<f64> = all.iter().map(|one| Some(figure(one)?.mean)).collect::<Option<_>>()?;
+        let lowest = |a: (usize, f64), b: (usize, f64)| if b.1 < a.1 { b } else { a };
+        let worst = means.iter().copied().enumerate().reduce(lowest)?;
+        Some(Self { mean: crate::stats::mean(&means)?, worst })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tune::{Observation, Problem, Setting};
+
+    /// As good as it lies near its centre; what lies above 8 breaks the constraint.
+    struct Bowl(f64);
+
+    impl Problem for Bowl {
+        fn run(&self, candidate: &Point, replication: u32, _: f64) -> Observation {
+            let x = candidate.setting(0).and_then(Setting::number).unwrap();
+            let luck = f64::from(replication % 2) - 0.5;
+            Observation { objectives: vec![Some(-(x - self.0).abs() + luck)], constraints: vec![Some(8.0 - x)], requests: 3 }
+        }
+    }
+
+    fn at(x: f64) -> Point {
+        Point(vec![Some(Setting::Real(x))])
+    }
+
+    #[test]
+    fn regret_is_to_the_best_that_holds() {
+        let problem = Bowl(10.0);
+        let mut evaluator = Evaluator::quiet(&problem);
+        let mut one = |choice: f64, rivals: &[f64]| {
+            let rivals: Vec<Point> = rivals.iter().map(|x| at(*x)).collect();
+            elsewhere(&mut evaluator, (Case::EXPECTED, false), [&at(choice), &at(1.0)], &rivals, 4).unwrap()
+        };
+        let found = one(4.0, &[4.0, 7.0, 9.0]);
+        let mean = |figure: Option<Figure>| figure.map(|figure| figure.mean);
+        assert_eq!((mean(found.choice[0]), mean(found.gain[0])), (Some(-6.0), Some(3.0)));
+        assert_eq!(mean(found.regret), Some(3.0), "9 would be nearer, but breaks the constraint");
+        assert_eq!(mean(one(7.0, &[4.0, 9.0]).regret), Some(0.0));
+        assert_eq!(mean(one(7.0, &[]).regret), None);
+    }
+
+    #[test]
+    fn the_worst_is_named() {
+        let (low, high) = (Bowl(0.0), Bowl(10.0));
+        let all: Vec<Elsewhere> = [&low, &high]
+            .map(|bowl| {
+                let mut evaluator = Evaluator::quiet(bowl);
+                elsewhere(&mut evaluator, (Case::EXPECTED, false), [&at(4.0), &at(1.0)], &[], 2).unwrap()
+            })
+            .into();
+        let together = Together::of(&all, |one| one.choice[0]).unwrap();
+        assert_eq!((together.mean, together.worst), (-5.0, (1, -6.0)));
+        assert_eq!(Together::of(&[], |one| one.choice[0]), None);
+    }
 }

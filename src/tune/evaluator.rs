@@ -9,7 +9,7 @@ use std::ops::AddAssign;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::tune::{Observation, Point, Problem};
+use crate::tune::{Host, News, Nobody, Observation, Point, Problem, Stage};
 
 /// A candidate's number in an [`Evaluator`], in the order in which they became known to it.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -30,6 +30,8 @@ pub struct Job {
 /// An observation that has just been made.
 #[derive(Copy, Clone, Debug)]
 pub struct Finished<'a> {
+    /// On which problem: [`Evaluator::of`].
+    pub of: u32,
     /// Of which candidate.
     pub point: &'a Point,
     /// Which replication.
@@ -68,8 +70,8 @@ pub struct Stopped;
 /// Runs observations and remembers them.
 pub struct Evaluator<'a> {
     problem: &'a dyn Problem,
-    on_result: &'a (dyn Fn(&Finished<'_>) + Sync),
-    stop: &'a (dyn Fn() -> bool + Sync),
+    of: u32,
+    host: &'a dyn Host,
     ids: BTreeMap<Point, Id>,
     points: Vec<Point>,
     memo: Vec<Runs>,
@@ -89,31 +91,39 @@ struct Remembered {
 }
 
 impl<'a> Evaluator<'a> {
-    /// Runs on `problem`. `on_result` hears of every observation as soon as it is made, from any thread; `stop` is asked before
-    /// each.
+    /// Runs on `problem`, which is number `of` of all that `host` keeps apart, and remembers what the host does.
     #[must_use]
-    pub fn new(
-        problem: &'a dyn Problem,
-        on_result: &'a (dyn Fn(&Finished<'_>) + Sync),
-        stop: &'a (dyn Fn() -> bool + Sync),
-    ) -> Self {
-        Self {
+    pub fn new(problem: &'a dyn Problem, of: u32, host: &'a dyn Host) -> Self {
+        let mut evaluator = Self {
             problem,
-            on_result,
-            stop,
+            of,
+            host,
             ids: BTreeMap::new(),
             points: Vec::new(),
             memo: Vec::new(),
             preloaded: BTreeMap::new(),
             spent: Spent::default(),
             fresh: Spent::default(),
-        }
+        };
+        host.remember(&mut evaluator);
+        evaluator
     }
 
     /// An evaluator that tells nobody and never stops.
     #[must_use]
     pub fn quiet(problem: &'a dyn Problem) -> Self {
-        Self::new(problem, &|_| (), &|| false)
+        Self::new(problem, 0, &Nobody)
+    }
+
+    /// Which of the host's problems it runs on.
+    #[must_use]
+    pub const fn of(&self) -> u32 {
+        self.of
+    }
+
+    /// Tells the host how the search stands; `best` is the leader with the mean of its first objective.
+    pub(super) fn tell(&self, stage: Stage, best: Option<(Id, f64)>) {
+        self.host.hear(&News { of: self.of, stage, best: best.map(|(id, mean)| (self.point(id), mean)) });
     }
 
     /// The number of `point`, new or known.
@@ -153,7 +163,7 @@ impl<'a> Evaluator<'a> {
     /// threads there are.
     ///
     /// # Errors
-    /// Where `stop` said so; observations that were finished by then are kept.
+    /// Where the host said so; observations that were finished by then are kept.
     pub fn run(&mut self, jobs: &[Job]) -> Result<(), Stopped> {
         let mut missing: Vec<Job> = Vec::new();
         let mut asked = std::collections::BTreeSet::new();
@@ -180,13 +190,14 @@ impl<'a> Evaluator<'a> {
     }
 
     fn make(&self, job: &Job) -> Option<Observation> {
-        if (self.stop)() {
+        if self.host.stop() {
             return None;
         }
         let point = self.point(job.candidate);
         let observation = self.problem.run(point, job.replication, job.share);
-        let finished = Finished { point, replication: job.replication, share: job.share, observation: &observation };
-        (self.on_result)(&finished);
+        let finished =
+            Finished { of: self.of, point, replication: job.replication, share: job.share, observation: &observation };
+        self.host.keep(&finished);
         Some(observation)
     }
 
@@ -243,6 +254,19 @@ mod tests {
         }
     }
 
+    /// Stops after five observations.
+    struct Impatient(AtomicU64);
+
+    impl Host for Impatient {
+        fn keep(&self, _: &Finished<'_>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn stop(&self) -> bool {
+            self.0.load(Ordering::Relaxed) >= 5
+        }
+    }
+
     fn point(x: i64) -> Point {
         Point(vec![Some(Setting::Integer(x))])
     }
@@ -282,15 +306,11 @@ mod tests {
     #[test]
     fn a_stop_keeps_what_is_finished() {
         let problem = Counting::default();
-        let heard = AtomicU64::new(0);
-        let hear = |_: &Finished<'_>| {
-            heard.fetch_add(1, Ordering::Relaxed);
-        };
-        let stop = || heard.load(Ordering::Relaxed) >= 5;
-        let mut evaluator = Evaluator::new(&problem, &hear, &stop);
+        let host = Impatient(AtomicU64::new(0));
+        let mut evaluator = Evaluator::new(&problem, 0, &host);
         let id = evaluator.id(&point(1));
         assert_eq!(evaluator.run(&jobs(id, 0..1_000, 1.0)), Err(Stopped));
-        let finished = heard.load(Ordering::Relaxed);
+        let finished = host.0.load(Ordering::Relaxed);
         assert!((5..1_000).contains(&finished), "{finished}");
         let kept = (0..1_000).filter(|r| evaluator.seen(id, *r, 1.0).is_some()).count();
         assert_eq!(kept as u64, finished);

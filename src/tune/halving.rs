@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::stats::mean;
 use crate::tune::measure::{Figure, Measured, Series, half_width, paired};
 use crate::tune::rank::{may_hold, order};
-use crate::tune::{Evaluator, Id, Job, Spent, Stopped};
+use crate::tune::{Evaluator, Id, Job, Spent, Stage, Stopped};
 
 /// How to race.
 #[derive(Clone, Debug, PartialEq)]
@@ -229,9 +229,16 @@ pub fn race(evaluator: &mut Evaluator<'_>, pool: &[Id], plan: &Plan, alpha: f64)
             return Raced { rungs, left, stopped: true };
         };
         left = kept(&rung);
+        evaluator.tell(Stage::Screening { left: left.len() }, best(&rung));
         rungs.push(rung);
     }
     Raced { rungs, left, stopped: false }
+}
+
+/// Who is first in a rung, with the mean of its first objective.
+fn best(rung: &Rung) -> Option<(Id, f64)> {
+    let first = rung.visits.iter().min_by_key(|visit| visit.rank)?;
+    Some((first.candidate, first.objectives.first()?.as_ref()?.mean))
 }
 
 /// The candidates that go on, the best first.

@@ -15,7 +15,7 @@ use tpe::{TpeOptimizer, categorical_range, histogram_estimator, parzen_estimator
 use crate::rng::Streams;
 use crate::tune::halving::{observe, since, visits};
 use crate::tune::measure::{Measured, Series};
-use crate::tune::{Domain, Evaluator, Id, Kind, Point, Rung, Space, Spent, Stopped, Verdict, rank, sobol_points};
+use crate::tune::{Domain, Evaluator, Id, Kind, Point, Rung, Space, Spent, Stage, Stopped, Verdict, rank, sobol_points};
 
 /// The part of the screening's budget that the model spends; the race of the best has the rest.
 pub const EXPLORE: f64 = 0.5;
@@ -70,6 +70,8 @@ pub(super) fn propose(
         shown.extend(observe(evaluator, &batch, &series)?);
         batches.push((batch.len(), since(evaluator.spent(), before)));
         all.append(&mut batch);
+        let first = rank::order(&shown).first().and_then(|place| Some((all[*place], shown[*place].mean(0)?)));
+        evaluator.tell(Stage::Screening { left: all.len() }, first);
         let count = model.batch.max(1).min(total.saturating_sub(all.len()));
         batch = search.proposals(evaluator, &all, &shown, count);
     }

@@ -206,4 +206,15 @@ impl Outcome {
     pub fn point(&self, id: Id) -> &Point {
         &self.points[id.0]
     }
+
+    /// Mean of the first objective of the choice, from the confirmation where there is one; where nothing holds the
+    /// constraints, of whoever comes closest.
+    #[must_use]
+    pub fn best(&self) -> Option<f64> {
+        let confirmed = self.confirmation.as_ref().and_then(|confirmation| confirmation.objectives.first());
+        let of = self.choice.or(self.closest)?;
+        let finalist = || self.selection.iter().flat_map(|s| &s.finalists).find(|finalist| finalist.candidate == of);
+        let figure = confirmed.or_else(|| finalist()?.objectives.first())?;
+        Some(figure.as_ref()?.mean)
+    }
 }

@@ -10,11 +10,10 @@
 //! ```
 //!
 //! (regret after L. J. Savage, JASA 46 (1951), 55-67), and a constraint's slack is the lowest of the cases'. The mean of the
-//! lowest lies a little below the lowest of the means, the more the noisier and the more alike the cases are; [`Cases::of`]
+//! lowest lies a little below the lowest of the means, the more the noisier and the more alike the cases are; [`Elsewhere`]
 //! says what each case's own mean is, without that bias.
 
-use crate::tune::measure::{Measured, Series};
-use crate::tune::{Evaluator, Figure, Id, Observation, Point, Problem, figure};
+use crate::tune::{Observation, Point, Problem};
 
 /// How cases become one objective.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,52 +74,10 @@ impl Problem for Robust<'_> {
     }
 }
 
-/// One candidate in every case.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Cases {
-    /// Its first objective in each case.
-    pub each: Vec<Option<Figure>>,
-    /// The case with the lowest mean, and that mean.
-    pub worst: Option<(usize, f64)>,
-    /// The mean over the cases, each alike.
-    pub mean: Option<f64>,
-    /// The case with the largest shortfall against the best of all candidates that were compared there, and that shortfall.
-    pub regret: Option<(usize, f64)>,
-}
-
-impl Cases {
-    /// Compares `candidates` over `cases`: for each case its evaluator, which has run `series`, and the candidates' numbers in
-    /// it, in one order for all. Returns one row for each candidate.
-    #[must_use]
-    pub fn of(cases: &[(&Evaluator<'_>, Vec<Id>)], series: &Series) -> Vec<Self> {
-        let candidates = cases.first().map_or(0, |(_, ids)| ids.len());
-        let figures = |(evaluator, ids): &(&Evaluator<'_>, Vec<Id>)| -> Vec<Option<Figure>> {
-            let one = |id: &Id| figure(Measured::of(evaluator, *id, series).objectives.first()?.as_deref()?);
-            ids.iter().map(one).collect()
-        };
-        let table: Vec<Vec<Option<Figure>>> = cases.iter().map(figures).collect();
-        let best = |case: &Vec<Option<Figure>>| case.iter().flatten().map(|figure| figure.mean).reduce(f64::max);
-        let bests: Vec<Option<f64>> = table.iter().map(best).collect();
-        (0..candidates).map(|i| Self::row(table.iter().map(|case| case[i]).collect(), &bests)).collect()
-    }
-
-    fn row(each: Vec<Option<Figure>>, bests: &[Option<f64>]) -> Self {
-        let means: Option<Vec<f64>> = each.iter().map(|figure| figure.map(|figure| figure.mean)).collect();
-        let extreme = |values: Vec<f64>| values.into_iter().enumerate().reduce(|a, b| if b.1 < a.1 { b } else { a });
-        let short = |means: &Vec<f64>| means.iter().zip(bests).map(|(mean, best)| mean - best.unwrap_or(*mean)).collect();
-        Self {
-            worst: means.clone().and_then(extreme),
-            mean: means.as_deref().and_then(crate::stats::mean),
-            regret: means.as_ref().map(short).and_then(extreme).map(|(case, short)| (case, -short)),
-            each,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tune::{Job, Setting};
+    use crate::tune::Setting;
 
     /// Best at its centre.
     struct Bowl(f64);
@@ -147,25 +104,5 @@ mod tests {
         assert_eq!((run(Combine::Worst).constraints, run(Combine::Worst).requests), (vec![Some(4.0)], 6));
         assert!(Robust::new(vec![&low], Combine::Mean(vec![])).is_none());
         assert!(Robust::new(vec![], Combine::Worst).is_none());
-    }
-
-    #[test]
-    fn a_table_of_cases_by_hand() {
-        let (low, high) = (Bowl(0.0), Bowl(10.0));
-        let points = [at(0.0), at(4.0), at(9.0)];
-        let series = Series { from: 0, count: 4, share: 1.0 };
-        let mut evaluators = [Evaluator::quiet(&low), Evaluator::quiet(&high)];
-        let ids: Vec<Vec<Id>> = evaluators.iter_mut().map(|e| points.iter().map(|p| e.id(p)).collect()).collect();
-        for (evaluator, ids) in evaluators.iter_mut().zip(&ids) {
-            let job = |replication| ids.iter().map(move |id| Job { candidate: *id, replication, share: 1.0 });
-            evaluator.run(&(0..4).flat_map(job).collect::<Vec<_>>()).unwrap();
-        }
-        let cases: Vec<(&Evaluator<'_>, Vec<Id>)> = evaluators.iter().zip(ids).collect();
-        let table = Cases::of(&cases, &series);
-        assert_eq!(table[1].worst, Some((1, -6.0)));
-        assert_eq!(table[1].mean, Some(-5.0));
-        assert_eq!(table[1].regret, Some((1, 5.0)));
-        assert_eq!(table[0].regret, Some((1, 9.0)));
-        assert_eq!(table[2].regret, Some((0, 9.0)));
     }
 }

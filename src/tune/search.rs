@@ -10,7 +10,7 @@ use crate::tune::outcome::{Binding, Confirmation, Ended, Errors, Front, Outcome,
 use crate::tune::problem::CONFIRMATION_FROM;
 use crate::tune::select::{Limits, Selected, measure_all, select};
 use crate::tune::{
-    Evaluator, Id, Method, Plan, Point, Raced, Rung, SearchFault, Settings, Space, Stopped, Terms, TooLittle, Zone,
+    Evaluator, Id, Method, Plan, Point, Raced, Rung, SearchFault, Settings, Space, Stage, Stopped, Terms, TooLittle, Zone,
     hypervolume, model, race,
 };
 
@@ -37,7 +37,9 @@ pub fn search(
     let baseline = baseline.map(|point| evaluator.id(point));
     let shares = Shares::of(settings, baseline.is_some())?;
     let begun = evaluator.spent();
-    let (raced, plan) = screen(space, evaluator, settings, baseline, &shares)?;
+    let (mut raced, plan) = screen(space, evaluator, settings, baseline, &shares)?;
+    // Short runs may rank wrongly; what is recommended must have met the current settings in whole ones.
+    raced.left.extend(baseline.filter(|baseline| !raced.stopped && !raced.left.contains(baseline)));
     let mut outcome = Outcome {
         points: Vec::new(),
         choice: raced.left.first().copied().filter(|_| raced.stopped && !raced.rungs.is_empty()),
@@ -237,6 +239,7 @@ fn front_of(finalists: &[Id], all: &[Measured]) -> Front {
 }
 
 fn confirm(evaluator: &mut Evaluator<'_>, choice: Id, baseline: Option<Id>, count: u32) -> Result<Confirmation, Stopped> {
+    evaluator.tell(Stage::Confirmation, None);
     let series = Series { from: CONFIRMATION_FROM, count, share: 1.0 };
     let both: Vec<Id> = std::iter::once(choice).chain(baseline).collect();
     let all = observe(evaluator, &both, &series)?;

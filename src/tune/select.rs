@@ -5,7 +5,7 @@ use crate::tune::measure::{Measured, Series, figure, paired};
 use crate::tune::outcome::{Finalist, Selection, Standing};
 use crate::tune::problem::SELECTION_FROM;
 use crate::tune::rank;
-use crate::tune::{Contest, Evaluator, Fate, Id, Job, Stopped, Terms};
+use crate::tune::{Contest, Evaluator, Fate, Id, Job, Stage, Stopped, Terms};
 
 /// Jobs in a batch at least, so that many threads have work when two finalists are left. A constant: the number of threads
 /// must not change what is run.
@@ -44,6 +44,9 @@ pub(super) fn select(evaluator: &mut Evaluator<'_>, finalists: &[Id], terms: &Te
             stopped = true;
             break;
         }
+        let leader = contest.leader().map(|i| (i, measured(evaluator, finalists[i], &contest, i)));
+        let best = leader.and_then(|(i, measured)| Some((finalists[i], measured.mean(0)?)));
+        evaluator.tell(Stage::Selection { left: contest.open().count() }, best);
     }
     let leader = contest.leader();
     let all: Vec<Measured> = (0..finalists.len()).map(|i| measured(evaluator, finalists[i], &contest, i)).collect();

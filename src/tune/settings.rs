@@ -161,4 +161,7 @@ pub enum SearchFault {
     /// Nobody showed this objective in the last rung.
     #[error("no run of any candidate shows objective number {}", .0 + 1)]
     Unmeasured(usize),
+    /// Stopped before the search that regret is measured by was over.
+    #[error("it was over before the best of each future alone was found")]
+    CutShort,
 }

@@ -15,7 +15,7 @@ use crate::files;
 use crate::tune::{Evaluator, Finished, Observation, Point};
 
 /// Version of the shape.
-const SCHEMA: &str = "plimsoll.observations/1";
+const SCHEMA: &str = "plimsoll.observations/2";
 
 /// The first line.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +28,8 @@ struct Head {
 /// Every other line.
 #[derive(Debug, Serialize, Deserialize)]
 struct Line {
+    /// On which problem of the search.
+    of: u32,
     point: Point,
     replication: u32,
     share: f64,
@@ -98,9 +100,16 @@ impl Store {
         self.seen.len()
     }
 
-    /// Hands everything that it held when it was opened to `evaluator`.
+    /// The same in simulations.
+    #[must_use]
+    pub fn simulations(&self) -> f64 {
+        self.seen.iter().map(|line| line.share).sum()
+    }
+
+    /// Hands what it held of `evaluator`'s problem when it was opened to it.
     pub fn preload(&self, evaluator: &mut Evaluator<'_>) {
-        for line in &self.seen {
+        let of = evaluator.of();
+        for line in self.seen.iter().filter(|line| line.of == of) {
             evaluator.preload(&line.point, line.replication, line.share, line.observation.clone());
         }
     }
@@ -108,6 +117,7 @@ impl Store {
     /// Writes an observation down. After a failure nothing more is written; see [`Store::has_failed`].
     pub fn keep(&self, finished: &Finished<'_>) {
         let line = Line {
+            of: finished.of,
             point: finished.point.clone(),
             replication: finished.replication,
             share: finished.share,
@@ -194,7 +204,7 @@ fn write_line(file: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tune::{Job, Problem, Setting};
+    use crate::tune::{Host, Job, Problem, Setting};
 
     struct Twice;
 
@@ -205,27 +215,36 @@ mod tests {
         }
     }
 
+    struct Keeper(Store);
+
+    impl Host for Keeper {
+        fn remember(&self, evaluator: &mut Evaluator<'_>) {
+            self.0.preload(evaluator);
+        }
+
+        fn keep(&self, finished: &Finished<'_>) {
+            self.0.keep(finished);
+        }
+    }
+
     fn point(x: f64) -> Point {
         Point(vec![Some(Setting::Real(x)), None])
     }
 
     /// Runs replications 0 to `n` of one candidate; how many of them were run now.
     fn run(path: &Path, n: u32) -> u64 {
-        let store = Store::open(path, "f").unwrap();
-        let runs = std::sync::atomic::AtomicU64::new(0);
-        let keep = |finished: &Finished<'_>| {
-            runs.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            store.keep(finished);
-        };
-        let mut evaluator = Evaluator::new(&Twice, &keep, &|| false);
-        store.preload(&mut evaluator);
+        let host = Keeper(Store::open(path, "f").unwrap());
+        let mut evaluator = Evaluator::new(&Twice, 1, &host);
         let candidate = evaluator.id(&point(0.1));
         let jobs: Vec<Job> = (0..n).map(|replication| Job { candidate, replication, share: 0.3 }).collect();
         evaluator.run(&jobs).unwrap();
         assert_eq!(evaluator.seen(candidate, 0, 0.3).unwrap().objectives, [Some(0.5), None]);
-        drop(evaluator);
-        store.finish().unwrap();
-        runs.into_inner()
+        let runs = evaluator.fresh().runs;
+        let mut other = Evaluator::new(&Twice, 2, &host);
+        let candidate = other.id(&point(0.1));
+        assert!(other.seen(candidate, 0, 0.3).is_none(), "what was seen of another problem");
+        host.0.finish().unwrap();
+        runs
     }
 
     #[test]

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
-use crate::journal::summary::{Bound, Context, Measure, VariantBuilder, VariantSummary};
+use crate::journal::summary::{Bound, Measure, VariantBuilder, VariantSummary};
 use crate::scenario::{Diagnostics, Scenario, TuneParameter, TuneScale, TuneSettings};
-use crate::sim::{self, Plan, Prepared, World};
+use crate::sim::{self, Plan, World};
 use crate::time::Span;
-use crate::tune::{Case, Condition, Domain, Observation, Parameter, Point, Problem, Scale, Setting, Space};
+use crate::tune::{Case, Condition, Domain, Observation, Parameter, Point, Problem, Scale, Scene, Setting, Space};
 
 /// What is wrong with a `[tune]` section, by the path of the setting that is to blame.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -49,13 +49,7 @@ impl Task {
     /// # Errors
     /// The first setting that makes no sense in this scenario.
     pub fn read(scenario: &Scenario, settings: &TuneSettings) -> Result<Self, Unfit> {
-        let variant = match &settings.variant {
-            None => scenario.baseline(),
-            Some(name) => scenario.variants.iter().position(|variant| variant.is_of(name)).ok_or_else(|| {
-                let known: Vec<&str> = scenario.variants.iter().map(|variant| variant.name.as_str()).collect();
-                unfit("tune.variant", format!("there is no variant `{name}`; there are: {}", known.join(", ")))
-            })?,
-        };
+        let variant = variant_of(scenario, settings.variant.as_deref())?;
         let varies_capacity = settings.robust.as_ref().is_some_and(|robust| robust.capacity.is_some());
         if varies_capacity && scenario.variants[variant].upstream.speed().is_none() {
             return Err(unfit("tune.robust.capacity", "only a vLLM upstream has a speed that can be varied"));
@@ -75,6 +69,19 @@ impl Task {
         Ok(Self { variant, space, objectives, constraints })
     }
 
+    /// Position in `scenario` of the variant that this task would tune there, `variant` by name or its baseline.
+    ///
+    /// # Errors
+    /// Where it lacks that variant, or what the task asks about.
+    pub fn fits(&self, scenario: &Scenario, variant: Option<&str>) -> Result<usize, Unfit> {
+        let variant = variant_of(scenario, variant)?;
+        let measures = self.objectives.iter().map(|of| &of.measure).chain(self.constraints.iter().map(|(of, _)| of));
+        for of in measures {
+            shows(scenario, variant, of).map_err(|why| unfit("tune.objective", why))?;
+        }
+        Ok(variant)
+    }
+
     /// The settings of `point` as `path=value`, as they stand in a scenario.
     #[must_use]
     pub fn sets(&self, point: &Point) -> Vec<String> {
@@ -92,13 +99,14 @@ impl Task {
     ///
     /// # Errors
     /// What is wrong with the first that is not.
-    pub fn try_ends(&self, scenario: &Scenario, prepared: &Prepared) -> Result<(), Diagnostics> {
+    pub fn try_ends(&self, scene: &Scene) -> Result<(), Diagnostics> {
+        let Scene { scenario, prepared, variant, .. } = scene;
         let middle = self.space.decode(&[]);
         for (place, parameter) in self.space.parameters().iter().enumerate() {
             for setting in parameter.domain.levels(2) {
                 let point = self.space.with(&middle, place, &setting);
-                let candidate = scenario.candidate(self.variant, &self.sets(&point))?;
-                sim::replan(scenario, prepared, self.variant, &candidate)?;
+                let candidate = scenario.candidate(*variant, &self.sets(&point))?;
+                sim::replan(scenario, prepared, *variant, &candidate)?;
             }
         }
         Ok(())
@@ -116,8 +124,22 @@ fn unfit(path: &str, message: impl Into<String>) -> Unfit {
     Unfit { path: path.to_owned(), message: message.into() }
 }
 
+fn variant_of(scenario: &Scenario, name: Option<&str>) -> Result<usize, Unfit> {
+    let Some(name) = name else { return Ok(scenario.baseline()) };
+    scenario.variants.iter().position(|variant| variant.is_of(name)).ok_or_else(|| {
+        let known: Vec<&str> = scenario.variants.iter().map(|variant| variant.name.as_str()).collect();
+        unfit("tune.variant", format!("there is no variant `{name}` in `{}`; there are: {}", scenario.name, known.join(", ")))
+    })
+}
+
 fn measure(scenario: &Scenario, variant: usize, text: &str) -> Result<Measure, String> {
     let measure: Measure = text.parse()?;
+    shows(scenario, variant, &measure)?;
+    Ok(measure)
+}
+
+/// Whether the variant has what the figure is made of.
+fn shows(scenario: &Scenario, variant: usize, measure: &Measure) -> Result<(), String> {
     let of = &scenario.variants[variant];
     let known: Vec<&str> = of.classes.iter().map(|class| class.name.as_str()).collect();
     measure.check_class(&known)?;
@@ -125,7 +147,7 @@ fn measure(scenario: &Scenario, variant: usize, text: &str) -> Result<Measure, S
     if measure.needs_spikes() && !has_spikes {
         return Err(format!("`{measure}` is timed from a spike, and the arrivals have no `spikes`"));
     }
-    Ok(measure)
+    Ok(())
 }
 
 fn space(parameters: &[TuneParameter]) -> Result<Space, Unfit> {
@@ -206,23 +228,21 @@ fn like(domain: &Domain, value: &Value) -> Option<Setting> {
     }
 }
 
-/// A task on a prepared scenario, ready to be searched.
+/// A task in one future, ready to be searched.
 #[derive(Debug)]
 pub struct ScenarioProblem<'a> {
-    scenario: &'a Scenario,
-    prepared: &'a Prepared,
+    scene: &'a Scene,
     task: &'a Task,
-    context: &'a Context,
     case: Case,
     /// Plans of the candidates that were run; `None` for settings that do not go together.
     plans: Mutex<BTreeMap<Point, Option<Arc<Plan>>>>,
 }
 
 impl<'a> ScenarioProblem<'a> {
-    /// `task` on `prepared`, in `case`.
+    /// `task` in `case`, whose scene is one of `scenes`.
     #[must_use]
-    pub fn new(scenario: &'a Scenario, prepared: &'a Prepared, task: &'a Task, case: Case) -> Self {
-        Self { scenario, prepared, task, context: &prepared.context, case, plans: Mutex::new(BTreeMap::new()) }
+    pub fn new(scenes: &'a [Scene], task: &'a Task, case: Case) -> Self {
+        Self { scene: &scenes[case.scene], task, case, plans: Mutex::new(BTreeMap::new()) }
     }
 
     fn plan(&self, point: &Point) -> Option<Arc<Plan>> {
@@ -235,13 +255,14 @@ impl<'a> ScenarioProblem<'a> {
     }
 
     fn make(&self, point: &Point) -> Option<Plan> {
+        let Scene { scenario, prepared, variant, .. } = self.scene;
         let mut sets = self.task.sets(point);
         if self.case.varies_capacity() {
-            let own = self.scenario.candidate(self.task.variant, &sets).ok()?.upstream.speed()?;
+            let own = scenario.candidate(*variant, &sets).ok()?.upstream.speed()?;
             sets.push(format!("upstream.speed={:?}", own * self.case.capacity));
         }
-        let candidate = self.scenario.candidate(self.task.variant, &sets).ok()?;
-        let plan = sim::replan(self.scenario, self.prepared, self.task.variant, &candidate).ok()?;
+        let candidate = scenario.candidate(*variant, &sets).ok()?;
+        let plan = sim::replan(scenario, prepared, *variant, &candidate).ok()?;
         if self.case.varies_load() { plan.at_load(self.case.load) } else { Some(plan) }
     }
 
@@ -280,7 +301,7 @@ impl Problem for ScenarioProblem<'_> {
         if tally.halted.is_some() {
             return self.nothing();
         }
-        let mut builder = VariantBuilder::new(&plan.name, self.context);
+        let mut builder = VariantBuilder::new(&plan.name, &self.scene.prepared.context);
         builder.add(&tally);
         self.observe(&builder.finish())
     }

@@ -1,6 +1,7 @@
 //! Sections read well and badly, and a search on a real queue.
 
 use super::*;
+use crate::sim;
 use crate::tune::{Case, Evaluator, Settings, search};
 
 /// A server at 150 % load whose clients want an answer within 4 s, with a queue that is far too long for that.
@@ -37,6 +38,11 @@ fn scenario(text: &str) -> Scenario {
     Scenario::parse("queue.toml", text, &[]).unwrap_or_else(|wrong| panic!("{wrong}"))
 }
 
+fn scene(scenario: Scenario, task: &Task) -> Scene {
+    let prepared = sim::prepare(&scenario).unwrap();
+    Scene::new("queue".to_owned(), scenario, prepared, task, None).unwrap()
+}
+
 fn read(text: &str) -> Result<Task, Unfit> {
     let scenario = scenario(text);
     Task::read(&scenario, scenario.file.tune.as_ref().unwrap())
@@ -46,9 +52,9 @@ fn read(text: &str) -> Result<Task, Unfit> {
 fn the_search_finds_the_short_queue() {
     let scenario = scenario(QUEUE);
     let task = Task::read(&scenario, scenario.file.tune.as_ref().unwrap()).unwrap();
-    let prepared = sim::prepare(&scenario).unwrap();
-    task.try_ends(&scenario, &prepared).unwrap();
-    let problem = ScenarioProblem::new(&scenario, &prepared, &task, Case::EXPECTED);
+    let scenes = [scene(scenario, &task)];
+    task.try_ends(&scenes[0]).unwrap();
+    let problem = ScenarioProblem::new(&scenes, &task, Case::EXPECTED);
     let settings = Settings::halving(24, 400.0, 1);
     let outcome = search(&task.space, &mut Evaluator::quiet(&problem), &settings, Some(&task.current())).unwrap();
     let choice = outcome.point(outcome.choice.unwrap());
@@ -65,13 +71,13 @@ fn the_search_finds_the_short_queue() {
 fn a_shorter_run_is_the_beginning_of_the_whole_one() {
     let scenario = scenario(QUEUE);
     let task = Task::read(&scenario, scenario.file.tune.as_ref().unwrap()).unwrap();
-    let prepared = sim::prepare(&scenario).unwrap();
-    let problem = ScenarioProblem::new(&scenario, &prepared, &task, Case::EXPECTED);
+    let scenes = [scene(scenario, &task)];
+    let problem = ScenarioProblem::new(&scenes, &task, Case::EXPECTED);
     let (half, whole) = (problem.run(&task.current(), 3, 0.5), problem.run(&task.current(), 3, 1.0));
     assert!(half.requests * 3 < whole.requests * 2 && half.requests * 5 > whole.requests * 2, "{half:?} {whole:?}");
     assert_eq!(half, problem.run(&task.current(), 3, 0.5));
-    let doubled =
-        ScenarioProblem::new(&scenario, &prepared, &task, Case { load: 2.0, ..Case::EXPECTED }).run(&task.current(), 3, 1.0);
+    let doubled = Case { load: 2.0, ..Case::EXPECTED };
+    let doubled = ScenarioProblem::new(&scenes, &task, doubled).run(&task.current(), 3, 1.0);
     assert!(doubled.requests * 2 > whole.requests * 3, "{doubled:?}");
 }
 
@@ -79,13 +85,12 @@ fn a_shorter_run_is_the_beginning_of_the_whole_one() {
 fn settings_that_a_variant_cannot_have_are_told_before_anything_runs() {
     let scenario = scenario(&QUEUE.replace("range = [1, 64]", "range = [0, 64]").replace("scale = 'log'", ""));
     let task = Task::read(&scenario, scenario.file.tune.as_ref().unwrap()).unwrap();
-    let prepared = sim::prepare(&scenario).unwrap();
-    let wrong = task.try_ends(&scenario, &prepared).unwrap_err().to_string();
+    let wrong = task.try_ends(&scene(scenario, &task)).unwrap_err().to_string();
     assert!(wrong.contains("policy.queue.max_queue_size=0"), "{wrong}");
     let absent = QUEUE.replace("policy.queue.order", "policy.queue.ordre");
     let scenario = self::scenario(&absent);
     let task = Task::read(&scenario, scenario.file.tune.as_ref().unwrap()).unwrap();
-    let wrong = task.try_ends(&scenario, &prepared).unwrap_err().to_string();
+    let wrong = task.try_ends(&scene(scenario, &task)).unwrap_err().to_string();
     assert!(wrong.contains("ordre") && wrong.contains("order"), "{wrong}");
 }
 

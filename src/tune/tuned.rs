@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
-use crate::scenario::{TuneMethod, TuneSettings};
+use crate::scenario::{RobustBy, TuneMethod, TuneSettings};
 use crate::tune::{
-    Bar, Case, Elsewhere, Ended, Evaluator, Halving, Method, Model, Outcome, Plateau, Point, Pool, ScenarioProblem,
-    SearchFault, Sensitivity, Settings, SobolIndices, Stopped, Task, Zone, elsewhere, plateaus, search, sobol_indices, tornado,
+    Bar, Case, Combine, Elsewhere, Ended, Evaluator, Halving, Host, Method, Model, Outcome, Plateau, Point, Pool, Problem,
+    Robust, ScenarioProblem, Scene, SearchFault, Sensitivity, Settings, SobolIndices, Stage, Stopped, Task, Zone, elsewhere,
+    plateaus, search, sobol_indices, tornado,
 };
 
 /// Levels of each number at which the plateau is looked for.
@@ -16,41 +17,17 @@ const OTHERS: [Case; 2] = [Case { load: 0.8, ..Case::EXPECTED }, Case { load: 1.
 const TOLERANCE: f64 = 0.01;
 /// The same where the bound is 0.
 const TOLERANCE_AT_ZERO: f64 = 1e-6;
+/// A race's shortest runs last at least so many times as long as the drain, which is the longest that anybody waits: before
+/// that, a queue that will be far too long is not yet full, and looks like the best of all.
+const DRAINS: f64 = 3.0;
 /// Part of the budget that a method without a race may spend on its screening, so that the selection has enough.
 const FIXED_SHARE: f64 = 0.4;
 
-/// What is wanted beside the search itself.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Around {
-    /// Replications at each setting beside the choice; 0 leaves plateaus, tornado and other loads out.
-    pub replications: u32,
-    /// Rows of the Sobol indices' matrices; 0 leaves the indices out.
-    pub rows: u32,
-    /// The cases that the search was made for, the expected one first.
-    pub cases: Vec<Case>,
-}
-
-/// What was found.
-#[derive(Clone, Debug, Serialize)]
-pub struct Tuned {
-    /// The search.
-    pub outcome: Outcome,
-    /// Where each number may stand without losing more than 2 %.
-    pub plateaus: Vec<Plateau>,
-    /// What a fifth less and more of each parameter does.
-    pub tornado: Vec<Bar>,
-    /// How much of the objective's variance each parameter explains.
-    pub indices: Option<SobolIndices>,
-    /// The choice at other loads.
-    pub elsewhere: Vec<Elsewhere>,
-    /// Whether it was stopped before its end.
-    pub stopped: bool,
-}
-
 impl Task {
-    /// The search that `settings` ask for.
+    /// The search that `settings` ask for in `scenes`.
     #[must_use]
-    pub fn settings(&self, settings: &TuneSettings, seed: u64) -> Settings {
+    pub fn settings(&self, settings: &TuneSettings, scenes: &[Scene], seed: u64) -> Settings {
+        let halving = Halving { share_min: share_min(scenes), ..Halving::default() };
         let budget = f64::from(settings.simulations.value());
         let points = settings.candidates.value() as usize;
         let fixed = |pool, candidates: u64| {
@@ -59,13 +36,16 @@ impl Task {
             Method::Fixed { pool, replications: (each as u32).max(1) }
         };
         let method = match settings.method {
-            TuneMethod::Halving => Method::Halving { pool: Pool::Sobol { points }, halving: Halving::default() },
+            TuneMethod::Halving => Method::Halving { pool: Pool::Sobol { points }, halving },
             TuneMethod::Sobol => fixed(Pool::Sobol { points }, points as u64),
             TuneMethod::Grid => {
                 let levels = settings.levels.value() as usize;
                 fixed(Pool::Grid { levels }, self.space.grid_size(levels))
             }
-            TuneMethod::Model => Method::Model { model: Model::default(), halving: Halving::default() },
+            TuneMethod::Model => Method::Model {
+                model: Model { share: halving.share_min.max(Model::default().share), ..Model::default() },
+                halving,
+            },
         };
         let tolerance = |number: f64| if number == 0.0 { TOLERANCE_AT_ZERO } else { TOLERANCE * number.abs() };
         let mut search = Settings::halving(points, budget, seed);
@@ -77,54 +57,182 @@ impl Task {
     }
 }
 
-/// Searches, and looks around what was found. `in_case` makes the same problem in another case.
+/// The shortest part of the simulated time that shows in all of `scenes` how settings do.
+fn share_min(scenes: &[Scene]) -> f64 {
+    let least = |scene: &Scene| DRAINS * scene.scenario.drain().as_secs_f64() / scene.scenario.run.duration.as_secs_f64();
+    scenes.iter().map(least).fold(Halving::default().share_min, f64::max).min(1.0)
+}
+
+/// The futures that a search is made for.
+#[derive(Debug)]
+pub struct Futures<'a> {
+    /// Where they take place; the first is the scenario that asks.
+    pub scenes: &'a [Scene],
+    /// Those that count, the expected one first.
+    pub cases: Vec<Case>,
+    /// Those that the choice is only tried in.
+    pub held_out: Vec<Case>,
+    /// How those that count become one objective.
+    pub by: RobustBy,
+}
+
+/// What is wanted beside the search itself.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Around {
+    /// Replications at each setting beside the choice; 0 leaves plateaus, tornado and other futures out.
+    pub replications: u32,
+    /// Rows of the Sobol indices' matrices; 0 leaves the indices out.
+    pub rows: u32,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tuned {
+    /// The search.
+    pub outcome: Outcome,
+    /// The best objective of each future alone, where regret was asked for.
+    pub alone: Vec<f64>,
+    /// Where each number may stand without losing more than 2 %.
+    pub plateaus: Vec<Plateau>,
+    /// What a fifth less and more of each parameter does.
+    pub tornado: Vec<Bar>,
+    /// How much of the objective's variance each parameter explains.
+    pub indices: Option<SobolIndices>,
+    /// The choice in other futures: in those that it was made for where there are several, and in those held out.
+    pub elsewhere: Vec<Elsewhere>,
+    /// Whether it was stopped before its end.
+    pub stopped: bool,
+}
+
+/// One search: everything that its parts need.
+struct Tuning<'a> {
+    task: &'a Task,
+    settings: Settings,
+    around: Around,
+    futures: &'a Futures<'a>,
+    problems: Vec<ScenarioProblem<'a>>,
+    host: &'a dyn Host,
+}
+
+/// Searches, and looks around what was found. `host` keeps problem 0, the futures that count as one, apart from 1, 2, ... (each
+/// future alone), and from the last one (what the futures are on average, where the search is for regret).
 ///
 /// # Errors
-/// As [`search`].
-pub fn tune<'a>(
+/// As [`search`]; where the search for regret was stopped too early.
+pub fn tune(
     task: &Task,
-    evaluator: &mut Evaluator<'_>,
+    futures: &Futures<'_>,
     settings: &Settings,
-    around: &Around,
-    in_case: impl Fn(Case) -> ScenarioProblem<'a>,
-    stop: &(dyn Fn() -> bool + Sync),
+    around: Around,
+    host: &dyn Host,
 ) -> Result<Tuned, SearchFault> {
-    let outcome = search(&task.space, evaluator, settings, Some(&task.current()))?;
-    let whole = matches!(outcome.ended, Ended::Complete);
+    let problems = futures.cases.iter().map(|case| ScenarioProblem::new(futures.scenes, task, *case)).collect();
+    let mut tuning = Tuning { task, settings: settings.clone(), around, futures, problems, host };
+    let alone = if futures.by == RobustBy::Regret { tuning.alone()? } else { Vec::new() };
+    let problem = tuning.together(&alone);
+    let mut evaluator = Evaluator::new(&problem, 0, host);
+    let outcome = search(&task.space, &mut evaluator, &tuning.settings, Some(&task.current()))?;
+    let stopped = !matches!(outcome.ended, Ended::Complete);
     let choice = outcome.choice.map(|id| outcome.point(id).clone());
     let mut tuned =
-        Tuned { outcome, plateaus: Vec::new(), tornado: Vec::new(), indices: None, elsewhere: Vec::new(), stopped: !whole };
-    if let Some(choice) = choice.filter(|_| whole) {
-        tuned.stopped = look_around(task, evaluator, settings, around, (&choice, &in_case), stop, &mut tuned).is_err();
+        Tuned { outcome, alone, plateaus: Vec::new(), tornado: Vec::new(), indices: None, elsewhere: Vec::new(), stopped };
+    if let Some(choice) = choice.filter(|_| !stopped) {
+        tuned.stopped = tuning.look_around(&mut evaluator, &choice, &mut tuned).is_err();
     }
     Ok(tuned)
 }
 
-fn look_around<'a>(
-    task: &Task,
-    evaluator: &mut Evaluator<'_>,
-    settings: &Settings,
-    around: &Around,
-    (choice, in_case): (&Point, &impl Fn(Case) -> ScenarioProblem<'a>),
-    stop: &(dyn Fn() -> bool + Sync),
-    tuned: &mut Tuned,
-) -> Result<(), Stopped> {
-    let current = task.current();
-    if around.replications > 0 {
+impl Tuning<'_> {
+    /// The best first objective of each future alone. The zone becomes a share of them: regret itself may be nothing.
+    fn alone(&mut self) -> Result<Vec<f64>, SearchFault> {
+        let mut bests = Vec::new();
+        for (of, problem) in (1..).zip(&self.problems) {
+            let mut evaluator = Evaluator::new(problem, of, self.host);
+            let outcome = search(&self.task.space, &mut evaluator, &self.settings, Some(&self.task.current()))?;
+            bests.push(match outcome.ended {
+                Ended::Complete | Ended::NothingFeasible => outcome.best().ok_or(SearchFault::Unmeasured(0))?,
+                Ended::InScreening | Ended::InSelection | Ended::InConfirmation => return Err(SearchFault::CutShort),
+            });
+        }
+        if let Zone::Relative(share) = self.settings.zone {
+            let sizes: Vec<f64> = bests.iter().map(|best| best.abs()).collect();
+            let size = crate::stats::mean(&sizes).filter(|size| *size > 0.0).unwrap_or(1.0);
+            self.settings.zone = Zone::Absolute(share * size);
+        }
+        Ok(bests)
+    }
+
+    /// The futures as one problem.
+    fn together(&self, alone: &[f64]) -> Robust<'_> {
+        let combine = match self.futures.by {
+            RobustBy::Worst => Combine::Worst,
+            RobustBy::Mean => self.mean(),
+            RobustBy::Regret => Combine::Regret(alone.to_vec()),
+        };
+        self.combined(combine)
+    }
+
+    fn mean(&self) -> Combine {
+        Combine::Mean(vec![1.0; self.problems.len()])
+    }
+
+    fn combined(&self, combine: Combine) -> Robust<'_> {
+        let each = self.problems.iter().map(|problem| problem as &dyn Problem).collect();
+        Robust::new(each, combine).expect("there is a future at least, and a number for each")
+    }
+
+    fn look_around(&self, evaluator: &mut Evaluator<'_>, choice: &Point, tuned: &mut Tuned) -> Result<(), Stopped> {
+        evaluator.tell(Stage::Around, None);
+        // A share of a regret that is next to nothing says nothing: what a setting costs is a share of the mean then.
+        if self.futures.by == RobustBy::Regret {
+            let problem = self.combined(self.mean());
+            let last = 1 + u32::try_from(self.cases().len()).expect("few futures");
+            self.nearby(&mut Evaluator::new(&problem, last, self.host), choice, tuned)?;
+        } else {
+            self.nearby(evaluator, choice, tuned)?;
+        }
+        self.elsewhere(choice, tuned)
+    }
+
+    fn nearby(&self, evaluator: &mut Evaluator<'_>, choice: &Point, tuned: &mut Tuned) -> Result<(), Stopped> {
+        let Around { replications, rows } = self.around;
+        let space = &self.task.space;
         // Where nothing is laid over the variant there is nothing to vary.
-        if *choice != current {
-            tuned.tornado = tornado(&task.space, evaluator, choice, around.replications)?;
-            tuned.plateaus = plateaus(&task.space, evaluator, choice, LEVELS, around.replications)?;
+        if replications > 0 && *choice != self.task.current() {
+            tuned.tornado = tornado(space, evaluator, choice, replications)?;
+            tuned.plateaus = plateaus(space, evaluator, choice, LEVELS, replications)?;
         }
-        let asked = around.cases.iter().filter(|case| **case != Case::EXPECTED);
-        let cases: Vec<Case> = if around.cases.len() > 1 { asked.copied().collect() } else { OTHERS.to_vec() };
-        for case in cases {
-            tuned.elsewhere.push(elsewhere(&in_case(case), stop, case, [choice, &current], around.replications)?);
+        if rows >= 2 {
+            let plan = Sensitivity { rows, replications: 1, share: 1.0, seed: self.settings.seed };
+            tuned.indices = Some(sobol_indices(space, evaluator, 0, &plan)?);
         }
+        Ok(())
     }
-    if around.rows >= 2 {
-        let plan = Sensitivity { rows: around.rows, replications: 1, share: 1.0, seed: settings.seed };
-        tuned.indices = Some(sobol_indices(&task.space, evaluator, 0, &plan)?);
+
+    /// The futures that the choice is looked at in, each with whether it is held out.
+    fn cases(&self) -> Vec<(Case, bool)> {
+        let counting: &[Case] = &self.futures.cases;
+        let beside = if counting.len() > 1 { &[][..] } else { &OTHERS };
+        let held_out = self.futures.held_out.iter().map(|case| (*case, true));
+        counting.iter().chain(beside).map(|case| (*case, false)).chain(held_out).collect()
     }
-    Ok(())
+
+    fn elsewhere(&self, choice: &Point, tuned: &mut Tuned) -> Result<(), Stopped> {
+        let replications = self.around.replications;
+        let several = self.futures.cases.len() > 1;
+        let finalists = tuned.outcome.selection.iter().flat_map(|selection| &selection.finalists);
+        let rivals: Vec<Point> = finalists.map(|finalist| tuned.outcome.point(finalist.candidate).clone()).collect();
+        for (of, (case, held_out)) in (1..).zip(self.cases()) {
+            // Of one future that counts the outcome has told already.
+            if replications == 0 || (!several && case == Case::EXPECTED) {
+                continue;
+            }
+            let problem = ScenarioProblem::new(self.futures.scenes, self.task, case);
+            let mut evaluator = Evaluator::new(&problem, of, self.host);
+            let rivals = if several && !held_out { rivals.as_slice() } else { &[] };
+            let both = [choice, &self.task.current()];
+            tuned.elsewhere.push(elsewhere(&mut evaluator, (case, held_out), both, rivals, replications)?);
+        }
+        Ok(())
+    }
 }

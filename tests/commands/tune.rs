@@ -58,9 +58,9 @@ fn it_recommends_a_short_queue_and_writes_what_can_be_deployed() {
     assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
     assert!(text.starts_with("Set policy.queue.max_queue_size = "), "{text}");
     let json: serde_json::Value = serde_json::from_str(&read(folder.path(), "result.json")).unwrap();
-    let recommended = json["recommended"][0].as_str().unwrap().split_once('=').unwrap().1;
+    let recommended = json["tune"]["recommended"][0].as_str().unwrap().split_once('=').unwrap().1;
     assert!((1..=5).contains(&recommended.parse::<u32>().unwrap()), "{recommended}");
-    let gain = &json["tuned"]["outcome"]["confirmation"]["gain"][0]["interval"];
+    let gain = &json["tune"]["outcome"]["confirmation"]["gain"][0]["interval"];
     assert!(gain["lo"].as_f64().unwrap() > 0.1, "{gain}");
     assert!(read(folder.path(), "settings.toml").contains(&format!("max_queue_size = {recommended}")));
     assert!(read(folder.path(), "settings.flags").contains(&format!("--max_queue_size {recommended}")));
@@ -135,4 +135,96 @@ fn another_search_does_not_go_on_from_this_one() {
     let output = tune(folder.path(), &["--seed", "2"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(told(&output.stderr).contains("holds the observations of another search"), "{}", told(&output.stderr));
+}
+
+#[test]
+fn several_scenarios_count_and_one_is_held_out() {
+    let folder = folder(QUEUE);
+    for (name, rate) in [("evening.toml", "1.2"), ("night.toml", "1.8")] {
+        fs::write(folder.path().join(name), QUEUE.replace("rate = 1.5", &format!("rate = {rate}"))).unwrap();
+    }
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (evening, night) = (path("evening.toml"), path("night.toml"));
+    let output = tune(folder.path(), &["--also", &evening, "--also", &night, "--hold-out", &night, "--simulations", "100"]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
+    let text = told(&output.stdout).replace("\n  ", " ");
+    assert!(text.contains("goodput_rps in the worst of 2 futures is "), "{text}");
+    assert!(text.contains("Over these 2 futures goodput_rps is "), "{text}");
+    assert!(text.contains("Regret is how far it stays behind"), "{text}");
+    assert!(text.contains("by which nothing was chosen, goodput_rps is ") && text.contains("holds there"), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&read(folder.path(), "result.json")).unwrap();
+    let elsewhere = json["tune"]["elsewhere"].as_array().unwrap();
+    let held: Vec<bool> = elsewhere.iter().map(|one| one["held_out"].as_bool().unwrap()).collect();
+    assert_eq!(held, [false, false, true]);
+    assert_eq!(elsewhere[2]["case"]["scene"], 2);
+    let unknown = tune(folder.path(), &["--also", &evening, "--hold-out", "monday"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(told(&unknown.stderr).contains("`monday` cannot be held out"), "{}", told(&unknown.stderr));
+}
+
+#[test]
+fn of_several_traces_the_last_is_held_out() {
+    let recorded = QUEUE
+        .replace("arrival = { process = 'poisson', rate = 1.5 }\n", "")
+        .replace("[[class]]", "[arrival]\nprocess = 'recorded'\nfile = 'mon.csv'\n[[class]]")
+        .replace("[tune]\n", "[tune]\ntraces = ['mon.csv', 'tue.csv']\n");
+    let folder = folder(&recorded);
+    for (name, every_ms) in [("mon.csv", 640), ("tue.csv", 560)] {
+        // Bunches of three: a queue is of use.
+        let at = |i: u32| f64::from(i / 3 * 3 * every_ms) / 1e3;
+        let rows: String = (0..150).map(|i| format!("{},1,1\n", at(i))).collect();
+        fs::write(folder.path().join(name), format!("time,input_tokens,output_tokens\n{rows}")).unwrap();
+    }
+    let output = tune(folder.path(), &["--simulations", "100", "--set", "run.duration='80s'"]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
+    let json: serde_json::Value = serde_json::from_str(&read(folder.path(), "result.json")).unwrap();
+    assert_eq!(json["tune"]["scenes"], serde_json::json!(["mon.csv", "tue.csv"]));
+    let elsewhere = json["tune"]["elsewhere"].as_array().unwrap();
+    let last = elsewhere.last().unwrap();
+    assert_eq!((last["case"]["scene"].as_u64(), last["held_out"].as_bool()), (Some(1), Some(true)), "{elsewhere:?}");
+    let own = tune(folder.path(), &["--trace", "nowhere.csv"]);
+    assert_eq!(own.status.code(), Some(2));
+    assert!(told(&own.stderr).contains("nowhere.csv"), "{}", told(&own.stderr));
+}
+
+#[test]
+fn regret_is_measured_against_each_future_alone() {
+    let folder = folder(QUEUE);
+    let output = tune(folder.path(), &["--robust", "load=0.6..1.4,by=regret", "--simulations", "80"]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
+    let text = told(&output.stdout).replace("\n  ", " ");
+    assert!(text.contains("goodput_rps less the best that each of 3 futures has alone, at worst, is "), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&read(folder.path(), "result.json")).unwrap();
+    let alone: Vec<f64> = json["tune"]["alone"].as_array().unwrap().iter().map(|best| best.as_f64().unwrap()).collect();
+    assert_eq!(alone.len(), 3);
+    // One server, a request a second: at 90 % load, 150 % and 210 %, the best goodput cannot be above 1 a second.
+    assert!(alone.iter().all(|best| (0.3..1.0).contains(best)), "{alone:?}");
+    let regret = json["tune"]["outcome"]["confirmation"]["objectives"][0]["mean"].as_f64().unwrap();
+    assert!((-0.3..0.05).contains(&regret), "{regret}");
+}
+
+#[cfg(unix)]
+#[test]
+fn who_interrupts_is_told_where_to_go_on() {
+    let folder = folder(QUEUE);
+    let (scenario, out) = (folder.path().join("q.toml"), folder.path().join("run"));
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_plimsoll"))
+        .args(["tune", scenario.to_str().unwrap(), "--out", out.to_str().unwrap(), "--set", "run.duration='20h'"])
+        .stderr(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let observations = out.join("observations.jsonl");
+    let begun = || fs::read_to_string(&observations).is_ok_and(|text| text.lines().count() > 3);
+    while !begun() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it could be interrupted");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let killed = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let said = told(&output.stderr);
+    assert!(said.contains("interrupted: what was seen so far is in") && said.contains("goes on from there"), "{said}");
+    assert!(!out.join("result.json").exists());
 }

@@ -1,11 +1,10 @@
 //! How a search behaves: the same everywhere, resumable, within its budget, and plain about what it could not do.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use plimsoll::tune::{
-    Domain, Ended, Evaluator, Finished, Halving, Method, Model, Observation, Outcome, Parameter, Point, Pool, Problem, Scale,
-    SearchFault, Setting, Settings, Space, Standing, Verdict, Zone, search,
+    Domain, Ended, Evaluator, Finished, Halving, Host, Method, Model, Observation, Outcome, Parameter, Point, Pool, Problem,
+    Scale, SearchFault, Setting, Settings, Space, Standing, Verdict, Zone, search,
 };
 
 use crate::problems::{Bowls, Known, Limit, normal};
@@ -52,6 +51,22 @@ fn the_number_of_threads_changes_nothing() {
     }
 }
 
+/// Writes everything down, and stops after so many observations.
+struct Stopping {
+    after: usize,
+    seen: Mutex<Vec<(Point, u32, f64, Observation)>>,
+}
+
+impl Host for Stopping {
+    fn keep(&self, one: &Finished<'_>) {
+        self.seen.lock().unwrap().push((one.point.clone(), one.replication, one.share, one.observation.clone()));
+    }
+
+    fn stop(&self) -> bool {
+        self.seen.lock().unwrap().len() >= self.after
+    }
+}
+
 /// A search that is stopped after any number of observations and goes on from what it had written ends with the same bytes,
 /// whatever the order in which the store gives them back, and runs nothing twice.
 #[test]
@@ -62,28 +77,20 @@ fn an_interrupted_search_ends_the_same() {
     let screened = usize::try_from(spent.screening.runs).unwrap();
     let selected = screened + usize::try_from(spent.selection.runs).unwrap();
     for after in [1, screened / 2, screened + 20, selected + 5] {
-        let store: Mutex<Vec<(Point, u32, f64, Observation)>> = Mutex::default();
-        let write = |one: &Finished<'_>| {
-            store.lock().unwrap().push((one.point.clone(), one.replication, one.share, one.observation.clone()));
-        };
-        let stop = || store.lock().unwrap().len() >= after;
-        let mut evaluator = Evaluator::new(&problem, &write, &stop);
+        let host = Stopping { after, seen: Mutex::default() };
+        let mut evaluator = Evaluator::new(&problem, 0, &host);
         let cut = search(&problem.space(), &mut evaluator, &settings(&problem, racing(100)), None).unwrap();
         assert_ne!(cut.ended, Ended::Complete, "after {after}");
-        let written = std::mem::take(&mut *store.lock().unwrap());
+        let written = host.seen.into_inner().unwrap();
         assert!(written.len() >= after);
-        let runs = AtomicU64::new(0);
-        let count = |_: &Finished<'_>| {
-            runs.fetch_add(1, Ordering::Relaxed);
-        };
-        let mut evaluator = Evaluator::new(&problem, &count, &|| false);
+        let mut evaluator = Evaluator::quiet(&problem);
         let stored = written.len() as u64;
         for (point, replication, share, observation) in written.into_iter().rev() {
             evaluator.preload(&point, replication, share, observation);
         }
         let resumed = search(&problem.space(), &mut evaluator, &settings(&problem, racing(100)), None).unwrap();
         assert_eq!(text(&resumed), whole, "after {after}");
-        assert_eq!(runs.load(Ordering::Relaxed) + stored, evaluator.spent().runs);
+        assert_eq!(evaluator.fresh().runs + stored, evaluator.spent().runs);
     }
 }
 

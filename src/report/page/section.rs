@@ -115,7 +115,7 @@ pub(super) fn made(folder: &Folder) -> String {
     let json = &folder.json;
     let mut facts: Vec<(&str, String)> = vec![("Scenario", folder.scenario().to_owned())];
     let mut fact = |name, value: Option<String>| facts.extend(value.map(|value| (name, value)));
-    fact("Variant", json["variant"].as_str().map(ToOwned::to_owned));
+    fact("Variant", json["tune"]["variant"].as_str().map(ToOwned::to_owned));
     fact("Seed", json["seed"].as_str().map(ToOwned::to_owned));
     fact("Replications", json["replications"].as_u64().map(|n| n.to_string()));
     fact("Digest of all events", json["digest"].as_str().map(ToOwned::to_owned));

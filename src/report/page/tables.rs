@@ -81,6 +81,8 @@ fn capacity(json: &Value) -> String {
 }
 
 fn tune(json: &Value) -> String {
+    let whole = run(json);
+    let json = &json["tune"];
     let recommended: Vec<(&str, &str)> =
         json["recommended"].as_array().into_iter().flatten().filter_map(|set| set.as_str()?.split_once('=')).collect();
     let parameters = json["parameters"].as_array().into_iter().flatten().filter_map(Value::as_str);
@@ -100,7 +102,7 @@ fn tune(json: &Value) -> String {
     let constraints =
         if constraints.is_empty() { "No constraints.".to_owned() } else { format!("Constraints: {}.", constraints.join(", ")) };
     format!(
-        "{}<p class=\"note\">{objective}{constraints}</p>",
+        "{}<p class=\"note\">{objective}{constraints}</p>{whole}",
         table(&["Setting", "Today", "Recommended"], &[false, true, true], &rows)
     )
 }

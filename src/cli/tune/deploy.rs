@@ -1,0 +1,88 @@
+//! What can be deployed: the recommended settings in every language, and back in the scenario.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::Arguments;
+use crate::cli::export::{Language, written};
+use crate::cli::{Failure, files};
+use crate::policy::Settings as Policies;
+use crate::report::Tuning;
+use crate::scenario::Scenario;
+use crate::tune::{Ended, Task};
+
+/// The recommended settings, in every language.
+const SETTINGS: [(&str, Language); 3] =
+    [("settings.toml", Language::Toml), ("settings.flags", Language::Flags), ("settings.env", Language::Env)];
+
+/// Makes sure that the settings can be written into `folder`, and over none of `inputs`.
+///
+/// # Errors
+/// If something stands in the way.
+pub(super) fn check(folder: &Path, inputs: &[PathBuf]) -> Result<(), Failure> {
+    for (name, _) in &SETTINGS {
+        files::is_free(&folder.join(name))?;
+        files::spares(inputs, &folder.join(name))?;
+    }
+    Ok(())
+}
+
+/// What is in force today, parameter by parameter.
+pub(super) fn current(scenario: &Scenario, task: &Task) -> Vec<Option<String>> {
+    let in_force = |path: &String| scenario.in_force(task.variant, &path.parse().ok()?).filter(|value| !value.is_null());
+    task.space.parameters().iter().map(|parameter| in_force(&parameter.path).map(|value| value.to_string())).collect()
+}
+
+/// Writes the recommended settings, and says which files hold them now. Where nothing is recommended, the settings of an
+/// earlier search are removed: they are not what this one found.
+///
+/// # Errors
+/// If a file cannot be written, or the scenario cannot take the settings.
+pub(super) fn write(
+    arguments: &Arguments,
+    scenario: &Scenario,
+    tuning: &Tuning<'_>,
+    folder: &Path,
+) -> Result<Vec<PathBuf>, Failure> {
+    let outcome = &tuning.tuned.outcome;
+    let Some(choice) = outcome.choice else { return remove(folder).map(|()| Vec::new()) };
+    let sets = tuning.task.sets(outcome.point(choice));
+    let chosen = scenario.candidate(tuning.task.variant, &sets)?;
+    let mut made = settings_files(&chosen.policy, folder)?;
+    if arguments.write && outcome.ended != Ended::Complete {
+        // Settings that stand on short runs are not for deployment.
+        let _ = writeln!(std::io::stderr(), "note: the search was cut short, so the scenario is left as it is");
+    } else if arguments.write && !sets.is_empty() {
+        let path = &arguments.scenario.scenario;
+        let text = std::fs::read_to_string(path).map_err(|why| Failure::Write { path: path.clone(), why })?;
+        let changed = crate::scenario::write_settings(&text, &scenario.variants[tuning.task.variant].of, &sets);
+        files::write_whole(path, &changed.map_err(Failure::Input)?)?;
+        made.push(path.clone());
+    }
+    Ok(made)
+}
+
+fn remove(folder: &Path) -> Result<(), Failure> {
+    for (name, _) in SETTINGS {
+        let path = folder.join(name);
+        match std::fs::remove_file(&path) {
+            Err(why) if why.kind() != std::io::ErrorKind::NotFound => return Err(Failure::Write { path, why }),
+            _ => (),
+        }
+    }
+    Ok(())
+}
+
+fn settings_files(policies: &Policies, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut made = Vec::new();
+    for (name, language) in SETTINGS {
+        let (text, lost) = written(policies, language);
+        for sentence in lost {
+            let _ = writeln!(std::io::stderr(), "lost in {name}: {sentence}"); // worth no failure where it is closed
+        }
+        let path = folder.join(name);
+        files::write_whole(&path, &text)?;
+        made.push(path);
+    }
+    Ok(made)
+}

@@ -1,0 +1,133 @@
+//! `plimsoll tune`: search the settings, choose with confidence, write what can be deployed.
+
+mod deploy;
+mod result;
+mod scenes;
+mod search;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::common::{Format, JOBS_MAX, ScenarioArguments, in_pool};
+use super::{Exit, Failure, publish};
+use crate::report::Tuning;
+use crate::scenario::{RobustBy, Scenario, TuneSettings};
+use crate::tune::{RobustText, Store, Task, Unfit};
+use crate::units::Count;
+
+/// The observations of a search, in its folder.
+const OBSERVATIONS: &str = "observations.jsonl";
+
+/// Search a scenario's [tune] section for the best settings, and say how sure that is
+#[derive(Clone, Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    scenario: ScenarioArguments,
+    /// Seed of all randomness, instead of the scenario's
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Choose for several futures: `load=0.7..1.5,capacity=0.8..1.1`, instead of `tune.robust`; `by=worst` (the default), `by=mean`
+    /// or `by=regret` says how they become one
+    #[arg(long, value_name = "RANGES")]
+    robust: Option<RobustText>,
+    /// Another scenario in which the same settings must do well, besides those of `tune.also`
+    #[arg(long, value_name = "SCENARIO")]
+    also: Vec<PathBuf>,
+    /// Recorded arrivals instead of the scenario's own, besides those of `tune.traces`. Of several the last is held out
+    #[arg(long = "trace", value_name = "FILE")]
+    traces: Vec<PathBuf>,
+    /// One of these scenarios and traces, as it is named there: nothing is chosen by it, and the choice is tried on it at the end
+    #[arg(long, value_name = "NAME")]
+    hold_out: Vec<String>,
+    /// Budget in simulations, instead of `tune.simulations`
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    simulations: Option<u32>,
+    /// Replications at each setting beside the choice: plateaus, a fifth less and more, other loads. 0 leaves them out
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    around: u32,
+    /// Rows of the Sobol indices (a power of two; each takes as many runs as there are parameters, and two more). 0 leaves
+    /// them out
+    #[arg(long, value_name = "ROWS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=65_535))]
+    sensitivity: u32,
+    /// How the result is written
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// The search's folder: observations as they come, then result and settings. The same command goes on where an earlier
+    /// one was interrupted. Default: the scenario's name and `.tune`
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Also write the recommended settings into the scenario file, comments kept
+    #[arg(long)]
+    write: bool,
+    /// Threads. Default: one for each core. Results do not depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=JOBS_MAX))]
+    jobs: Option<u16>,
+    /// No progress on standard error
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// Searches, and writes what was found. All that can be wrong with what was asked for is told before anything is searched.
+/// `typed` is the command line, for the report.
+pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<Exit, Failure> {
+    let mut scenario = arguments.scenario.load()?;
+    scenario.run.seed = arguments.seed.unwrap_or(scenario.run.seed);
+    let settings = asked(arguments, &scenario)?;
+    let task = Task::read(&scenario, &settings).map_err(|Unfit { path, message }| scenario.diagnose_file(&path, message))?;
+    let folder = arguments.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.tune", scenario.name)));
+    let places = scenes::find(arguments, &scenario, &settings)?;
+    let inputs: Vec<PathBuf> = places.iter().flat_map(|place| place.inputs.clone()).collect();
+    publish::check(&folder, &inputs)?;
+    deploy::check(&folder, &inputs)?;
+    let names: Vec<String> = places.iter().map(|place| place.name.clone()).collect();
+    let found = in_pool(arguments.jobs, || search::search(arguments, places, &settings, &task, &folder))??;
+    Store::sort(&folder.join(OBSERVATIONS)).map_err(|why| Failure::Write { path: folder.join(OBSERVATIONS), why })?;
+
+    let current = deploy::current(&scenario, &task);
+    let tuning = Tuning {
+        scenario: &scenario.name,
+        variant: &scenario.variants[task.variant].name,
+        seed: scenario.run.seed,
+        task: &task,
+        constraints: &settings.constraints,
+        current: &current,
+        scenes: &names,
+        by: settings.robust.as_ref().map_or(RobustBy::default(), |robust| robust.by),
+        futures: found.futures,
+        tuned: &found.tuned,
+    };
+    let json = result::json(&settings, &tuning, &found) + "\n";
+    let drawn = result::drawn(&tuning, &found);
+    let mut files = publish::publish(&folder, &json, &tuning.text(), &drawn, typed)?;
+    files.extend(deploy::write(arguments, &scenario, &tuning, &folder)?);
+    let text = format!("{}{}", tuning.text(), publish::told(&files, &drawn));
+    out.write_all(if arguments.format == Format::Json { json.as_bytes() } else { text.as_bytes() })?;
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+/// What the scenario asks for, and what the command line says instead.
+fn asked(arguments: &Arguments, scenario: &Scenario) -> Result<TuneSettings, Failure> {
+    let mut settings = scenario.file.tune.clone().ok_or_else(|| no_section(scenario))?;
+    if let Some(simulations) = arguments.simulations.and_then(Count::new) {
+        settings.simulations = simulations;
+    }
+    if let Some(RobustText(robust)) = arguments.robust.clone() {
+        settings.robust = Some(robust);
+    }
+    if !arguments.hold_out.is_empty() {
+        settings.hold_out = Some(arguments.hold_out.clone());
+    }
+    Ok(settings)
+}
+
+fn no_section(scenario: &Scenario) -> Failure {
+    Failure::Input(format!(
+        "`{}` has no [tune] section, which says what may be changed and what is wanted\n  = add one, such as\n      [tune]\n      \
+         objective = \"goodput_rps\"\n      [[tune.parameter]]\n      path = \"policy.queue.max_queue_size\"\n      range = [1, \
+         200]\n      scale = \"log\"",
+        scenario.name
+    ))
+}

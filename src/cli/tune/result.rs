@@ -1,0 +1,65 @@
+//! The result of a search: what every command prints of a run, here of today's and the recommended settings, with the
+//! search's own part beside it.
+
+use serde::Serialize;
+
+use super::search::Found;
+use crate::cli::common::load_report;
+use crate::cli::publish;
+use crate::journal::summary::Summary;
+use crate::report::draw::{self, Drawn};
+use crate::report::{Envelope, Tuning};
+use crate::scenario::TuneSettings;
+use crate::tune::Tuned;
+
+/// Version of the result's shape.
+const SCHEMA: &str = "plimsoll.tune/1";
+
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    run: Envelope,
+    tune: Part<'a>,
+}
+
+#[derive(Serialize)]
+struct Part<'a> {
+    variant: &'a str,
+    /// Names of the scenarios that it was made for, as the cases count them.
+    scenes: &'a [String],
+    settings: &'a TuneSettings,
+    parameters: Vec<&'a str>,
+    current: &'a [Option<String>],
+    recommended: Option<Vec<String>>,
+    #[serde(flatten)]
+    tuned: &'a Tuned,
+}
+
+/// One JSON object.
+pub(super) fn json(settings: &TuneSettings, tuning: &Tuning<'_>, found: &Found) -> String {
+    let outcome = &found.tuned.outcome;
+    let load = found.scenes[0].prepared.capacity.as_ref().map(load_report);
+    let run = Envelope { schema: SCHEMA.to_owned(), ..Envelope::new(tuning.scenario, tuning.seed, load, &found.beside) };
+    let tune = Part {
+        variant: tuning.variant,
+        scenes: tuning.scenes,
+        settings,
+        parameters: tuning.task.space.parameters().iter().map(|parameter| parameter.path.as_str()).collect(),
+        current: tuning.current,
+        recommended: outcome.choice.map(|choice| tuning.task.sets(outcome.point(choice))),
+        tuned: &found.tuned,
+    };
+    serde_json::to_string(&Report { run, tune }).expect("text, numbers and lists can be written")
+}
+
+/// The search's plots, then those of today's and the recommended settings beside each other.
+pub(super) fn drawn(tuning: &Tuning<'_>, found: &Found) -> Drawn {
+    let Summary { variants, .. } = &found.beside;
+    let names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
+    let scene = &found.scenes[0];
+    let mut drawn = draw::tuning(tuning);
+    let beside = draw::run(&found.beside, &publish::frame(&scene.scenario, &scene.prepared, &names));
+    drawn.plots.extend(beside.plots);
+    drawn.left_out.extend(beside.left_out);
+    drawn
+}

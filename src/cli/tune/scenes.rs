@@ -1,0 +1,99 @@
+//! The scenarios that settings are tuned for: the one that asks, others beside it, one for each trace.
+
+use std::path::{Path, PathBuf};
+
+use super::Arguments;
+use crate::cli::Failure;
+use crate::scenario::{Scenario, TuneSettings};
+
+/// A scenario, not yet prepared.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// What people call it.
+    pub name: String,
+    pub scenario: Scenario,
+    /// Whether nothing may be chosen by it.
+    pub held_out: bool,
+    /// The files that it is read from.
+    pub inputs: Vec<PathBuf>,
+}
+
+/// All of them, the one that asks first; with traces, one of them takes its place.
+///
+/// # Errors
+/// A file that cannot be read, a scenario that is wrong or cannot have a trace, a held-out name that is none.
+pub(super) fn find(arguments: &Arguments, scenario: &Scenario, settings: &TuneSettings) -> Result<Vec<Place>, Failure> {
+    let mut settings = settings.clone();
+    settings.traces.extend(arguments.traces.iter().map(|path| path.display().to_string()));
+    settings.also.extend(arguments.also.iter().map(|path| path.display().to_string()));
+    let mut places = if settings.traces.is_empty() {
+        vec![place(arguments, scenario.name.clone(), scenario.clone())]
+    } else {
+        with_traces(arguments, scenario, &settings)?
+    };
+    for name in &settings.also {
+        let path = resolved(arguments, name, &arguments.also);
+        let mut other = Scenario::load(&path, &[])?;
+        other.run.seed = scenario.run.seed;
+        let mut place = place(arguments, name.clone(), other);
+        place.inputs.push(path);
+        places.push(place);
+    }
+    hold_out(&mut places, &settings)?;
+    Ok(places)
+}
+
+fn place(arguments: &Arguments, name: String, scenario: Scenario) -> Place {
+    let inputs = arguments.scenario.inputs(&scenario);
+    Place { name, scenario, held_out: false, inputs }
+}
+
+/// The scenario once for each trace.
+fn with_traces(arguments: &Arguments, scenario: &Scenario, settings: &TuneSettings) -> Result<Vec<Place>, Failure> {
+    if scenario.variants.iter().any(|variant| variant.classes.iter().any(|class| class.arrival.is_some())) {
+        let message = "its classes have arrivals of their own, which a trace cannot stand for";
+        let help = "  = give the scenario one `[arrival]` for all classes, and the trace a column `class`";
+        return Err(Failure::Input(format!("`{}` cannot be tuned on traces: {message}\n{help}", scenario.name)));
+    }
+    let one = |name: &String| {
+        let path = resolved(arguments, name, &arguments.traces);
+        // As it stands in a scenario: resolved against the scenario's folder.
+        let path = std::path::absolute(&path).map_err(|why| Failure::Input(format!("cannot find `{name}`: {why}")))?;
+        let mut with = arguments.scenario.clone();
+        let file = toml::Value::String(path.display().to_string());
+        with.sets.push(format!("arrival={{ process = \"recorded\", file = {file} }}"));
+        let mut scenario = with.load()?;
+        scenario.run.seed = arguments.seed.unwrap_or(scenario.run.seed);
+        Ok(place(arguments, name.clone(), scenario))
+    };
+    settings.traces.iter().map(one).collect()
+}
+
+/// Where a file lies that the scenario names, relative to itself, or that was typed.
+fn resolved(arguments: &Arguments, name: &str, typed: &[PathBuf]) -> PathBuf {
+    if typed.iter().any(|path| path.display().to_string() == name) {
+        return PathBuf::from(name);
+    }
+    arguments.scenario.scenario.parent().unwrap_or(Path::new("")).join(name)
+}
+
+/// Marks what is held out.
+fn hold_out(places: &mut [Place], settings: &TuneSettings) -> Result<(), Failure> {
+    for name in settings.held_out() {
+        match places.iter().position(|place| place.name == name) {
+            Some(0) => {
+                let help = "  = the search needs it: hold out another";
+                return Err(Failure::Input(format!("`{name}` is the first, and cannot be held out\n{help}")));
+            }
+            Some(index) => places[index].held_out = true,
+            None => {
+                let known: Vec<&str> = places.iter().skip(1).map(|place| place.name.as_str()).collect();
+                let known = if known.is_empty() { "there is nothing beside the scenario".to_owned() } else { known.join(", ") };
+                return Err(Failure::Input(format!(
+                    "`{name}` cannot be held out, for nothing is called that; there are: {known}"
+                )));
+            }
+        }
+    }
+    Ok(())
+}

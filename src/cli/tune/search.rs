@@ -1,0 +1,237 @@
+//! Runs the search: prepares the scenes, keeps every observation, shows how it stands, stops when it is told to.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::scenes::Place;
+use super::{Arguments, OBSERVATIONS};
+use crate::cli::Failure;
+use crate::cli::progress::Progress;
+use crate::journal::summary::{Context, Summary};
+use crate::report::format::number;
+use crate::rng::fnv1a;
+use crate::scenario::{RobustBy, TuneSettings};
+use crate::sim::{self, Plan};
+use crate::time::Span;
+use crate::tune::{
+    self, Around, CONFIRMATION_FROM, Case, Evaluator, Finished, Futures, Host, News, Scene, SearchFault, Stage, Store,
+    StoreError, Task, Tuned, Unfit,
+};
+
+/// What a process that was interrupted exits with.
+const INTERRUPTED: i32 = 130;
+/// What the recommended settings are called beside today's.
+const RECOMMENDED: &str = "recommended";
+/// Simulations in steps of the progress bar: short runs count too.
+const STEPS: f64 = 1_000.0;
+
+/// What was found, and where.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub scenes: Vec<Scene>,
+    pub tuned: Tuned,
+    /// Today's settings and the recommended ones on the replications of the confirmation, in the first scene.
+    pub beside: Summary,
+    /// How many futures it was made for.
+    pub futures: usize,
+}
+
+/// Prepares `places` and searches.
+///
+/// # Errors
+/// What is wrong with a scene, a store that cannot be used, a search that cannot be made or was interrupted.
+pub(super) fn search(
+    arguments: &Arguments,
+    places: Vec<Place>,
+    settings: &TuneSettings,
+    task: &Task,
+    folder: &Path,
+) -> Result<Found, Failure> {
+    let progress = Progress::of_budget(arguments.quiet);
+    let fingerprint = fingerprint(&places, settings);
+    let held_out: Vec<usize> = (0..places.len()).filter(|i| places[*i].held_out).collect();
+    let counting: Vec<usize> = (0..places.len()).filter(|i| !places[*i].held_out).collect();
+    let scenes = prepare(places, settings, task)?;
+    let store = Store::open(&folder.join(OBSERVATIONS), &fingerprint).map_err(refused)?;
+    if store.held() > 0 && !arguments.quiet {
+        let _ = writeln!(std::io::stderr(), "note: going on with {} observations of an earlier run", store.held());
+    }
+    let futures = Futures {
+        scenes: &scenes,
+        cases: Case::all(&counting, settings.robust.as_ref()),
+        held_out: Case::all(&held_out, None),
+        by: settings.robust.as_ref().map_or(RobustBy::default(), |robust| robust.by),
+    };
+    let searches = if futures.by == RobustBy::Regret { 1 + futures.cases.len() } else { 1 };
+    progress.begin(steps(f64::from(settings.simulations.value())) * searches as u64);
+    let host = Desk { store, progress, task, deadline: deadline(settings.time), interrupted: interrupted()? };
+    host.progress.advance(steps(host.store.simulations()));
+    let around = Around { replications: arguments.around, rows: arguments.sensitivity };
+    let asked = task.settings(settings, &scenes, scenes[0].scenario.run.seed);
+    let found = tune::tune(task, &futures, &asked, around, &host);
+    let futures = futures.cases.len();
+    let Desk { store, interrupted, .. } = host;
+    store.finish().map_err(refused)?;
+    if interrupted.load(Ordering::Relaxed) {
+        return Err(Failure::Interrupted(folder.join(OBSERVATIONS)));
+    }
+    let tuned = found.map_err(|fault| fruitless(&fault, task))?;
+    let beside = beside(&scenes[0], task, &tuned)?;
+    Ok(Found { scenes, tuned, beside, futures })
+}
+
+/// Today's settings and, where there are others, the recommended ones: everything that is known of a run.
+fn beside(scene: &Scene, task: &Task, tuned: &Tuned) -> Result<Summary, Failure> {
+    let Scene { scenario, prepared, variant, .. } = scene;
+    let outcome = &tuned.outcome;
+    let own = &scenario.variants[*variant];
+    let mut plans = vec![sim::replan(scenario, prepared, *variant, own)?];
+    if let Some(choice) = outcome.choice.filter(|choice| Some(*choice) != outcome.baseline) {
+        let candidate = scenario.candidate(*variant, &task.sets(outcome.point(choice)))?;
+        plans.push(Plan { name: RECOMMENDED.to_owned(), ..sim::replan(scenario, prepared, *variant, &candidate)? });
+    }
+    let confirmed = outcome.confirmation.as_ref().map(|confirmation| confirmation.series.count);
+    let count = confirmed.unwrap_or(scenario.run.replications.value());
+    let context = Context { detailed: true, ..prepared.context.clone() };
+    Ok(sim::run_from(&plans, CONFIRMATION_FROM, count, &context))
+}
+
+fn prepare(places: Vec<Place>, settings: &TuneSettings, task: &Task) -> Result<Vec<Scene>, Failure> {
+    let varies_capacity = settings.robust.as_ref().is_some_and(|robust| robust.capacity.is_some());
+    let one = |place: Place| {
+        let Place { name, scenario, .. } = place;
+        let unfit = |Unfit { message, .. }: Unfit| Failure::Input(format!("`{name}` cannot be tuned for: {message}"));
+        let prepared = sim::prepare(&scenario)?;
+        let scene = Scene::new(name.clone(), scenario, prepared, task, settings.variant.as_deref()).map_err(unfit)?;
+        if varies_capacity && scene.scenario.variants[scene.variant].upstream.speed().is_none() {
+            return Err(Failure::Input(format!("`{name}` has no vLLM upstream, whose speed alone can be varied")));
+        }
+        task.try_ends(&scene)?;
+        Ok(scene)
+    };
+    places.into_iter().map(one).collect()
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // not negative; `as` saturates
+fn steps(simulations: f64) -> u64 {
+    (simulations * STEPS) as u64
+}
+
+/// Where the search reports to.
+struct Desk<'a> {
+    store: Store,
+    progress: Progress,
+    task: &'a Task,
+    deadline: Option<Instant>,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Host for Desk<'_> {
+    fn remember(&self, evaluator: &mut Evaluator<'_>) {
+        self.store.preload(evaluator);
+    }
+
+    fn keep(&self, finished: &Finished<'_>) {
+        self.store.keep(finished);
+        self.progress.advance(steps(finished.share));
+    }
+
+    // The one place where a result may depend on a clock, and it says so.
+    #[allow(clippy::disallowed_methods)] // a budget of time is about the clock on the wall
+    fn stop(&self) -> bool {
+        self.store.has_failed()
+            || self.interrupted.load(Ordering::Relaxed)
+            || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    fn hear(&self, news: &News<'_>) {
+        self.progress.tell(self.words(news));
+    }
+}
+
+impl Desk<'_> {
+    /// `screening, 24 candidates left; best so far goodput_rps 56.6 with max_queue_size=35`.
+    fn words(&self, news: &News<'_>) -> String {
+        let mut text = match news.stage {
+            Stage::Screening { left } => format!("screening, {left} candidates left"),
+            Stage::Selection { left } => format!("selection, {left} finalists left"),
+            Stage::Confirmation => "confirmation".to_owned(),
+            Stage::Around => "around the choice".to_owned(),
+        };
+        if news.of > 0 {
+            text = format!("future {} alone: {text}", news.of);
+        }
+        if let Some((point, mean)) = news.best {
+            let objective = &self.task.objectives[0];
+            let sets = self.task.sets(point);
+            let last = |set: &String| {
+                set.split_once('=')
+                    .map_or_else(|| set.clone(), |(path, value)| format!("{}={value}", path.rsplit('.').next().unwrap_or(path)))
+            };
+            let sets: Vec<String> = sets.iter().map(last).collect();
+            let with = if sets.is_empty() { "today's settings".to_owned() } else { sets.join(", ") };
+            // A String takes everything.
+            let _ = write!(text, "; best so far {} {} with {with}", objective.measure, number(objective.sign * mean));
+        }
+        text
+    }
+}
+
+#[allow(clippy::disallowed_methods)] // see `Desk::stop`
+fn deadline(time: Option<Span>) -> Option<Instant> {
+    time.map(|time| Instant::now() + Duration::from_nanos(time.as_nanos()))
+}
+
+/// A flag that goes up when somebody interrupts or ends the program; a second time ends it at once.
+fn interrupted() -> Result<Arc<AtomicBool>, Failure> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        let heard = signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(&flag))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&flag)));
+        heard.map_err(|why| Failure::Input(format!("cannot listen for signals: {why}")))?;
+    }
+    Ok(flag)
+}
+
+fn refused(error: StoreError) -> Failure {
+    match error {
+        StoreError::Io { path, why } => Failure::Write { path, why },
+        other => Failure::Input(other.to_string()),
+    }
+}
+
+fn fruitless(fault: &SearchFault, task: &Task) -> Failure {
+    Failure::Input(match fault {
+        SearchFault::Unmeasured(objective) => {
+            format!(
+                "no run of any candidate shows `{}`: nothing that it is made of ever happens",
+                task.objectives[*objective].measure
+            )
+        }
+        SearchFault::TooLittle(lacks) => format!("{lacks}\n  = raise `tune.simulations`, or try fewer candidates"),
+        SearchFault::CutShort => format!("{fault}\n  = give it more time: the same command goes on from here"),
+        other => other.to_string(),
+    })
+}
+
+/// Of everything that an observation depends on.
+fn fingerprint(places: &[Place], settings: &TuneSettings) -> String {
+    let paths: Vec<&str> = settings.parameter.iter().map(|parameter| parameter.path.as_str()).collect();
+    let wanted = (&settings.variant, &settings.objective, &settings.pareto, &settings.constraints, &settings.robust, paths);
+    let mut text = format!("{} {wanted:?}", env!("CARGO_PKG_VERSION"));
+    for Place { name, scenario, held_out, .. } in places {
+        let _ = write!(text, " {name} {held_out} {:?} {:?}", scenario.run, scenario.variants); // a String takes everything
+        for file in scenario.files() {
+            // What cannot be read was told when the scenario was prepared.
+            let bytes = std::fs::read(&file.resolved).unwrap_or_default();
+            let _ = write!(text, " {} {:016x}", file.path, fnv1a(&bytes));
+        }
+    }
+    format!("{:016x}", fnv1a(text.as_bytes()))
+}

@@ -1,0 +1,152 @@
+//! What stands around the choice: other futures, what each parameter does, the Pareto front.
+
+use std::fmt::Write as _;
+
+use super::{Tuning, shown};
+use crate::report::format::{NONE, left, number, percent, range, right, wrap};
+use crate::tune::{Elsewhere, Figure, Together};
+
+/// Width of a future's name in the table.
+const FUTURE_COLUMNS: usize = 46;
+
+impl Tuning<'_> {
+    /// Other loads, what each parameter does, the Pareto front.
+    pub(super) fn surroundings(&self) -> String {
+        let mut text = String::new();
+        let told = |case: &&Elsewhere| self.futures < 2 || case.held_out;
+        for case in self.tuned.elsewhere.iter().filter(told) {
+            let _ = writeln!(text, "{}", wrap(&self.elsewhere(case)));
+        }
+        for bar in &self.tuned.tornado {
+            let path = &self.task.space.parameters()[bar.parameter].path;
+            let sides = bar.sides.iter().filter_map(|side| {
+                let change = side.change.first().copied().flatten()?;
+                let feasible = if side.feasible { "" } else { ", breaks a constraint" };
+                Some(format!("{} changes it by {}{feasible}", side.setting, shown(self.own(0, change))))
+            });
+            let sides: Vec<String> = sides.collect();
+            if !sides.is_empty() {
+                let _ = writeln!(text, "{}", wrap(&format!("{path}: {}.", sides.join("; "))));
+            }
+        }
+        if let Some(indices) = &self.tuned.indices {
+            for (parameter, index) in self.task.space.parameters().iter().zip(&indices.parameters) {
+                let _ = writeln!(
+                    text,
+                    "{}",
+                    wrap(&format!(
+                        "{} explains {} of the objective's variance alone ({}), {} with the others ({}).",
+                        parameter.path,
+                        percent(index.first.value),
+                        range(index.first.interval, 1.0, percent),
+                        percent(index.total.value),
+                        range(index.total.interval, 1.0, percent)
+                    ))
+                );
+            }
+        }
+        if let Some(front) = &self.outcome().front {
+            let names: Vec<String> = self.task.objectives.iter().map(|objective| objective.measure.to_string()).collect();
+            let _ = writeln!(
+                text,
+                "{}",
+                wrap(&format!(
+                    "{} of the finalists are on the Pareto front of {} (hypervolume {}).",
+                    front.members.len(),
+                    names.join(" against "),
+                    number(front.hypervolume)
+                ))
+            );
+        }
+        text
+    }
+
+    fn elsewhere(&self, case: &Elsewhere) -> String {
+        let words = case.case.words(self.scenes);
+        let mut place: String = words.chars().take(1).flat_map(char::to_uppercase).chain(words.chars().skip(1)).collect();
+        if case.held_out {
+            place.push_str(", by which nothing was chosen,");
+        }
+        let gain = if case.held_out { Self::held_out_gain(case) } else { String::new() };
+        format!(
+            "{place} {} is {}, with today's settings {}{}{gain}.",
+            self.objective(),
+            self.figure(case.choice.first()),
+            self.figure(case.current.first()),
+            self.broken_there(case)
+        )
+    }
+
+    fn held_out_gain(case: &Elsewhere) -> String {
+        let Some(gain) = case.gain.first().copied().flatten() else { return String::new() };
+        let ends = gain.interval.map_or((gain.mean, gain.mean), |interval| (interval.lo, interval.hi));
+        match ends {
+            (lo, _) if lo > 0.0 => format!(": the gain of {} holds there", shown(gain)),
+            (_, hi) if hi < 0.0 => format!(": it loses {} there, so do not deploy it", number(-gain.mean)),
+            _ => format!(": a gain of {} cannot be told from nothing there", shown(gain)),
+        }
+    }
+
+    fn broken_there(&self, case: &Elsewhere) -> String {
+        let mut broken =
+            case.constraints.iter().zip(self.constraints).filter(|(slack, _)| slack.is_some_and(|slack| slack.mean < 0.0));
+        broken.next().map_or(String::new(), |(_, text)| format!("; `{text}` does not hold there"))
+    }
+
+    fn figure(&self, figure: Option<&Option<Figure>>) -> String {
+        figure.copied().flatten().map_or(NONE.to_owned(), |figure| shown(self.own(0, figure)))
+    }
+
+    /// The futures that the choice was made for, a row each, and what they come to.
+    pub(super) fn table_of_futures(&self) -> Option<String> {
+        let futures: Vec<Elsewhere> = self.tuned.elsewhere.iter().filter(|one| !one.held_out).cloned().collect();
+        if self.futures < 2 || futures.is_empty() {
+            return None;
+        }
+        let title = left(&format!("future ({})", self.objective()), FUTURE_COLUMNS);
+        let mut text = format!("{title}{}{}{}\n", right("recommended", 26), right("today's", 26), right("regret", 14));
+        for one in &futures {
+            let regret = one.regret.map_or(NONE.to_owned(), |regret| number(regret.mean));
+            let _ = writeln!(
+                text,
+                "{}{}{}{}{}",
+                left(&one.case.words(self.scenes), FUTURE_COLUMNS),
+                right(&self.figure(one.choice.first()), 26),
+                right(&self.figure(one.current.first()), 26),
+                right(&regret, 14),
+                self.broken_there(one)
+            );
+        }
+        text.push_str(&self.futures_together(&futures));
+        Some(text)
+    }
+
+    fn futures_together(&self, futures: &[Elsewhere]) -> String {
+        let words = |place: usize| futures[place].case.words(self.scenes);
+        let sign = self.task.objectives[0].sign;
+        let Some(choice) = Together::of(futures, |one| *one.choice.first()?) else { return String::new() };
+        let mut text = format!(
+            "Over these {} futures {} is {} on average and {} at worst, {}",
+            futures.len(),
+            self.objective(),
+            number(sign * choice.mean),
+            number(sign * choice.worst.1),
+            words(choice.worst.0)
+        );
+        if let Some(today) = Together::of(futures, |one| *one.current.first()?) {
+            let (mean, worst) = (number(sign * today.mean), number(sign * today.worst.1));
+            let _ = write!(text, "; with today's settings {mean} and {worst}, {}", words(today.worst.0));
+        }
+        let behind = |one: &Elsewhere| one.regret.map(|regret| Figure { mean: -regret.mean, interval: None });
+        if let Some(regret) = Together::of(futures, behind) {
+            let (place, behind) = regret.worst;
+            let _ = write!(
+                text,
+                ". Regret is how far it stays behind the best finalist of a future: at most {}, {}",
+                number(-behind),
+                words(place)
+            );
+        }
+        wrap(&(text + ".")) + "\n"
+    }
+}
