@@ -9,6 +9,7 @@ mod metered_check;
 mod metered_story;
 mod random;
 mod report;
+mod reports;
 mod scenario;
 mod scenario_property;
 mod simulate;

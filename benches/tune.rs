@@ -1,0 +1,122 @@
+//! How fast a search is: 1,000 settings of the seeds' server, with and without racing, on one thread and on two.
+//!
+//! `cargo bench --bench tune` runs every case in a process of its own and prints wall and CPU time, and the parallel
+//! efficiency on two cores: time on one thread / (2 x time on two), by the wall clock, and beside it how busy the two threads
+//! were (CPU time / (2 x wall)), which other people's work on the machine moves less. *Fixed* runs all 1,000 settings over 30
+//! whole replications each; *racing* is successive halving. Both end with the same selection and confirmation.
+
+use std::process::Command;
+
+use plimsoll::scenario::{RobustBy, Scenario};
+use plimsoll::sim::prepare;
+use plimsoll::tune::{Around, Case, Futures, Nobody, Scene, Task, Tuned, tune};
+use rustix::time::{ClockId, clock_gettime};
+
+/// Runs of each case, of which the median is printed.
+const RUNS: usize = 3;
+
+/// Name, method, and a budget that pays for it: of `sobol` two fifths go to the screening.
+const METHODS: [(&str, &str, u32); 2] =
+    [("fixed: 1,000 settings x 30 replications", "sobol", 75_000), ("racing: 1,000 settings", "halving", 6_000)];
+
+/// What is tuned of `scenarios/seed_server.toml`, at 100 % load.
+const TUNE: &str = r#"
+[tune]
+variant = "stage 2 (graduated)"
+objective = "goodput_fraction"
+candidates = 1000
+[[tune.parameter]]
+path = "policy.graduated.max_abandoned"
+range = [3, 100]
+scale = "log"
+[[tune.parameter]]
+path = "policy.graduated.vllm_rejection_threshold"
+range = [0.1, 1.0]
+[[tune.parameter]]
+path = "policy.queue.max_queue_size"
+range = [4, 200]
+scale = "log"
+[[tune.parameter]]
+path = "policy.timeout.request_timeout"
+range = ["20s", "300s"]
+scale = "log"
+"#;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [flag, method, threads] = &arguments[..]
+        && flag == "--case"
+    {
+        let number = |text: &String| text.parse().expect("this program starts itself");
+        measure(number(method), number(threads));
+        return;
+    }
+    println!(
+        "{:<42} {:>12} {:>12} {:>9} {:>9} {:>9} {:>11} {:>6} {:>9}",
+        "median of 3 runs", "simulations", "requests", "CPU s", "wall 1", "wall 2", "efficiency", "busy", "best"
+    );
+    for (index, (name, ..)) in METHODS.iter().enumerate() {
+        let [one, two] = [1, 2].map(|threads| median(index, threads));
+        let [wall, cpu, simulations, requests, best] = two;
+        println!(
+            "{name:<42} {simulations:>12.0} {requests:>12.0} {cpu:>9.1} {:>9.1} {wall:>9.1} {:>9.0} % {:>4.0} % {best:>9.4}",
+            one[0],
+            100.0 * one[0] / (2.0 * wall),
+            100.0 * cpu / (2.0 * wall)
+        );
+    }
+}
+
+/// Each figure's median over the runs.
+fn median(method: usize, threads: usize) -> [f64; 5] {
+    let myself = std::env::current_exe().expect("a running program has a path");
+    let run = |_| {
+        let arguments = ["--case", &method.to_string(), &threads.to_string()];
+        let output = Command::new(&myself).args(arguments).output().expect("this program runs");
+        let text = String::from_utf8(output.stdout).expect("it prints numbers");
+        let mut numbers = text.split_whitespace().map(|word| word.parse::<f64>().expect("it prints numbers"));
+        [(); 5].map(|()| numbers.next().expect("it prints five"))
+    };
+    let runs: Vec<[f64; 5]> = (0..RUNS).map(run).collect();
+    [0, 1, 2, 3, 4].map(|column| {
+        let mut values: Vec<f64> = runs.iter().map(|run| run[column]).collect();
+        values.sort_by(f64::total_cmp);
+        values[RUNS / 2]
+    })
+}
+
+fn measure(method: usize, threads: usize) {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads can be started");
+    let (wall, cpu) = (seconds(ClockId::Monotonic), seconds(ClockId::ProcessCPUTime));
+    let tuned = pool.install(|| search(METHODS[method].1, METHODS[method].2));
+    let (wall, cpu) = (seconds(ClockId::Monotonic) - wall, seconds(ClockId::ProcessCPUTime) - cpu);
+    let spent = &tuned.outcome.spent;
+    let all = [spent.screening, spent.selection, spent.confirmation];
+    let simulations: f64 = all.iter().map(|phase| phase.simulations).sum();
+    let requests: u64 = all.iter().map(|phase| phase.requests).sum();
+    let best = tuned.outcome.best().expect("something is found");
+    println!("{wall} {cpu} {simulations} {requests} {best}");
+}
+
+fn search(method: &str, simulations: u32) -> Tuned {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/seed_server.toml");
+    let text = std::fs::read_to_string(file).expect("the scenario is shipped");
+    let text = text.split("[sweep]").next().expect("there is something before it").to_owned();
+    let text = format!("{text}{TUNE}")
+        .replace("candidates =", &format!("method = \"{method}\"\nsimulations = {simulations}\ncandidates ="));
+    let scenario = Scenario::parse("seed_server.toml", &text, &[]).expect("the bench's own scenario is right");
+    let settings = scenario.file.tune.clone().expect("it has the section");
+    let task = Task::read(&scenario, &settings).expect("the section is right");
+    let prepared = prepare(&scenario).expect("it names no files");
+    let seed = scenario.run.seed;
+    let scenes = [Scene::new("seed_server".to_owned(), scenario, prepared, &task, settings.variant.as_deref())
+        .expect("it is the scenario that asks")];
+    let futures = Futures { scenes: &scenes, cases: vec![Case::EXPECTED], held_out: Vec::new(), by: RobustBy::Worst };
+    let around = Around { replications: 0, rows: 0 };
+    tune(&task, &futures, &task.settings(&settings, &scenes, seed), around, &Nobody).expect("the budget is large enough")
+}
+
+fn seconds(clock: ClockId) -> f64 {
+    let time = clock_gettime(clock);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
