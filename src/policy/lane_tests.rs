@@ -26,10 +26,6 @@ fn view() -> LaneView {
     }
 }
 
-fn wait(until: u64) -> Option<Time> {
-    Some(at(until))
-}
-
 /// Until something else happens.
 const WAIT: Option<Time> = Some(Time::FAR);
 
@@ -52,8 +48,8 @@ fn four_fifths_of_the_budget_in_the_code_24000_tokens_in_the_configuration() {
     for (tokens, enough) in [(None, 20_400), (Count::new(24_000), 24_000), (Count::new(30_000), 25_500)] {
         let lane = lane(|s| s.min_remaining_tokens = tokens);
         assert_eq!(lane.blocks_heavy(at(0), &LaneView { remaining: enough, ..view() }), None, "{tokens:?}");
-        assert_eq!(lane.blocks_heavy(at(0), &LaneView { remaining: enough - 1, ..view() }), wait(60), "{tokens:?}");
-        assert_eq!(lane.blocks_heavy(at(0), &LaneView { remaining: -90_000, ..view() }), wait(60), "{tokens:?}");
+        assert_eq!(lane.blocks_heavy(at(0), &LaneView { remaining: enough - 1, ..view() }), Some(at(60)), "{tokens:?}");
+        assert_eq!(lane.blocks_heavy(at(0), &LaneView { remaining: -90_000, ..view() }), Some(at(60)), "{tokens:?}");
     }
 }
 
@@ -64,14 +60,14 @@ fn the_seeds_lane_waits_from_minute_to_minute() {
     let low = LaneView { remaining: 10_000, ..view() };
     assert!(!lane.refreshes());
     for minute in 1..100 {
-        assert_eq!(lane.blocks_heavy(at(60 * minute), &low), wait(60 * (minute + 1)));
+        assert_eq!(lane.blocks_heavy(at(60 * minute), &low), Some(at(60 * (minute + 1))));
     }
 }
 
 #[test]
 fn exclusion_of_nobody_of_heavy_ones_and_of_all() {
     for (exclusive, heavy, light) in
-        [(Exclusive::Seed, None, None), (Exclusive::Heavy, wait(600), None), (Exclusive::All, wait(600), wait(600))]
+        [(Exclusive::Seed, None, None), (Exclusive::Heavy, Some(at(600)), None), (Exclusive::All, Some(at(600)), Some(at(600)))]
     {
         let mut lane = lane(|s| s.exclusive = exclusive);
         let hold = lane.take(at(0));
@@ -93,11 +89,11 @@ fn exclusion_of_nobody_of_heavy_ones_and_of_all() {
 fn a_lost_end_wedges_the_lane_for_its_lease_only() {
     let mut lane = lane(|s| s.exclusive = Exclusive::All);
     let lost = lane.take(at(0));
-    assert_eq!(lane.blocks_light(at(599), None, Span::ZERO), wait(600));
+    assert_eq!(lane.blocks_light(at(599), None, Span::ZERO), Some(at(600)));
     assert_eq!((lane.blocks_heavy(at(600), &view()), lane.blocks_light(at(600), None, Span::ZERO)), (None, None));
     let second = lane.take(at(600));
     lane.give_back(lost);
-    assert_eq!(lane.blocks_heavy(at(700), &view()), wait(1_200), "the late end is not the second one's");
+    assert_eq!(lane.blocks_heavy(at(700), &view()), Some(at(1_200)), "the late end is not the second one's");
     lane.give_back(second);
     assert_eq!((lane.blocks_heavy(at(701), &view()), lane.running()), (None, 0));
 }
@@ -106,20 +102,20 @@ fn a_lost_end_wedges_the_lane_for_its_lease_only() {
 fn two_things_in_the_way_must_both_go() {
     let mut lane = lane(|s| (s.exclusive, s.lease) = (Exclusive::All, Span::from_secs(30)));
     let _running = lane.take(at(0));
-    assert_eq!(lane.blocks_heavy(at(1), &LaneView { remaining: 0, ..view() }), wait(60));
+    assert_eq!(lane.blocks_heavy(at(1), &LaneView { remaining: 0, ..view() }), Some(at(60)));
     assert_eq!(lane.blocks_heavy(at(1), &LaneView { remaining: 0, light_running: 1, ..view() }), WAIT);
 }
 
 #[test]
 fn starts_are_staggered_among_heavy_ones_or_among_all() {
-    for (scope, light, after_light) in [(StaggerScope::Heavy, None, 15), (StaggerScope::All, wait(15), 20)] {
+    for (scope, light, after_light) in [(StaggerScope::Heavy, None, 15), (StaggerScope::All, Some(at(15)), 20)] {
         let mut lane = lane(|s| (s.stagger, s.stagger_scope) = (Some(Span::from_secs(15)), scope));
         let hold = lane.take(at(0));
         lane.give_back(hold);
-        assert_eq!(lane.blocks_heavy(at(2), &view()), wait(15));
+        assert_eq!(lane.blocks_heavy(at(2), &view()), Some(at(15)));
         assert_eq!(lane.blocks_light(at(2), None, Span::ZERO), light);
         lane.started_light(at(5));
-        assert_eq!(lane.blocks_heavy(at(6), &view()), wait(after_light));
+        assert_eq!(lane.blocks_heavy(at(6), &view()), Some(at(after_light)));
         assert_eq!(lane.blocks_heavy(at(after_light), &view()), None);
     }
 }
@@ -131,7 +127,7 @@ fn ageing_holds_back_one_side_and_never_both() {
     for (heavy, light, heavy_goes, light_goes) in [
         (119, 59, None, None),
         (120, 59, None, WAIT),
-        (119, 60, wait(1_001), None),
+        (119, 60, Some(at(1_001)), None),
         (10, 60, WAIT, None),
         (120, 60, None, WAIT),
         (130, 130, None, WAIT),
@@ -144,7 +140,7 @@ fn ageing_holds_back_one_side_and_never_both() {
     }
     // Where light attempts may wait longer than heavy ones, an older one learns when its own time comes.
     lane.reconfigure(Some(&HeavyLane { light_max_wait: Span::from_secs(200), ..HeavyLane::default() }));
-    assert_eq!(lane.blocks_light(at(1_000), Some(Span::from_secs(120)), Span::from_secs(150)), wait(1_050));
+    assert_eq!(lane.blocks_light(at(1_000), Some(Span::from_secs(120)), Span::from_secs(150)), Some(at(1_050)));
 }
 
 /// Everybody has waited for very long; each start gives the other side the next one, and none is held back at once.
@@ -154,7 +150,7 @@ fn a_backlog_counts_from_its_sides_own_latest_start() {
     let (old, older) = (Span::from_secs(5_000), Span::from_secs(9_000));
     let goes = |lane: &mut Lane, now| {
         let heavy = lane.blocks_heavy(now, &LaneView { heavy_waited: older, light_waited: Some(old), ..view() });
-        (heavy == None, lane.blocks_light(now, Some(older), old) == None)
+        (heavy.is_none(), lane.blocks_light(now, Some(older), old).is_none())
     };
     assert_eq!(goes(&mut lane, at(10_000)), (true, false));
     let hold = lane.take(at(10_000));
@@ -214,14 +210,14 @@ fn longest_waits(change: impl FnOnce(&mut HeavyLane), light_every: u64, heavy_ev
                 light_waited: lights.front().map(waited),
                 next_window: at((now / 60 + 1) * 60),
             };
-            if lane.blocks_heavy(at(now), &asked) == None && remaining >= 25_000 {
+            if lane.blocks_heavy(at(now), &asked).is_none() && remaining >= 25_000 {
                 longest.0 = longest.0.max(now - heavies.pop_front().expect("it asks"));
                 remaining -= 25_000;
                 running.push((now + 45, lane.take(at(now))));
             }
         }
         while let Some(since) = lights.front() {
-            let may = lane.blocks_light(at(now), heavies.front().map(waited), waited(since)) == None;
+            let may = lane.blocks_light(at(now), heavies.front().map(waited), waited(since)).is_none();
             if !may || remaining < 1_000 {
                 break;
             }

@@ -154,10 +154,9 @@ impl Gateway {
     /// Counts what a lane that only observes would have said.
     #[inline]
     pub(super) fn observe_lane(&mut self, now: Time, index: u32) {
-        if self.lane.mode() == Mode::Observe && self.lane.is_heavy(self.profile_left(index)) {
-            if self.lane_says(now, index).is_some() {
-                self.log.counters.verdict(Verdict::Wait, false);
-            }
+        let observed = self.lane.mode() == Mode::Observe && self.lane.is_heavy(self.profile_left(index));
+        if observed && self.lane_says(now, index).is_some() {
+            self.log.counters.verdict(Verdict::Wait, false);
         }
     }
 
