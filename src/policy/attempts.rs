@@ -78,6 +78,13 @@ pub(super) struct Held {
     pub kept: Option<Seat>,
 }
 
+impl Held {
+    /// Whether it is anything at all.
+    pub const fn is_something(&self) -> bool {
+        self.slot.is_some() || self.lane.is_some() || self.kept.is_some()
+    }
+}
+
 /// An attempt's position in the queue.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Link {

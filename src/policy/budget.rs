@@ -42,42 +42,63 @@ pub(super) enum Budget {
 
 impl Gateway {
     /// What the limiter says to an attempt that waits until all that it needs is there together.
-    pub(super) fn early_grant(&mut self, now: Time, index: u32, need: Option<&Need>) -> Budget {
-        if self.holds_while_waiting() { Budget::Granted(Grant::NONE) } else { self.grant(now, index, need) }
+    pub(super) fn early_grant(&mut self, now: Time, index: u32) -> Budget {
+        if self.holds_while_waiting() { Budget::Granted(Grant::NONE) } else { self.grant(now, index) }
     }
 
-    /// What the limiter says now; with `need` to an attempt that arrives, which has been found not to be too large.
-    pub(super) fn grant(&mut self, now: Time, index: u32, need: Option<&Need>) -> Budget {
+    /// The same to one that arrives. `whole`: where the limiter is enforced, its whole reservation, found not to be too large.
+    #[inline]
+    pub(super) fn first_grant(&mut self, now: Time, index: u32, need: &Need, whole: Option<u64>) -> Budget {
+        let not_before = self.attempts[index].not_before;
+        if self.holds_while_waiting() {
+            Budget::Granted(Grant::NONE)
+        } else if not_before > now {
+            Budget::Wait(not_before)
+        } else if whole.is_some_and(|tokens| self.limiter.fits_whole(now, tokens)) {
+            Budget::Granted(Grant { tokens: whole, max_tokens: need.max_tokens })
+        } else {
+            self.offered(now, index, need)
+        }
+    }
+
+    /// What the limiter says now to an attempt that has waited.
+    pub(super) fn grant(&mut self, now: Time, index: u32) -> Budget {
         let not_before = self.attempts[index].not_before;
         if not_before > now {
             return Budget::Wait(not_before);
         }
-        let known = need.is_some();
-        let need = need.copied().unwrap_or_else(|| self.need(now, index));
+        let need = self.need(now, index);
+        if self.limiter.mode() == Mode::Enforce && self.limiter.is_too_large(&need, self.limiter.tokens(&need)) {
+            return self.never(now, index); // by what has been learned while it waited
+        }
+        self.offered(now, index, &need)
+    }
+
+    #[inline(never)] // what arrives nearly always fits as it is
+    fn offered(&mut self, now: Time, index: u32, need: &Need) -> Budget {
         let granted = |tokens, max_tokens| Budget::Granted(Grant { tokens: Some(tokens), max_tokens });
         let mode = self.limiter.mode();
         if mode == Mode::Off {
             return Budget::Granted(Grant::NONE);
         }
-        if !known && mode == Mode::Enforce && self.limiter.is_too_large(&need) {
-            return self.never(now, index); // by what has been learned while it waited
-        }
-        let offer = self.limiter.ask(now, &need);
-        if mode == Mode::Observe {
-            self.observe(offer);
-            return granted(self.limiter.tokens(&need), need.max_tokens);
-        }
-        match offer {
+        match self.limiter.ask(now, need) {
             Offer::Fits { tokens } => granted(tokens, need.max_tokens),
+            offer if mode == Mode::Observe => {
+                self.observe(offer);
+                granted(self.limiter.tokens(need), need.max_tokens)
+            }
             Offer::Trim { tokens, max_tokens } => granted(tokens, max_tokens),
             Offer::Never { .. } => self.never(now, index),
-            Offer::Wait { until } => {
-                let Some(jitter) = self.limiter.jitter().filter(|_| until < Time::FAR) else { return Budget::Wait(until) };
-                let entry = &mut self.attempts[index];
-                entry.not_before = until + jitter.scaled(open01(entry.attempt.draw));
-                Budget::Wait(entry.not_before)
-            }
+            Offer::Wait { until } => Budget::Wait(self.put_off(index, until)),
         }
+    }
+
+    /// When an attempt asks again for which there may be enough from `until` on: with `jitter` a little later.
+    fn put_off(&mut self, index: u32, until: Time) -> Time {
+        let Some(jitter) = self.limiter.jitter().filter(|_| until < Time::FAR) else { return until };
+        let entry = &mut self.attempts[index];
+        entry.not_before = until + jitter.scaled(open01(entry.attempt.draw));
+        entry.not_before
     }
 
     /// Counts what a limiter that only observes would have said.

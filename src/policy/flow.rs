@@ -14,7 +14,6 @@ use super::breaker::Gate;
 use super::budget::{Budget, Grant};
 use super::contract::{Asked, Engine};
 use super::gateway::{Gateway, Log};
-use super::limiter::Need;
 use super::{Action, At, Attempt, Mode, Note, Refusal, RefusalKind, Verdict};
 use crate::request::{AttemptId, Reason};
 use crate::time::{Span, Time};
@@ -42,18 +41,11 @@ impl Gateway {
             return self.refuse(now, index, reason);
         }
         let known = Known { asked: asked.as_ref(), cleared: true };
-        if self.lane.mode() == Mode::Off && !self.may_wait() {
-            return self.admit_unmetered(now, index, known);
-        }
-        let need = self.need_as_left(index); // the breaker has just been asked
-        if self.limiter.mode() == Mode::Enforce && self.limiter.is_too_large(&need) {
-            self.count_budget(now, index, Verdict::Refuse(Reason::OverBudget));
-            self.refuse(now, index, Reason::OverBudget);
-        } else if self.is_heavy(index) {
-            self.admit_heavy(now, index, known);
+        if self.may_wait() {
+            self.admit_metered(now, index, known);
         } else {
             self.observe_lane(now, index);
-            self.admit_light(now, index, known, &need);
+            self.admit_unmetered(now, index, known);
         }
     }
 
@@ -66,26 +58,48 @@ impl Gateway {
         }
     }
 
-    fn admit_light(&mut self, now: Time, index: u32, known: Known, need: &Need) {
-        if !self.meet_slots(index) {
-            self.park(index);
-        } else if self.may_wait() {
-            let behind = self.waiting.len() > 0;
-            let answer = if behind { Budget::Wait(Time::FAR) } else { self.light_grant(now, index, Some(need)) };
-            match answer {
-                Budget::Granted(grant) => self.start(now, index, known, grant),
-                Budget::Never => self.refuse(now, index, Reason::OverBudget),
-                Budget::Wait(until) | Budget::Held(until) => {
-                    self.count_wait(now, index, answer);
-                    if self.has_room(now, index) {
+    /// Leads a heavy attempt to its lane and a light one to a slot, and either to the budget.
+    fn admit_metered(&mut self, now: Time, index: u32, known: Known) {
+        let need = self.need_as_left(index); // the breaker has just been asked
+        let whole = (self.limiter.mode() == Mode::Enforce).then(|| self.limiter.tokens(&need));
+        if whole.is_some_and(|tokens| self.limiter.is_too_large(&need, tokens)) {
+            self.count_budget(now, index, Verdict::Refuse(Reason::OverBudget));
+            return self.refuse(now, index, Reason::OverBudget);
+        }
+        let heavy = self.is_heavy(index);
+        if !heavy {
+            self.observe_lane(now, index);
+            if !self.meet_slots(index) {
+                return self.park(index);
+            }
+        }
+        let first = if heavy { self.before_heavy(now, index) } else { self.before_light(now, index) };
+        let answer = first.unwrap_or_else(|| self.first_grant(now, index, &need, whole));
+        match answer {
+            Budget::Granted(grant) if heavy => self.start_heavy(now, index, known, grant),
+            Budget::Granted(grant) => self.start(now, index, known, grant),
+            Budget::Never => self.refuse(now, index, Reason::OverBudget),
+            Budget::Wait(until) | Budget::Held(until) => {
+                self.count_wait(now, index, answer);
+                if self.has_room(now, index) {
+                    if heavy {
+                        self.park_heavy(index);
+                    } else {
                         self.park(index);
-                        self.timers.gate_by(until);
                     }
+                    self.timers.gate_by(until);
                 }
             }
-        } else {
-            self.start(now, index, known, Grant::NONE);
         }
+    }
+
+    /// What lets a light attempt that arrives wait, before the budget is asked.
+    #[inline]
+    fn before_light(&self, now: Time, index: u32) -> Option<Budget> {
+        if self.waiting.len() > 0 {
+            return Some(Budget::Wait(Time::FAR));
+        }
+        self.lane_blocks_light(now, index).map(Budget::Held)
     }
 
     /// Whether a slot is free for the attempt, or nobody has to mind.
@@ -136,6 +150,7 @@ impl Gateway {
         }
     }
 
+    #[inline(never)] // apart from what every input goes through
     fn serve_lines(&mut self, now: Time) {
         if !self.may_wait() {
             while self.slots.free() {
@@ -167,7 +182,8 @@ impl Gateway {
             return false;
         }
         let Some(index) = self.waiting.next(&self.attempts, now) else { return false };
-        let answer = self.light_grant(now, index, None);
+        let blocked = self.lane_blocks_light(now, index);
+        let answer = blocked.map_or_else(|| self.early_grant(now, index), Budget::Held);
         self.serve_head(now, index, answer, ask_again, |gateway, grant| gateway.start_next(now, index, grant))
     }
 
@@ -203,15 +219,6 @@ impl Gateway {
         self.start(now, index, Known::NOTHING, grant);
     }
 
-    /// Whether the lane and the budget let a light attempt start.
-    #[inline]
-    fn light_grant(&mut self, now: Time, index: u32, need: Option<&Need>) -> Budget {
-        if let Some(until) = self.lane_blocks_light(now, index) {
-            return Budget::Held(until);
-        }
-        self.early_grant(now, index, need)
-    }
-
     /// Puts an attempt into the queue.
     pub(super) fn park(&mut self, index: u32) {
         let entry = &mut self.attempts[index];
@@ -241,6 +248,14 @@ impl Gateway {
     /// The attempt is over: what it still holds goes back.
     #[inline]
     pub(super) fn forget(&mut self, index: u32) -> AttemptId {
+        if self.attempts[index].held.is_something() {
+            self.give_held_back(index);
+        }
+        self.attempts.remove(index)
+    }
+
+    #[inline(never)] // rare: what is held beside a call is held for a wait
+    fn give_held_back(&mut self, index: u32) {
         let Held { slot, lane, kept } = std::mem::take(&mut self.attempts[index].held);
         if let Some(slot) = slot {
             self.slots.give_back(slot);
@@ -251,7 +266,6 @@ impl Gateway {
         if let Some(lane) = lane {
             self.lane.give_back(lane);
         }
-        self.attempts.remove(index)
     }
 
     /// Refuses an attempt that waits nowhere.
@@ -348,6 +362,7 @@ pub(super) fn tokens(attempt: &Attempt) -> u64 {
 }
 
 /// Asks a gate, counts and reports its answer, and says what is to be done: an engine that only observes lets everybody pass.
+#[inline]
 pub(super) fn meet<E: Engine>(engine: &mut E, attempt: AttemptId, asked: &Asked, log: &mut Log) -> Verdict {
     let mode = engine.mode();
     if mode == Mode::Off {
@@ -355,13 +370,18 @@ pub(super) fn meet<E: Engine>(engine: &mut E, attempt: AttemptId, asked: &Asked,
     }
     let verdict = engine.ask(asked);
     let enforced = mode == Mode::Enforce;
-    if verdict != Verdict::Pass {
-        log.counters.verdict(verdict, enforced);
+    if verdict != Verdict::Pass || log.notes {
+        report(engine, attempt, asked, verdict, enforced, log);
     }
+    if enforced { verdict } else { Verdict::Pass }
+}
+
+#[inline(never)] // apart from what every attempt goes through
+fn report<E: Engine>(engine: &E, attempt: AttemptId, asked: &Asked, verdict: Verdict, enforced: bool, log: &mut Log) {
+    log.counters.verdict(verdict, enforced);
     if log.notes {
         log.actions.push(Action::Note(Note { attempt, saw: engine.saw(asked), verdict, enforced }));
     }
-    if enforced { verdict } else { Verdict::Pass }
 }
 
 /// A refusal as an error.

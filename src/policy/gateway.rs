@@ -190,12 +190,14 @@ impl Gateway {
     }
 
     /// The next thing to do, until there is none.
+    #[inline]
     pub fn poll(&mut self) -> Option<Action> {
         self.log.actions.pop()
     }
 
     /// When the gateway next wants [`Input::Wake`], and why.
     #[must_use]
+    #[inline]
     pub fn next_wakeup(&self) -> Option<(Time, WakeReason)> {
         self.timers.next()
     }

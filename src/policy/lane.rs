@@ -89,29 +89,6 @@ pub(super) struct LaneView {
     pub next_window: Time,
 }
 
-/// What the lane answers.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(super) enum LaneAnswer {
-    /// The call may start.
-    Pass,
-    /// It may not yet.
-    Wait {
-        /// When asking again can help if nothing else happens meanwhile; absent where something else must.
-        until: Option<Time>,
-    },
-}
-
-impl LaneAnswer {
-    /// With one more thing in the way, if it is: all of them must go before anything changes.
-    fn and(self, in_the_way: bool, gone: Option<Time>) -> Self {
-        match (self, in_the_way) {
-            (answer, false) => answer,
-            (Self::Pass, true) => Self::Wait { until: gone },
-            (Self::Wait { until }, true) => Self::Wait { until: until.zip(gone).map(|(a, b)| a.max(b)) },
-        }
-    }
-}
-
 impl Lane {
     /// An empty lane; without settings it is off.
     pub fn new(settings: Option<&HeavyLane>) -> Self {
@@ -151,21 +128,18 @@ impl Lane {
         (self.leases.len() - self.free.len()) as u32
     }
 
-    /// Whether a heavy attempt may start at `now`.
-    pub fn ask(&mut self, now: Time, view: &LaneView) -> LaneAnswer {
+    /// Until when a heavy attempt that asks at `now` may not start, if it may not: before that, asking again cannot help
+    /// unless something else happens, which it must where this is [`Time::FAR`].
+    pub fn blocks_heavy(&self, now: Time, view: &LaneView) -> Option<Time> {
         if self.mode == Mode::Off {
-            return LaneAnswer::Pass;
+            return None;
         }
-        let leased = self.leased(now);
-        let beside_light = self.rules.exclusive == Exclusive::All && view.light_running > 0;
-        let stagger = self.staggered(now);
-        let (held_back, until) = self.held_back_by_light(now, view.heavy_waited, view.light_waited);
-        LaneAnswer::Pass
-            .and(!self.rules.enough(view.remaining, view.budget), Some(next_look(now, view.next_window)))
-            .and(leased.is_some(), leased)
-            .and(beside_light, None)
-            .and(stagger.is_some(), stagger)
-            .and(held_back, until)
+        let low = !self.rules.enough(view.remaining, view.budget);
+        let low = low.then(|| next_look(now, view.next_window));
+        let beside_light = (self.rules.exclusive == Exclusive::All && view.light_running > 0).then_some(Time::FAR);
+        let held_back = self.held_back_by_light(now, view.heavy_waited, view.light_waited);
+        // All that is in the way must go before anything changes.
+        low.max(self.leased(now)).max(beside_light).max(self.staggered(now)).max(held_back)
     }
 
     /// A heavy call starts.
@@ -194,18 +168,18 @@ impl Lane {
         self.mode == Mode::Enforce && (heavy_waits || always)
     }
 
-    /// Whether a light attempt may start at `now`, beside the oldest heavy one that waits. `light_waited` is the wait that a
-    /// heavy one that asks is shown: that of the oldest light attempt, whichever of them goes first.
-    pub fn light(&self, now: Time, heavy_waited: Option<Span>, light_waited: Span) -> LaneAnswer {
+    /// The same of a light attempt, beside the oldest heavy one that waits. `light_waited` is the wait that a heavy one that
+    /// asks is shown: that of the oldest light attempt, whichever of them goes first.
+    pub fn blocks_light(&self, now: Time, heavy_waited: Option<Span>, light_waited: Span) -> Option<Time> {
         if self.mode == Mode::Off {
-            return LaneAnswer::Pass;
+            return None;
         }
-        let leased = self.leased(now).filter(|_| self.rules.exclusive == Exclusive::All);
+        let leased = self.leased(now);
         let stagger = self.staggered(now).filter(|_| self.rules.stagger_scope == StaggerScope::All);
-        let (held_back, until) = self.held_back_by_heavy(now, heavy_waited, light_waited);
+        let held_back = self.held_back_by_heavy(now, heavy_waited, light_waited);
         // While another heavy call keeps the aged one out, to hold back the light ones would help nobody.
-        let held_back = held_back && self.leased(now).is_none();
-        LaneAnswer::Pass.and(leased.is_some(), leased).and(stagger.is_some(), stagger).and(held_back, until)
+        let held_back = held_back.filter(|_| leased.is_none());
+        leased.filter(|_| self.rules.exclusive == Exclusive::All).max(stagger).max(held_back)
     }
 
     /// A light call starts.
@@ -227,23 +201,23 @@ impl Lane {
         self.heavy_started.max(light).map(|started| started + self.rules.stagger).filter(|end| *end > now)
     }
 
-    /// Whether an aged light attempt goes before this heavy one, and when it no longer does by itself: both waits grow
-    /// alike, so the heavy one's must be the longer, and come of age yet.
-    fn held_back_by_light(&self, now: Time, heavy: Span, light: Option<Span>) -> (bool, Option<Time>) {
-        let Some((max_wait, light)) = self.rules.max_wait.zip(light) else { return (false, None) };
+    /// If an aged light attempt goes before this heavy one: until when, if it ends by itself. Both waits grow alike, so the
+    /// heavy one's must be the longer, and come of age yet.
+    fn held_back_by_light(&self, now: Time, heavy: Span, light: Option<Span>) -> Option<Time> {
+        let (max_wait, light) = self.rules.max_wait.zip(light)?;
         let (heavy, light) = self.waits(now, heavy, light);
         let first = heavy >= light;
         let held_back = light >= max_wait.light && !(first && heavy >= max_wait.heavy);
-        (held_back, first.then(|| now + rest(max_wait.heavy, heavy)))
+        held_back.then(|| if first { now + rest(max_wait.heavy, heavy) } else { Time::FAR })
     }
 
     /// The same the other way round.
-    fn held_back_by_heavy(&self, now: Time, heavy: Option<Span>, light: Span) -> (bool, Option<Time>) {
-        let Some((max_wait, heavy)) = self.rules.max_wait.zip(heavy) else { return (false, None) };
+    fn held_back_by_heavy(&self, now: Time, heavy: Option<Span>, light: Span) -> Option<Time> {
+        let (max_wait, heavy) = self.rules.max_wait.zip(heavy)?;
         let (heavy, light) = self.waits(now, heavy, light);
         let first = light > heavy;
         let held_back = heavy >= max_wait.heavy && !(first && light >= max_wait.light);
-        (held_back, first.then(|| now + rest(max_wait.light, light)))
+        held_back.then(|| if first { now + rest(max_wait.light, light) } else { Time::FAR })
     }
 
     /// What each side has waited since its latest start.

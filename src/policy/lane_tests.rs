@@ -26,11 +26,8 @@ fn view() -> LaneView {
     }
 }
 
-fn wait(until: u64) -> LaneAnswer {
-    LaneAnswer::Wait { until: Some(at(until)) }
-}
-
-const WAIT: LaneAnswer = LaneAnswer::Wait { until: None };
+/// Until something else happens.
+const WAIT: Option<Time> = Some(Time::FAR);
 
 /// The seed's `test_heavy_lane_isolation`, and the rest of its table.
 #[test]
@@ -49,40 +46,42 @@ fn heavy_is_grounded_with_the_apis_own_signal() {
 #[test]
 fn four_fifths_of_the_budget_in_the_code_24000_tokens_in_the_configuration() {
     for (tokens, enough) in [(None, 20_400), (Count::new(24_000), 24_000), (Count::new(30_000), 25_500)] {
-        let mut lane = lane(|s| s.min_remaining_tokens = tokens);
-        assert_eq!(lane.ask(at(0), &LaneView { remaining: enough, ..view() }), LaneAnswer::Pass, "{tokens:?}");
-        assert_eq!(lane.ask(at(0), &LaneView { remaining: enough - 1, ..view() }), wait(60), "{tokens:?}");
-        assert_eq!(lane.ask(at(0), &LaneView { remaining: -90_000, ..view() }), wait(60), "{tokens:?}");
+        let lane = lane(|s| s.min_remaining_tokens = tokens);
+        assert_eq!(lane.blocks_heavy(at(0), &LaneView { remaining: enough, ..view() }), None, "{tokens:?}");
+        assert_eq!(lane.blocks_heavy(at(0), &LaneView { remaining: enough - 1, ..view() }), Some(at(60)), "{tokens:?}");
+        assert_eq!(lane.blocks_heavy(at(0), &LaneView { remaining: -90_000, ..view() }), Some(at(60)), "{tokens:?}");
     }
 }
 
 /// Nothing has rolled the window over by its end: the seed looks again a minute later, and sees the same.
 #[test]
 fn the_seeds_lane_waits_from_minute_to_minute() {
-    let mut lane = lane(|s| s.refresh = Refresh::OnReserve);
+    let lane = lane(|s| s.refresh = Refresh::OnReserve);
     let low = LaneView { remaining: 10_000, ..view() };
     assert!(!lane.refreshes());
     for minute in 1..100 {
-        assert_eq!(lane.ask(at(60 * minute), &low), wait(60 * (minute + 1)));
+        assert_eq!(lane.blocks_heavy(at(60 * minute), &low), Some(at(60 * (minute + 1))));
     }
 }
 
 #[test]
 fn exclusion_of_nobody_of_heavy_ones_and_of_all() {
-    for (exclusive, heavy, light) in [
-        (Exclusive::Seed, LaneAnswer::Pass, LaneAnswer::Pass),
-        (Exclusive::Heavy, wait(600), LaneAnswer::Pass),
-        (Exclusive::All, wait(600), wait(600)),
-    ] {
+    for (exclusive, heavy, light) in
+        [(Exclusive::Seed, None, None), (Exclusive::Heavy, Some(at(600)), None), (Exclusive::All, Some(at(600)), Some(at(600)))]
+    {
         let mut lane = lane(|s| s.exclusive = exclusive);
         let hold = lane.take(at(0));
-        assert_eq!((lane.ask(at(1), &view()), lane.light(at(1), None, Span::ZERO)), (heavy, light), "{exclusive:?}");
+        assert_eq!(
+            (lane.blocks_heavy(at(1), &view()), lane.blocks_light(at(1), None, Span::ZERO)),
+            (heavy, light),
+            "{exclusive:?}"
+        );
         assert_eq!(lane.running(), 1);
         lane.give_back(hold);
-        assert_eq!((lane.ask(at(2), &view()), lane.light(at(2), None, Span::ZERO)), (LaneAnswer::Pass, LaneAnswer::Pass));
+        assert_eq!((lane.blocks_heavy(at(2), &view()), lane.blocks_light(at(2), None, Span::ZERO)), (None, None));
         assert_eq!(lane.running(), 0);
-        let beside = if exclusive == Exclusive::All { WAIT } else { LaneAnswer::Pass };
-        assert_eq!(lane.ask(at(2), &LaneView { light_running: 1, ..view() }), beside, "{exclusive:?}");
+        let beside = if exclusive == Exclusive::All { WAIT } else { None };
+        assert_eq!(lane.blocks_heavy(at(2), &LaneView { light_running: 1, ..view() }), beside, "{exclusive:?}");
     }
 }
 
@@ -90,34 +89,34 @@ fn exclusion_of_nobody_of_heavy_ones_and_of_all() {
 fn a_lost_end_wedges_the_lane_for_its_lease_only() {
     let mut lane = lane(|s| s.exclusive = Exclusive::All);
     let lost = lane.take(at(0));
-    assert_eq!(lane.light(at(599), None, Span::ZERO), wait(600));
-    assert_eq!((lane.ask(at(600), &view()), lane.light(at(600), None, Span::ZERO)), (LaneAnswer::Pass, LaneAnswer::Pass));
+    assert_eq!(lane.blocks_light(at(599), None, Span::ZERO), Some(at(600)));
+    assert_eq!((lane.blocks_heavy(at(600), &view()), lane.blocks_light(at(600), None, Span::ZERO)), (None, None));
     let second = lane.take(at(600));
     lane.give_back(lost);
-    assert_eq!(lane.ask(at(700), &view()), wait(1_200), "the late end is not the second one's");
+    assert_eq!(lane.blocks_heavy(at(700), &view()), Some(at(1_200)), "the late end is not the second one's");
     lane.give_back(second);
-    assert_eq!((lane.ask(at(701), &view()), lane.running()), (LaneAnswer::Pass, 0));
+    assert_eq!((lane.blocks_heavy(at(701), &view()), lane.running()), (None, 0));
 }
 
 #[test]
 fn two_things_in_the_way_must_both_go() {
     let mut lane = lane(|s| (s.exclusive, s.lease) = (Exclusive::All, Span::from_secs(30)));
     let _running = lane.take(at(0));
-    assert_eq!(lane.ask(at(1), &LaneView { remaining: 0, ..view() }), wait(60));
-    assert_eq!(lane.ask(at(1), &LaneView { remaining: 0, light_running: 1, ..view() }), WAIT);
+    assert_eq!(lane.blocks_heavy(at(1), &LaneView { remaining: 0, ..view() }), Some(at(60)));
+    assert_eq!(lane.blocks_heavy(at(1), &LaneView { remaining: 0, light_running: 1, ..view() }), WAIT);
 }
 
 #[test]
 fn starts_are_staggered_among_heavy_ones_or_among_all() {
-    for (scope, light, after_light) in [(StaggerScope::Heavy, LaneAnswer::Pass, 15), (StaggerScope::All, wait(15), 20)] {
+    for (scope, light, after_light) in [(StaggerScope::Heavy, None, 15), (StaggerScope::All, Some(at(15)), 20)] {
         let mut lane = lane(|s| (s.stagger, s.stagger_scope) = (Some(Span::from_secs(15)), scope));
         let hold = lane.take(at(0));
         lane.give_back(hold);
-        assert_eq!(lane.ask(at(2), &view()), wait(15));
-        assert_eq!(lane.light(at(2), None, Span::ZERO), light);
+        assert_eq!(lane.blocks_heavy(at(2), &view()), Some(at(15)));
+        assert_eq!(lane.blocks_light(at(2), None, Span::ZERO), light);
         lane.started_light(at(5));
-        assert_eq!(lane.ask(at(6), &view()), wait(after_light));
-        assert_eq!(lane.ask(at(after_light), &view()), LaneAnswer::Pass);
+        assert_eq!(lane.blocks_heavy(at(6), &view()), Some(at(after_light)));
+        assert_eq!(lane.blocks_heavy(at(after_light), &view()), None);
     }
 }
 
@@ -126,22 +125,22 @@ fn starts_are_staggered_among_heavy_ones_or_among_all() {
 fn ageing_holds_back_one_side_and_never_both() {
     let mut lane = lane(|_| {});
     for (heavy, light, heavy_goes, light_goes) in [
-        (119, 59, LaneAnswer::Pass, LaneAnswer::Pass),
-        (120, 59, LaneAnswer::Pass, WAIT),
-        (119, 60, wait(1_001), LaneAnswer::Pass),
-        (10, 60, WAIT, LaneAnswer::Pass),
-        (120, 60, LaneAnswer::Pass, WAIT),
-        (130, 130, LaneAnswer::Pass, WAIT),
-        (130, 131, WAIT, LaneAnswer::Pass),
+        (119, 59, None, None),
+        (120, 59, None, WAIT),
+        (119, 60, Some(at(1_001)), None),
+        (10, 60, WAIT, None),
+        (120, 60, None, WAIT),
+        (130, 130, None, WAIT),
+        (130, 131, WAIT, None),
     ] {
         let (heavy, light) = (Span::from_secs(heavy), Span::from_secs(light));
         let asked = LaneView { heavy_waited: heavy, light_waited: Some(light), ..view() };
-        assert_eq!(lane.ask(at(1_000), &asked), heavy_goes, "{heavy} {light}");
-        assert_eq!(lane.light(at(1_000), Some(heavy), light), light_goes, "{heavy} {light}");
+        assert_eq!(lane.blocks_heavy(at(1_000), &asked), heavy_goes, "{heavy} {light}");
+        assert_eq!(lane.blocks_light(at(1_000), Some(heavy), light), light_goes, "{heavy} {light}");
     }
     // Where light attempts may wait longer than heavy ones, an older one learns when its own time comes.
     lane.reconfigure(Some(&HeavyLane { light_max_wait: Span::from_secs(200), ..HeavyLane::default() }));
-    assert_eq!(lane.light(at(1_000), Some(Span::from_secs(120)), Span::from_secs(150)), wait(1_050));
+    assert_eq!(lane.blocks_light(at(1_000), Some(Span::from_secs(120)), Span::from_secs(150)), Some(at(1_050)));
 }
 
 /// Everybody has waited for very long; each start gives the other side the next one, and none is held back at once.
@@ -150,8 +149,8 @@ fn a_backlog_counts_from_its_sides_own_latest_start() {
     let mut lane = lane(|_| {});
     let (old, older) = (Span::from_secs(5_000), Span::from_secs(9_000));
     let goes = |lane: &mut Lane, now| {
-        let heavy = lane.ask(now, &LaneView { heavy_waited: older, light_waited: Some(old), ..view() });
-        (heavy == LaneAnswer::Pass, lane.light(now, Some(older), old) == LaneAnswer::Pass)
+        let heavy = lane.blocks_heavy(now, &LaneView { heavy_waited: older, light_waited: Some(old), ..view() });
+        (heavy.is_none(), lane.blocks_light(now, Some(older), old).is_none())
     };
     assert_eq!(goes(&mut lane, at(10_000)), (true, false));
     let hold = lane.take(at(10_000));
@@ -167,16 +166,16 @@ fn a_backlog_counts_from_its_sides_own_latest_start() {
 fn nothing_ages_where_that_would_be_a_deadlock_or_nobody_is_excluded() {
     let aged = Span::from_secs(10_000);
     for seed in [lane(|s| s.refresh = Refresh::OnReserve), lane(|s| s.exclusive = Exclusive::Seed)] {
-        assert_eq!(seed.light(at(10_000), Some(aged), Span::ZERO), LaneAnswer::Pass);
-        assert_eq!(seed.clone().ask(at(10_000), &LaneView { light_waited: Some(aged), ..view() }), LaneAnswer::Pass);
+        assert_eq!(seed.blocks_light(at(10_000), Some(aged), Span::ZERO), None);
+        assert_eq!(seed.blocks_heavy(at(10_000), &LaneView { light_waited: Some(aged), ..view() }), None);
     }
 }
 
 #[test]
 fn off_lets_all_pass() {
-    let mut lane = Lane::new(None);
-    assert_eq!(lane.ask(at(0), &LaneView { remaining: 0, light_running: 9, ..view() }), LaneAnswer::Pass);
-    assert_eq!(lane.light(at(0), Some(Span::from_secs(9_999)), Span::ZERO), LaneAnswer::Pass);
+    let lane = Lane::new(None);
+    assert_eq!(lane.blocks_heavy(at(0), &LaneView { remaining: 0, light_running: 9, ..view() }), None);
+    assert_eq!(lane.blocks_light(at(0), Some(Span::from_secs(9_999)), Span::ZERO), None);
     assert!(!lane.refreshes() && lane.mode() == Mode::Off);
 }
 
@@ -211,14 +210,14 @@ fn longest_waits(change: impl FnOnce(&mut HeavyLane), light_every: u64, heavy_ev
                 light_waited: lights.front().map(waited),
                 next_window: at((now / 60 + 1) * 60),
             };
-            if lane.ask(at(now), &asked) == LaneAnswer::Pass && remaining >= 25_000 {
+            if lane.blocks_heavy(at(now), &asked).is_none() && remaining >= 25_000 {
                 longest.0 = longest.0.max(now - heavies.pop_front().expect("it asks"));
                 remaining -= 25_000;
                 running.push((now + 45, lane.take(at(now))));
             }
         }
         while let Some(since) = lights.front() {
-            let may = lane.light(at(now), heavies.front().map(waited), waited(since)) == LaneAnswer::Pass;
+            let may = lane.blocks_light(at(now), heavies.front().map(waited), waited(since)).is_none();
             if !may || remaining < 1_000 {
                 break;
             }
@@ -272,7 +271,7 @@ fn a_million_random_operations() {
             }
             5 => {
                 let (heavy, light) = (Span::from_secs(draw % 300), Span::from_secs(draw / 300 % 300));
-                if let LaneAnswer::Wait { until: Some(until) } = lane.light(now, Some(heavy), light) {
+                if let Some(until) = lane.blocks_light(now, Some(heavy), light).filter(|until| *until < Time::FAR) {
                     assert!(until > now, "asking at once would spin");
                 }
             }
@@ -281,7 +280,7 @@ fn a_million_random_operations() {
                 let light_waited = draw.is_multiple_of(2).then(|| Span::from_secs(draw % 180));
                 let asked =
                     LaneView { remaining, heavy_waited: Span::from_secs(draw % 170), light_waited, next_window: now, ..view() };
-                if let LaneAnswer::Wait { until: Some(until) } = lane.ask(now, &asked) {
+                if let Some(until) = lane.blocks_heavy(now, &asked).filter(|until| *until < Time::FAR) {
                     assert!(until > now, "asking at once would spin");
                 }
             }

@@ -7,7 +7,7 @@ use super::calls::{Call, Hold, Seat};
 use super::contract::Asked;
 use super::flow::{Known, tokens};
 use super::gateway::Gateway;
-use super::lane::{LaneAnswer, LaneView};
+use super::lane::LaneView;
 use super::limiter::Need;
 use super::line::Line;
 use super::timeout::Clocks;
@@ -16,24 +16,22 @@ use crate::request::{CallId, Profile, Reason, Vantage};
 use crate::time::Time;
 
 impl Gateway {
-    /// Leads a heavy attempt to its lane.
-    pub(super) fn admit_heavy(&mut self, now: Time, index: u32, known: Known) {
-        let answer = if self.lane_line.first().is_some() { Budget::Held(Time::FAR) } else { self.heavy_grant(now, index) };
-        match answer {
-            Budget::Granted(grant) => self.start_heavy(now, index, known, grant),
-            Budget::Never => self.refuse(now, index, Reason::OverBudget),
-            Budget::Wait(until) | Budget::Held(until) => {
-                self.count_wait(now, index, answer);
-                if self.has_room(now, index) {
-                    let entry = &mut self.attempts[index];
-                    entry.stage = Stage::Lane(self.queue.place(tokens(&entry.attempt)));
-                    let due = entry.terms.waiting_due(entry.arrived);
-                    self.lane_line.push(&mut self.attempts, index);
-                    self.timers.set_attempt(index, due);
-                    self.timers.gate_by(until);
-                }
-            }
+    /// What lets a heavy attempt that arrives wait, before the budget is asked.
+    #[inline]
+    pub(super) fn before_heavy(&mut self, now: Time, index: u32) -> Option<Budget> {
+        if self.lane_line.len() > 0 {
+            return Some(Budget::Held(Time::FAR));
         }
+        self.lane_blocks_heavy(now, index).map(Budget::Held)
+    }
+
+    /// Puts an attempt into the line for the lane.
+    pub(super) fn park_heavy(&mut self, index: u32) {
+        let entry = &mut self.attempts[index];
+        entry.stage = Stage::Lane(self.queue.place(tokens(&entry.attempt)));
+        let due = entry.terms.waiting_due(entry.arrived);
+        self.lane_line.push(&mut self.attempts, index);
+        self.timers.set_attempt(index, due);
     }
 
     /// Starts the oldest heavy attempt, if it can: whether that has changed anything.
@@ -42,7 +40,8 @@ impl Gateway {
         if self.lane.mode() != Mode::Enforce {
             return self.leave_lane(index); // the lane has been taken away
         }
-        let answer = self.heavy_grant(now, index);
+        let blocked = self.lane_blocks_heavy(now, index);
+        let answer = blocked.map_or_else(|| self.early_grant(now, index), Budget::Held);
         self.serve_head(now, index, answer, ask_again, |gateway, grant| gateway.start_heavy(now, index, Known::NOTHING, grant))
     }
 
@@ -52,11 +51,12 @@ impl Gateway {
         let Some(index) = self.budget_line.first().filter(|_| self.limiter.boundary() == Boundary::Checked) else {
             return false;
         };
-        let answer = self.grant(now, index, None);
+        let answer = self.grant(now, index);
         self.serve_head(now, index, answer, ask_again, |gateway, grant| gateway.launch(now, index, grant, false))
     }
 
     /// Leads a light attempt for which there is a slot through the gates at the exit; `asked`, if it is known.
+    #[inline]
     pub(super) fn start(&mut self, now: Time, index: u32, known: Known, grant: Grant) {
         if self.standing.exit && !self.passes_exit(now, index, known.asked) {
             return;
@@ -70,7 +70,7 @@ impl Gateway {
         }
     }
 
-    fn start_heavy(&mut self, now: Time, index: u32, known: Known, grant: Grant) {
+    pub(super) fn start_heavy(&mut self, now: Time, index: u32, known: Known, grant: Grant) {
         if self.standing.exit && !self.passes_exit(now, index, known.asked) {
             return;
         }
@@ -84,12 +84,11 @@ impl Gateway {
     }
 
     /// The gates at the exit: refuses the attempt where one of them does.
+    #[inline(never)] // most stacks have no gate there
     fn passes_exit(&mut self, now: Time, index: u32, asked: Option<&Asked>) -> bool {
         let id = self.attempts[index].attempt.id;
-        let passed = match asked {
-            Some(asked) => self.exit(id, asked),
-            None => self.exit(id, &self.asked(now, index)),
-        };
+        let asked = asked.map_or_else(|| self.asked(now, index), |asked| *asked);
+        let passed = self.exit(id, &asked);
         if let Err(reason) = passed {
             self.refuse(now, index, reason);
         }
@@ -103,10 +102,11 @@ impl Gateway {
     }
 
     /// Asks for budget for an attempt that holds its slot or lane: starts it, or puts it into the line.
+    #[inline(never)] // apart from what nearly every call goes through
     fn claim(&mut self, now: Time, index: u32) {
         let checked = self.limiter.boundary() == Boundary::Checked;
         let answer =
-            if checked && self.budget_line.first().is_some() { Budget::Wait(Time::FAR) } else { self.grant(now, index, None) };
+            if checked && self.budget_line.first().is_some() { Budget::Wait(Time::FAR) } else { self.grant(now, index) };
         match answer {
             Budget::Granted(grant) => self.launch(now, index, grant, false),
             Budget::Never => self.refuse(now, index, Reason::OverBudget),
@@ -154,59 +154,52 @@ impl Gateway {
     /// Counts what a lane that only observes would have said.
     #[inline]
     pub(super) fn observe_lane(&mut self, now: Time, index: u32) {
-        if self.lane.mode() == Mode::Observe && self.lane.is_heavy(self.profile_left(index)) {
-            let view = self.lane_view(now, index);
-            if let LaneAnswer::Wait { .. } = self.lane.ask(now, &view) {
-                self.log.counters.verdict(Verdict::Wait, false);
-            }
+        let observed = self.lane.mode() == Mode::Observe && self.lane.is_heavy(self.profile_left(index));
+        if observed && self.lane_says(now, index).is_some() {
+            self.log.counters.verdict(Verdict::Wait, false);
         }
     }
 
-    fn heavy_grant(&mut self, now: Time, index: u32) -> Budget {
+    /// Until when the lane keeps a heavy attempt from starting, if it does.
+    fn lane_blocks_heavy(&mut self, now: Time, index: u32) -> Option<Time> {
         if self.lane.refreshes() {
             self.limiter.refresh(now);
         }
         // The seed's heavy job sleeps through to its next look, whatever happens meanwhile.
         let wake = self.attempts[index].wake;
         if !self.lane.refreshes() && wake > now && wake < Time::FAR {
-            return Budget::Held(wake);
+            return Some(wake);
         }
-        let view = self.lane_view(now, index);
-        match self.lane.ask(now, &view) {
-            LaneAnswer::Pass => self.early_grant(now, index, None),
-            LaneAnswer::Wait { until } => {
-                let until = until.unwrap_or(Time::FAR);
-                self.attempts[index].wake = until;
-                Budget::Held(until)
-            }
-        }
+        let until = self.lane_says(now, index)?;
+        self.attempts[index].wake = until;
+        Some(until)
     }
 
-    fn lane_view(&self, now: Time, index: u32) -> LaneView {
-        LaneView {
+    /// The lane's own answer to a heavy attempt.
+    fn lane_says(&self, now: Time, index: u32) -> Option<Time> {
+        let view = LaneView {
             remaining: self.limiter.remaining(),
             budget: self.limiter.capacity(),
             light_running: self.slots.in_use(),
             heavy_waited: now - self.attempts[index].arrived,
             light_waited: self.waiting.oldest(&self.attempts).map(|arrived| now - arrived),
             next_window: self.limiter.next_window(now),
-        }
+        };
+        self.lane.blocks_heavy(now, &view)
     }
 
     /// Until when the lane keeps a light attempt from starting, if it does.
     #[inline]
     pub(super) fn lane_blocks_light(&self, now: Time, index: u32) -> Option<Time> {
-        if !self.lane.may_hold_light(self.lane_line.len() > 0) {
-            return None;
-        }
+        if self.lane.may_hold_light(self.lane_line.len() > 0) { self.lane_blocks(now, index) } else { None }
+    }
+
+    fn lane_blocks(&self, now: Time, index: u32) -> Option<Time> {
         let heavy_waited = self.lane_line.first().map(|heavy| now - self.attempts[heavy].arrived);
         // The wait that a heavy attempt is shown too, whoever the queue's order lets go first: else, with the oldest at the
         // end of the queue, either side could hold back the other.
         let arrived = self.waiting.oldest(&self.attempts).unwrap_or(self.attempts[index].arrived);
-        match self.lane.light(now, heavy_waited, now - arrived) {
-            LaneAnswer::Pass => None,
-            LaneAnswer::Wait { until } => Some(until.unwrap_or(Time::FAR)),
-        }
+        self.lane.blocks_light(now, heavy_waited, now - arrived)
     }
 
     /// Whether an attempt goes by the lane, with the vantage policy that it is left with.
@@ -261,6 +254,7 @@ impl Gateway {
         self.ask_its_breaker(now, index, mode)
     }
 
+    #[inline(never)] // most attempts use no proxy
     fn ask_its_breaker(&mut self, now: Time, index: u32, mode: Mode) -> Result<(), Reason> {
         let vantage = self.attempts[index].vantage;
         let key = self.proxy_key(index);

@@ -202,6 +202,7 @@ impl Limiter {
     }
 
     /// Decides and takes nothing. The window may roll over.
+    #[inline]
     pub fn ask(&mut self, now: Time, need: &Need) -> Offer {
         if self.mode == Mode::Off {
             return Offer::Fits { tokens: 0 };
@@ -213,6 +214,7 @@ impl Limiter {
     }
 
     /// What is offered to a call whose whole reservation of `tokens` does not fit.
+    #[inline(never)] // apart from what every call goes through
     fn less(&self, now: Time, need: &Need, tokens: u64) -> Offer {
         let left = self.remaining();
         if let Some(max_tokens) = self.trimmed(need, left) {
@@ -226,12 +228,24 @@ impl Limiter {
         }
     }
 
-    /// Whether not even a whole window could hold it, as far as trimming goes. Looks at nothing that moves.
+    /// Whether the whole reservation of a call, `tokens` by its multiplier as it is now, fits as it is: what
+    /// [`ask`](Self::ask) would say, for most calls at less cost. Else ask.
     #[inline]
-    pub fn is_too_large(&self, need: &Need) -> bool {
-        let (tokens, capacity) = (self.tokens(need), self.windows.capacity());
-        // What fits untrimmed, as nearly all does, needs no closer look.
-        tokens > capacity && self.boundary() == Boundary::Checked && self.least(need, tokens) > signed(capacity)
+    pub fn fits_whole(&mut self, now: Time, tokens: u64) -> bool {
+        self.windows.refresh(now);
+        !self.multipliers.forgets() && self.fits(tokens)
+    }
+
+    /// Whether not even a whole window could hold it, whose whole reservation is `tokens`, as far as trimming goes. Looks at
+    /// nothing that moves.
+    #[inline]
+    pub fn is_too_large(&self, need: &Need, tokens: u64) -> bool {
+        tokens > self.windows.capacity() && self.is_too_large_trimmed(need, tokens)
+    }
+
+    #[inline(never)] // what fits untrimmed, as nearly all does, needs no closer look
+    fn is_too_large_trimmed(&self, need: &Need, tokens: u64) -> bool {
+        self.boundary() == Boundary::Checked && self.least(need, tokens) > signed(self.windows.capacity())
     }
 
     /// The reservation of `need`, untrimmed, by the multiplier as it is now.
@@ -269,28 +283,37 @@ impl Limiter {
     #[allow(clippy::needless_pass_by_value)] // a reservation comes back once
     pub fn settle(&mut self, now: Time, reservation: Reservation, spent: Spent) {
         self.reserved -= reservation.tokens;
-        self.held -= reservation.held.unwrap_or(0);
         let Some(ticket) = &reservation.ticket else { return };
         let used = match spent {
-            Spent::Unknown => return self.charge(now, reservation.held.unwrap_or(0)),
-            Spent::Used { tokens, .. } | Spent::Untaught { tokens } => tokens,
+            Spent::Unknown => None,
+            Spent::Used { tokens, .. } | Spent::Untaught { tokens } => Some(tokens),
         };
-        let mut left_over = signed(reservation.tokens) - signed(used);
-        if let Some(held) = reservation.held {
-            let at_start = reservation.tokens - held;
-            self.charge(now, used.saturating_sub(at_start));
-            left_over = signed(at_start.saturating_sub(used));
-        }
+        let left_over = match reservation.held {
+            None => used.map_or(0, |used| signed(reservation.tokens) - signed(used)),
+            Some(held) => self.settle_excess(now, reservation.tokens - held, held, used),
+        };
         if self.rules.settle {
             self.windows.give_back(now, ticket, left_over);
         }
-        if matches!(spent, Spent::Used { cut, .. } if !cut || self.rules.learn_from_cut) {
-            let ratio = used as f64 / self.divisor(&reservation);
+        if let Spent::Used { tokens, cut } = spent
+            && (!cut || self.rules.learn_from_cut)
+        {
+            let ratio = tokens as f64 / self.divisor(&reservation);
             self.multipliers.learn(now, reservation.class, ratio);
         }
     }
 
+    /// With `excess = "at_end"`: what is used beyond what was taken `at_start` counts from now on, all that was held where
+    /// nobody says. What is left over of the former.
+    #[inline(never)] // few settle so
+    fn settle_excess(&mut self, now: Time, at_start: u64, held: u64, used: Option<u64>) -> i64 {
+        self.held -= held;
+        self.charge(now, used.map_or(held, |used| used.saturating_sub(at_start)));
+        used.map_or(0, |used| signed(at_start.saturating_sub(used)))
+    }
+
     /// Tokens that count from now on: what a call that has ended used beyond its estimate.
+    #[inline(never)] // few settle so
     fn charge(&mut self, now: Time, tokens: u64) {
         if tokens > 0 {
             self.windows.take(now, signed(tokens));

@@ -42,9 +42,13 @@ fn at(secs: u64) -> Time {
     Time::ZERO + Span::from_secs(secs)
 }
 
-/// Asks, and takes what is offered.
+/// Asks, and takes what is offered. The first look says what the closer one does.
 fn call(limiter: &mut Limiter, now: Time, need: Need) -> Option<Reservation> {
-    let (tokens, max_tokens) = match limiter.ask(now, &need) {
+    let (looks, whole) = (limiter.mode() == Mode::Enforce && !limiter.multipliers.forgets(), limiter.tokens(&need));
+    let at_once = looks && limiter.fits_whole(now, whole);
+    let offer = limiter.ask(now, &need);
+    assert!(!looks || at_once == (offer == Offer::Fits { tokens: whole }), "{whole} tokens: {offer:?}");
+    let (tokens, max_tokens) = match offer {
         Offer::Fits { tokens } => (tokens, need.max_tokens),
         Offer::Trim { tokens, max_tokens } => (tokens, max_tokens),
         Offer::Wait { .. } | Offer::Never { .. } => return None,

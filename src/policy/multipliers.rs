@@ -60,6 +60,8 @@ struct Quantile {
     below: usize,
     /// How many are as large.
     equal: usize,
+    /// The place, counted from zero, at which it was last looked for.
+    place: usize,
 }
 
 impl Multipliers {
@@ -108,18 +110,31 @@ impl Multipliers {
     /// estimate of 0 says nothing about ratios (the seed divides by zero there).
     pub fn learn(&mut self, now: Time, class: usize, ratio: f64) {
         let class = &mut self.classes[class];
-        if !class.learns || !(0.0..f64::INFINITY).contains(&ratio) {
+        let says_something = ratio.is_finite() && ratio >= 0.0;
+        if !(class.learns && says_something) {
             return;
         }
+        let before = class.ratios.len();
         class.push(now, ratio, self.rules.samples);
-        class.keep_younger(now, self.rules.max_age);
-        class.update(&self.rules);
+        if let Some(max_age) = self.rules.max_age {
+            class.keep_younger(now, max_age);
+        }
+        if class.ratios.len() != before || !class.p90.is_in_place() {
+            class.update(&self.rules); // of as many ratios as before the same place is asked for
+        }
+    }
+
+    /// Whether ratios grow too old.
+    pub const fn forgets(&self) -> bool {
+        self.rules.max_age.is_some()
     }
 
     /// Forgets what has grown too old about a class: too few ratios, and it is back at its prior.
+    #[inline]
     pub fn forget(&mut self, now: Time, class: usize) {
+        let Some(max_age) = self.rules.max_age else { return };
         let class = &mut self.classes[class];
-        if class.keep_younger(now, self.rules.max_age) {
+        if class.keep_younger(now, max_age) {
             class.update(&self.rules);
         }
     }
@@ -168,8 +183,8 @@ impl Class {
     }
 
     /// Whether anything was too old.
-    fn keep_younger(&mut self, now: Time, max_age: Option<Span>) -> bool {
-        let Some(max_age) = max_age else { return false };
+    #[inline(never)] // few settings have one
+    fn keep_younger(&mut self, now: Time, max_age: Span) -> bool {
         let before = self.ratios.len();
         while self.ratios.front().is_some_and(|(at, _)| now - *at > max_age) {
             self.drop_oldest();
@@ -177,33 +192,34 @@ impl Class {
         self.ratios.len() < before
     }
 
+    #[inline(never)] // most ratios move nothing
     fn update(&mut self, rules: &Rules) {
         let n = self.ratios.len();
         let learned = self.learns && n > 0 && n >= rules.min_samples;
-        let multiplier = if learned { self.p90_at(p90_index(rules.p90, n)) } else { self.prior };
-        self.current = rules.bounded(multiplier);
-    }
-
-    /// The ratio at this place among the sorted ones.
-    #[inline]
-    fn p90_at(&mut self, place: usize) -> f64 {
-        if !(self.p90.below..self.p90.below + self.p90.equal).contains(&place) {
-            self.p90.seek(place, &self.ratios);
+        if learned {
+            self.p90.place = p90_index(rules.p90, n);
+            self.p90.seek(&self.ratios);
         }
-        self.p90.value
+        self.current = rules.bounded(if learned { self.p90.value } else { self.prior });
     }
 }
 
 impl Quantile {
-    fn seek(&mut self, place: usize, ratios: &VecDeque<(Time, f64)>) {
+    /// Whether it is the ratio at its place among the sorted ones.
+    fn is_in_place(&self) -> bool {
+        self.below <= self.place && self.place - self.below < self.equal
+    }
+
+    /// Goes to its place.
+    fn seek(&mut self, ratios: &VecDeque<(Time, f64)>) {
         let ratios = || ratios.iter().map(|(_, ratio)| *ratio);
         let count = |value: f64| ratios().filter(|ratio| is_same(*ratio, value)).count();
-        while place < self.below {
+        while self.place < self.below {
             self.value = ratios().filter(|ratio| *ratio < self.value).fold(f64::NEG_INFINITY, f64::max);
             self.equal = count(self.value);
             self.below -= self.equal;
         }
-        while place >= self.below + self.equal {
+        while self.place >= self.below + self.equal {
             self.below += self.equal;
             self.value = ratios().filter(|ratio| *ratio > self.value).fold(f64::INFINITY, f64::min);
             self.equal = count(self.value);

@@ -118,6 +118,7 @@ impl Waiting {
     }
 
     /// A light attempt starts, whether or not it has waited: what it may use counts for its class.
+    #[inline]
     pub fn started(&mut self, attempt: &Attempt) {
         if self.sorted == Sorted::ByClass {
             self.fair.serve(usize::from(self.list_of(attempt)), tokens(attempt));
@@ -138,10 +139,12 @@ impl Waiting {
     }
 
     /// When the oldest who waits arrived; with priorities, the oldest of the most urgent.
+    #[inline]
     pub fn oldest(&self, attempts: &Attempts) -> Option<Time> {
-        if self.len == 0 {
-            return None; // nearly always
-        }
+        if self.len == 0 { None } else { self.oldest_of_some(attempts) } // nearly always nobody
+    }
+
+    fn oldest_of_some(&self, attempts: &Attempts) -> Option<Time> {
         let list = match self.sorted {
             Sorted::Together | Sorted::ByPriority => self.highest()?,
             Sorted::ByClass => self.occupied().min_by_key(|list| self.came(attempts, *list))?,

@@ -14,7 +14,8 @@ pub(super) struct Fixed {
     window: Window,
     budget: i64,
     remaining: i64,
-    start: Time,
+    /// The first instant of the next one.
+    end: Time,
     /// Which window this is: tokens go back to the one that they came from.
     number: u32,
 }
@@ -26,8 +27,7 @@ pub(super) struct Place(u32);
 impl Fixed {
     pub fn new(now: Time, window: Window, budget: u64) -> Self {
         let budget = budget.cast_signed();
-        let start = if window == Window::Calendar { full_minute(now) } else { now };
-        Self { window, budget, remaining: budget, start, number: 0 }
+        Self { window, budget, remaining: budget, end: end(window, now), number: 0 }
     }
 
     pub fn is(&self, window: Window) -> bool {
@@ -50,21 +50,20 @@ impl Fixed {
     }
 
     /// The first instant of the next window.
-    pub fn end(&self) -> Time {
-        match self.window {
-            Window::Calendar => self.start + MINUTE,
-            _ => self.start + MINUTE + Span::from_nanos(1), // the seed's check is `now > start + 60`
-        }
+    pub const fn end(&self) -> Time {
+        self.end
     }
 
+    #[inline]
     pub fn refresh(&mut self, now: Time) {
-        if now >= self.end() {
+        if now >= self.end {
             self.restore(now);
         }
     }
 
+    #[inline(never)] // once a window
     pub fn restore(&mut self, now: Time) {
-        self.start = if self.window == Window::Calendar { full_minute(now) } else { now };
+        self.end = end(self.window, now);
         self.remaining = self.budget;
         self.number = self.number.wrapping_add(1);
     }
@@ -76,13 +75,17 @@ impl Fixed {
 
     /// To the window that they came from, unless its time is over, seen or not.
     pub fn give_back(&mut self, now: Time, place: &Place, tokens: i64) {
-        if place.0 == self.number && now < self.end() {
+        if place.0 == self.number && now < self.end {
             self.remaining += tokens;
         }
     }
 }
 
-const fn full_minute(now: Time) -> Time {
+/// Where a window ends that starts at `now`, with `calendar` the one that `now` lies in: the first instant of the next.
+fn end(window: Window, now: Time) -> Time {
     let nanos = now.as_nanos();
-    Time::from_nanos(nanos - nanos % MINUTE.as_nanos())
+    match window {
+        Window::Calendar => Time::from_nanos(nanos - nanos % MINUTE.as_nanos()) + MINUTE,
+        _ => now + MINUTE + Span::from_nanos(1), // the seed's check is `now > start + 60`
+    }
 }

@@ -137,6 +137,7 @@ impl Windows {
     }
 
     /// Takes tokens, whether or not they are left.
+    #[inline]
     pub fn take(&mut self, now: Time, tokens: i64) -> Ticket {
         self.refresh(now);
         let place = match &mut self.kind {

@@ -19,10 +19,12 @@ pub(super) struct SlidingLog {
     budget: i64,
     /// Sum over the entries.
     taken: i64,
-    entries: Box<[Entry]>,
+    entries: Box<[Entry; CAPACITY]>,
     /// Place of the oldest entry.
     head: usize,
     len: usize,
+    /// When the oldest entry comes back: [`Time::FAR`] without one.
+    due: Time,
     /// How many entries have come back: the oldest one's number, where numbers go up with each new entry.
     back: u64,
 }
@@ -46,8 +48,8 @@ pub(super) struct Place {
 
 impl SlidingLog {
     pub fn new(budget: u64) -> Self {
-        let entries = vec![Entry::default(); CAPACITY].into_boxed_slice();
-        Self { budget: budget.cast_signed(), taken: 0, entries, head: 0, len: 0, back: 0 }
+        let entries = vec![Entry::default(); CAPACITY].into_boxed_slice().try_into().expect("as many as its type says");
+        Self { budget: budget.cast_signed(), taken: 0, entries, head: 0, len: 0, due: Time::FAR, back: 0 }
     }
 
     pub const fn resize(&mut self, budget: u64) {
@@ -62,18 +64,31 @@ impl SlidingLog {
         self.budget - self.taken
     }
 
+    #[inline]
     pub fn refresh(&mut self, now: Time) {
-        while self.len > 0 && self.entry(0).last + MINUTE <= now {
+        if now >= self.due {
+            self.come_back(now);
+        }
+    }
+
+    #[inline(never)] // apart from the look whether anything does
+    fn come_back(&mut self, now: Time) {
+        while self.due <= now && self.len > 0 {
             self.taken -= self.entry(0).tokens;
             self.head = (self.head + 1) % CAPACITY;
             self.len -= 1;
             self.back += 1;
+            self.due = self.oldest_due();
         }
+    }
+
+    fn oldest_due(&self) -> Time {
+        if self.len > 0 { self.entry(0).last + MINUTE } else { Time::FAR }
     }
 
     /// When the oldest entry comes back.
     pub fn next(&self) -> Option<Time> {
-        (self.len > 0).then(|| self.entry(0).last + MINUTE)
+        (self.len > 0).then_some(self.due)
     }
 
     /// When `tokens` are left: they are not yet, and not more than the budget.
@@ -88,6 +103,7 @@ impl SlidingLog {
         Time::FAR
     }
 
+    #[inline(never)] // apart from the shorter way of a fixed window
     pub fn take(&mut self, now: Time, tokens: i64) -> Place {
         self.taken += tokens;
         if self.len > 0 && self.entry(self.len - 1).last == now {
@@ -99,6 +115,7 @@ impl SlidingLog {
         }
         self.len += 1;
         *self.entry_mut(self.len - 1) = Entry { first: now, last: now, tokens };
+        self.due = self.due.min(now + MINUTE);
         self.newest(now)
     }
 
@@ -107,6 +124,7 @@ impl SlidingLog {
     }
 
     /// To the entry that holds them, unless it has come back.
+    #[inline(never)]
     pub fn give_back(&mut self, now: Time, place: &Place, tokens: i64) {
         self.refresh(now);
         if let Some(n) = self.find(place) {
@@ -142,6 +160,7 @@ impl SlidingLog {
 
     /// Makes neighbours one. Of what is left, each entry and the next but one begin more than [`MERGE_WITHIN`] apart, and
     /// all begin within 60 s and one [`MERGE_WITHIN`]: at most half the capacity and a few.
+    #[inline(never)] // rare
     fn merge(&mut self) {
         let mut kept = 0;
         for n in 1..self.len {
@@ -156,5 +175,6 @@ impl SlidingLog {
             }
         }
         self.len = kept + 1;
+        self.due = self.oldest_due();
     }
 }
