@@ -4,9 +4,11 @@
 //! why. A plot that its own kind refuses (no finite figure at all) is left out the same way.
 
 mod capacity;
+mod course;
 mod fairness;
 mod latency;
 mod loads;
+mod rejection;
 mod timeline;
 mod tuning;
 mod tuning_sets;
@@ -101,9 +103,7 @@ pub fn run(summary: &Summary, frame: &Frame<'_>) -> Drawn {
     latency::draw(summary, frame, &mut drawn);
     timeline::draw(summary, frame, &mut drawn);
     fairness::draw(summary, frame, &mut drawn);
-    drawn.leave_out(
-        "Rejection against capacity used is not drawn: a result does not keep how full the gateway was when each request came.",
-    );
+    rejection::draw(summary, frame, &mut drawn);
     drawn
 }
 

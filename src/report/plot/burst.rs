@@ -20,6 +20,8 @@ const COLUMNS: usize = 120;
 pub struct Trace {
     /// What it counts: `admitted`.
     pub name: String,
+    /// Which look it has, from 0: the same name looks alike in every picture of a result.
+    pub look: usize,
     /// One value for each of [`Burst::times_s`], in the row's unit; not a number where there is none.
     pub values: Vec<f64>,
 }
@@ -93,8 +95,8 @@ impl Burst {
         for (from, to, name) in &self.spans {
             panel.hover(Some(name.clone()), |panel| panel.rect((*from, f64::MIN), (*to, f64::MAX), filled(Ink::Mark, 0.1)));
         }
-        for (i, trace) in row.traces.iter().enumerate() {
-            let look = Look::of(i);
+        for trace in &row.traces {
+            let look = Look::of(trace.look);
             let line: Vec<(f64, f64)> = self.times_s.iter().copied().zip(trace.values.iter().copied()).collect();
             panel.group(Some(trace.name.clone()), look.dash, |panel| panel.line(&line, lined(look.ink, 1.4)));
         }
@@ -168,8 +170,8 @@ fn legend(panel: &Panel, row: &Row, title: &str) {
     let mut right = inner.x + inner.width;
     let free = inner.x + font::width(title, 12.0, true) + 24.0;
     let each = (right - free) / row.traces.len() as f64 - 34.0;
-    for (i, trace) in row.traces.iter().enumerate().rev() {
-        let look = Look::of(i);
+    for trace in row.traces.iter().rev() {
+        let look = Look::of(trace.look);
         let shown = font::shorten(&trace.name, each.max(20.0), 11.0, false);
         right -= 1.05 * font::width(&shown, 11.0, false);
         let (at, cut) = ((right, inner.y - 8.0), (shown != trace.name).then(|| trace.name.clone()));

@@ -269,7 +269,7 @@ proptest! {
         sound(ParetoFront { head: head(), x: axis(true), y: axis(false), points: candidates.collect(), hypervolume }.plot());
         let shares = points.iter().map(|(demand, goodput, name)| FairShare { name: name.clone(), demand: *demand, goodput: *goodput });
         sound(Fairness { head: head(), unit: name.clone(), variants: vec![(name.clone(), name.clone(), shares.collect())] }.plot());
-        let measured = points.iter().map(|(used, rejected, _)| RejectionPoint { used: *used, rejected: *rejected }).collect();
+        let measured = points.iter().map(|(used, rejected, _)| RejectionPoint { used: *used, attempts: 1, rejected: *rejected }).collect();
         let theory = points.iter().map(|(used, share, _)| (*used, share.mean)).collect();
         let (theory, measured) = (vec![(name.clone(), theory)], vec![(name.clone(), measured)]);
         sound(Rejection { head: head(), x_name: name.clone(), theory, measured }.plot());
@@ -288,7 +288,7 @@ proptest! {
         let times_s = series.iter().map(|(time, ..)| *time).collect();
         let row = |unit: &str| {
             let traces = [series.iter().map(|(_, a, _)| *a).collect(), series.iter().map(|(.., b)| *b).collect()];
-            let traces = traces.map(|values| Trace { name: "trace".to_owned(), values }).to_vec();
+            let traces = traces.map(|values| Trace { name: "trace".to_owned(), look: 0, values }).to_vec();
             Row { title: "row".to_owned(), unit: unit.to_owned(), traces }
         };
         sound(Burst { head: head(), times_s, rows: ["%", "s", "requests"].map(row).to_vec(), spans: vec![(slo, 3.0, "span".to_owned())] }.plot());

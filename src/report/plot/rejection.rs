@@ -16,6 +16,8 @@ const HEIGHT: f64 = 360.0;
 pub struct RejectionPoint {
     /// Capacity used when the request came, as a share: 1 is full.
     pub used: f64,
+    /// How many requests that were.
+    pub attempts: u64,
     /// Share of such requests that were rejected.
     pub rejected: Estimate,
 }
@@ -69,9 +71,9 @@ impl Rejection {
             let look = Look::of(i);
             // Points at the same use stand side by side.
             let aside = 5.0 * (i as f64 - (self.measured.len() - 1) as f64 / 2.0) * 1.05 * most / panel.inner().width;
-            for RejectionPoint { used, rejected } in points {
+            for RejectionPoint { used, attempts, rejected } in points {
                 let (at, share) = (one(*used, Unit::Percent), rejected.text(Unit::Percent));
-                panel.hover(Some(format!("{name}\n{at} used\n{share} rejected")), |panel| {
+                panel.hover(Some(format!("{name}\n{at} used\n{share} of {attempts} rejected")), |panel| {
                     panel.interval(used + aside, (rejected.lo, rejected.hi), look.ink);
                     panel.mark(used + aside, rejected.mean, look.marker, 3.8, filled(look.ink, 1.0));
                     panel.target(used + aside, rejected.mean);
@@ -82,17 +84,24 @@ impl Rejection {
     }
 
     fn table(&self) -> Table {
-        let header =
-            ["kind", "name", "capacity used [share]", "rejected [share]", "rejected lower [share]", "rejected upper [share]"];
+        let header = [
+            "kind",
+            "name",
+            "capacity used [share]",
+            "attempts",
+            "rejected [share]",
+            "rejected lower [share]",
+            "rejected upper [share]",
+        ];
         let mut table = Table::new(header);
         for (name, corners) in &self.theory {
             for (used, share) in corners {
-                row!(table, "theory", name, *used, *share, f64::NAN, f64::NAN);
+                row!(table, "theory", name, *used, f64::NAN, *share, f64::NAN, f64::NAN);
             }
         }
         for (name, points) in &self.measured {
-            for RejectionPoint { used, rejected } in points {
-                row!(table, "measured", name, *used, rejected.mean, rejected.lo, rejected.hi);
+            for RejectionPoint { used, attempts, rejected } in points {
+                row!(table, "measured", name, *used, *attempts as f64, rejected.mean, rejected.lo, rejected.hi);
             }
         }
         table

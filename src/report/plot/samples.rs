@@ -145,8 +145,11 @@ pub(super) fn burst(samples: usize) -> Burst {
     };
     let pulse = |t: f64| 1.0 / (1.0 + libm::exp(-(t - 100.0) / 2.0)) - 1.0 / (1.0 + libm::exp(-(t - 160.0) / 2.0));
     let lag = |t: f64| 1.0 / (1.0 + libm::exp(-(t - 110.0) / 6.0)) - 1.0 / (1.0 + libm::exp(-(t - 190.0) / 12.0));
-    let trace = |name: &str, values: Vec<f64>| Trace { name: name.to_owned(), values };
-    let row = |title: &str, unit: &str, traces: Vec<Trace>| Row { title: title.to_owned(), unit: unit.to_owned(), traces };
+    let trace = |name: &str, values: Vec<f64>| Trace { name: name.to_owned(), look: 0, values };
+    let row = |title: &str, unit: &str, mut traces: Vec<Trace>| {
+        traces.iter_mut().enumerate().for_each(|(i, trace)| trace.look = i);
+        Row { title: title.to_owned(), unit: unit.to_owned(), traces }
+    };
     let rows = vec![
         row(
             "Requests",
@@ -256,7 +259,11 @@ pub(super) fn rejection() -> Rejection {
                 1.0
             };
             let mean = (expected + 0.02 * wobble(usize::try_from(i).expect("not negative"))).clamp(0.0, 1.0);
-            RejectionPoint { used, rejected: Estimate { mean, lo: (mean - 0.03).max(0.0), hi: (mean + 0.03).min(1.0) } }
+            RejectionPoint {
+                used,
+                attempts: 400,
+                rejected: Estimate { mean, lo: (mean - 0.03).max(0.0), hi: (mean + 0.03).min(1.0) },
+            }
         })
     };
     Rejection {
