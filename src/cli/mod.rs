@@ -4,6 +4,7 @@
 //! into a [`Failure`], and writes to the output it is given. How a failure looks, and which exit code it has, is decided
 //! here alone.
 
+mod beside;
 mod capacity;
 mod check;
 mod command_line;

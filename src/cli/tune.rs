@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::common::{Format, ScenarioArguments, in_pool, load_report};
 use super::export::{Language, written};
 use super::progress::Progress;
-use super::{Exit, Failure, files, publish};
+use super::{Exit, Failure, beside, files, publish};
 use crate::policy::Settings as Policies;
 use crate::report::{LoadReport, Tuning, draw};
 use crate::rng::fnv1a;
@@ -46,7 +46,8 @@ pub struct Arguments {
     /// Budget in simulations, instead of `tune.simulations`
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     simulations: Option<u32>,
-    /// Replications at each setting beside the choice: plateaus, a fifth less and more, other loads. 0 leaves them out
+    /// Replications at each setting beside the choice: plateaus, a fifth less and more, a slice through
+    /// the two numbers that matter most, other loads. 0 leaves them out
     #[arg(long, value_name = "N", default_value_t = 10)]
     around: u32,
     /// Rows of the Sobol indices (a power of two; each takes as many runs as there are parameters, and two more). 0 leaves
@@ -91,7 +92,11 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
         files::is_free(&folder.join(name))?;
         files::spares(&inputs, &folder.join(name))?;
     }
-    let (prepared, tuned) = in_pool(arguments.jobs, || search(arguments, &scenario, &settings, &task, &folder))??;
+    let (prepared, tuned, runs) = in_pool(arguments.jobs, || {
+        let (prepared, tuned) = search(arguments, &scenario, &settings, &task, &folder)?;
+        let runs = beside::runs(&scenario, &prepared, &task, &tuned)?;
+        Ok::<_, Failure>((prepared, tuned, runs))
+    })??;
     Store::sort(&folder.join(OBSERVATIONS)).map_err(|why| Failure::Write { path: folder.join(OBSERVATIONS), why })?;
 
     let current = current(&scenario, &task);
@@ -105,7 +110,10 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
         tuned: &tuned,
     };
     let json = json(&scenario, &settings, &prepared, &tuning) + "\n";
-    let drawn = draw::tuning(&tuning);
+    let mut drawn = draw::tuning(&tuning);
+    if let Some(runs) = &runs {
+        draw::beside(runs, &publish::frame(&scenario, &prepared, &[]), &mut drawn);
+    }
     let mut files = publish::publish(&folder, &json, &tuning.text(), &drawn, typed)?;
     files.extend(settled(arguments, &scenario, &tuning, &folder)?);
     let text = format!("{}{}", tuning.text(), publish::told(&files, &drawn));

@@ -5,7 +5,8 @@ use serde::Serialize;
 use crate::scenario::{TuneMethod, TuneSettings};
 use crate::tune::{
     Bar, Case, Elsewhere, Ended, Evaluator, Halving, Method, Model, Outcome, Plateau, Point, Pool, ScenarioProblem,
-    SearchFault, Sensitivity, Settings, SobolIndices, Stopped, Task, Zone, elsewhere, plateaus, search, sobol_indices, tornado,
+    SearchFault, Sensitivity, Settings, Slice, SobolIndices, Stopped, Task, Zone, elsewhere, plateaus, search, slice,
+    sobol_indices, tornado,
 };
 
 /// Levels of each number at which the plateau is looked for.
@@ -22,7 +23,7 @@ const FIXED_SHARE: f64 = 0.4;
 /// What is wanted beside the search itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Around {
-    /// Replications at each setting beside the choice; 0 leaves plateaus, tornado and other loads out.
+    /// Replications at each setting beside the choice; 0 leaves plateaus, tornado, slice and other loads out.
     pub replications: u32,
     /// Rows of the Sobol indices' matrices; 0 leaves the indices out.
     pub rows: u32,
@@ -41,7 +42,9 @@ pub struct Tuned {
     pub tornado: Vec<Bar>,
     /// How much of the objective's variance each parameter explains.
     pub indices: Option<SobolIndices>,
-    /// The choice at other loads.
+    /// The objective over the two numbers that matter most, around the choice.
+    pub slice: Option<Slice>,
+    /// The choice at other loads, and in every case that the search was made for.
     pub elsewhere: Vec<Elsewhere>,
     /// Whether it was stopped before its end.
     pub stopped: bool,
@@ -92,8 +95,15 @@ pub fn tune<'a>(
     let outcome = search(&task.space, evaluator, settings, Some(&task.current()))?;
     let whole = matches!(outcome.ended, Ended::Complete);
     let choice = outcome.choice.map(|id| outcome.point(id).clone());
-    let mut tuned =
-        Tuned { outcome, plateaus: Vec::new(), tornado: Vec::new(), indices: None, elsewhere: Vec::new(), stopped: !whole };
+    let mut tuned = Tuned {
+        outcome,
+        plateaus: Vec::new(),
+        tornado: Vec::new(),
+        indices: None,
+        slice: None,
+        elsewhere: Vec::new(),
+        stopped: !whole,
+    };
     if let Some(choice) = choice.filter(|_| whole) {
         tuned.stopped = look_around(task, evaluator, settings, around, (&choice, &in_case), stop, &mut tuned).is_err();
     }
@@ -116,15 +126,19 @@ fn look_around<'a>(
             tuned.tornado = tornado(&task.space, evaluator, choice, around.replications)?;
             tuned.plateaus = plateaus(&task.space, evaluator, choice, LEVELS, around.replications)?;
         }
-        let asked = around.cases.iter().filter(|case| **case != Case::EXPECTED);
-        let cases: Vec<Case> = if around.cases.len() > 1 { asked.copied().collect() } else { OTHERS.to_vec() };
-        for case in cases {
+        // A search for several cases has measured what becomes of all of them, and not even the expected one by itself.
+        let cases = if around.cases.len() > 1 { &around.cases } else { &OTHERS[..] };
+        for case in cases.iter().copied() {
             tuned.elsewhere.push(elsewhere(&in_case(case), stop, case, [choice, &current], around.replications)?);
         }
     }
     if around.rows >= 2 {
         let plan = Sensitivity { rows: around.rows, replications: 1, share: 1.0, seed: settings.seed };
         tuned.indices = Some(sobol_indices(&task.space, evaluator, 0, &plan)?);
+    }
+    if around.replications > 0 && *choice != current {
+        let known = (&tuned.tornado[..], tuned.indices.as_ref());
+        tuned.slice = slice(&task.space, evaluator, choice, known, around.replications)?;
     }
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! The rows of a time series that show a run from inside gateway and upstream.
 
-use super::timeline::{Bins, row, trace};
+use super::timeline::{Bins, bound, row, trace};
 use crate::journal::{Course, Moment, Series};
-use crate::report::format::number;
 use crate::report::plot::{Row, Trace};
+use crate::stats::significant;
 
 /// The line of the attempts that the gateway refuses.
 pub(super) const REJECTED: &str = "rejected";
@@ -15,7 +15,7 @@ pub(super) fn requests(course: &Course, series: &Series, bins: &Bins) -> Vec<Tra
     let (attempts, rejected) = (counts(|at| at.attempts), counts(|at| at.rejected));
     let mut traces = Vec::new();
     if all(&attempts) > all(&series.offered) {
-        traces.push(trace("attempts, with retries", 4, bins.rates(&attempts)));
+        traces.push(trace("with retries", 4, bins.rates(&attempts)));
     }
     traces.push(trace("admitted", 2, bins.rates(&counts(|at| at.started))));
     if all(&rejected) > 0 {
@@ -56,7 +56,7 @@ impl Inside<'_> {
         if self.any(|at| at.queued > 0) {
             traces.push(trace("upstream", 4, self.highest(|at| f64::from(at.queued))));
         }
-        (!traces.is_empty()).then(|| row("Waiting", "calls", traces))
+        named("Waiting", traces)
     }
 
     /// The slots are the gateway's, and abandoned calls have left theirs: more can run than hold one.
@@ -64,12 +64,12 @@ impl Inside<'_> {
         let mut traces = Vec::new();
         if self.any(|at| at.limit.is_some()) {
             traces.push(trace("hold a slot", 0, self.highest(|at| f64::from(at.in_use))));
-            traces.push(trace("limit", 1, self.highest(|at| at.limit.map_or(f64::NAN, f64::from))));
+            traces.push(bound("limit", self.highest(|at| at.limit.map_or(f64::NAN, f64::from))));
         }
         if self.any(|at| at.running > 0) {
             traces.push(trace("run upstream", 4, self.highest(|at| f64::from(at.running))));
         }
-        (!traces.is_empty()).then(|| row("Under way", "calls", traces))
+        named("Under way", traces)
     }
 
     fn budget(&self) -> Option<Row> {
@@ -84,6 +84,15 @@ impl Inside<'_> {
     }
 }
 
+/// A row of calls, unless there is nothing in it; a line alone has its name in the title.
+fn named(title: &str, traces: Vec<Trace>) -> Option<Row> {
+    match &traces[..] {
+        [] => None,
+        [one] => Some(row(&format!("{title}: {}", one.name), "calls", traces)),
+        _ => Some(row(title, "calls", traces)),
+    }
+}
+
 /// Rolling percentiles of the answers; where none was streamed, of their ends alone.
 pub(super) fn percentiles(course: &Course, bins: &Bins) -> Option<Row> {
     let values =
@@ -94,6 +103,6 @@ pub(super) fn percentiles(course: &Course, bins: &Bins) -> Option<Row> {
     if streamed {
         traces.insert(0, trace("time to first token", 0, bins.highest(&ttft)));
     }
-    let title = format!("p99 of the answers of the last {} s", number(course.window.as_secs_f64()));
+    let title = format!("p99 of the answers of the last {} s", significant(course.window.as_secs_f64(), 3));
     e2e.iter().any(|p99| p99.is_finite()).then(|| row(&title, "s", traces))
 }

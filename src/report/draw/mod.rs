@@ -11,6 +11,7 @@ mod loads;
 mod rejection;
 mod timeline;
 mod tuning;
+mod tuning_cases;
 mod tuning_sets;
 
 #[cfg(test)]
@@ -93,6 +94,14 @@ impl Drawn {
     fn leave_out(&mut self, why: impl Into<String>) {
         self.left_out.push(why.into());
     }
+}
+
+/// What `summary` shows of two or more settings beside each other, for a result that is not about its figures: latencies, the
+/// first replication over time, graduated rejection.
+pub fn beside(summary: &Summary, frame: &Frame<'_>, drawn: &mut Drawn) {
+    latency::draw(summary, frame, drawn);
+    timeline::draw(summary, frame, drawn);
+    rejection::draw(summary, frame, drawn);
 }
 
 /// The plots of a run.

@@ -2,8 +2,8 @@
 
 use super::{Drawn, Frame, estimate, head};
 use crate::journal::summary::{RejectionCurve, Summary};
-use crate::report::format::percent;
 use crate::report::plot::{Rejection, RejectionPoint};
+use crate::stats::significant;
 
 /// Variants whose points can still be told apart.
 const VARIANTS_MAX: usize = 6;
@@ -27,7 +27,7 @@ pub(super) fn draw(summary: &Summary, frame: &Frame<'_>, drawn: &mut Drawn) {
     let shown = &curves[..curves.len().min(VARIANTS_MAX)];
     let what = "Capacity used: abandoned calls as the policy counts them over `max_abandoned`, as the gate saw it at each attempt, \
                 the warm-up's too. Each mark is of the attempts that came within 2.5 % of it (20 of them at least), with its 95 % \
-                interval over replications; at 150 % stand all beyond.";
+                interval over replications; several variants' stand beside each other, and at 150 % all beyond.";
     let plot = Rejection {
         head: head(
             "rejection",
@@ -60,8 +60,13 @@ fn theories(curves: &[(&str, &RejectionCurve)]) -> Vec<(String, Vec<(f64, f64)>)
     starts.dedup();
     let most = curves.iter().flat_map(|(_, curve)| &curve.shares).map(|share| share.used.min(MOST)).fold(1.1, f64::max);
     let theory = |start: f64| {
-        let name = if start < 1.0 { format!("rises from {}", percent(start)) } else { "all or nothing at 100 %".to_owned() };
-        (name, vec![(0.0, 0.0), (start, 0.0), (1.0, 1.0), (most, 1.0)])
+        let half = if start < 1.0 { 0.5 } else { 0.0 };
+        let name = if start < 1.0 {
+            format!("rises from {} %", significant(100.0 * start, 4))
+        } else {
+            "all or nothing at 100 %".to_owned()
+        };
+        (name, vec![(0.0, 0.0), (start, 0.0), (f64::midpoint(start, 1.0), half), (1.0, 1.0), (most, 1.0)])
     };
     starts.into_iter().map(theory).collect()
 }

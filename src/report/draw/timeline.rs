@@ -5,7 +5,7 @@ use super::course::{self, REJECTED};
 use super::{Drawn, Frame, head};
 use crate::journal::Series;
 use crate::journal::summary::{Summary, Timeline, VariantSummary};
-use crate::report::plot::{Burst, Head, Row, Trace};
+use crate::report::plot::{Burst, Head, Row, TimeSpan, Trace};
 
 /// Bins that a picture shows: about one for three pixels.
 const SHOWN_MAX: usize = 240;
@@ -13,6 +13,8 @@ const SHOWN_MAX: usize = 240;
 const SHOWN_MIN: usize = 40;
 /// Arrivals that a bin wants: shares of two or three requests are noise.
 const ARRIVALS: u64 = 12;
+/// What a spike is called.
+const SPIKE: &str = "spike";
 /// Variants that get a picture.
 const VARIANTS_MAX: usize = 12;
 
@@ -31,7 +33,8 @@ pub(super) fn draw(summary: &Summary, frame: &Frame<'_>, drawn: &mut Drawn) {
         let Some(timeline) = &variant.timeline else { continue };
         let stem = if group.variants.len() > 1 { format!("time-{:02}", number + 1) } else { "time".to_owned() };
         let title = format!("Through the run: {name}{}", group.suffix());
-        let what = "The first replication. Good and answered are shares of the requests that arrived at that time.";
+        let what = "The first replication. Good and answered are shares of the requests that arrived at that time. Of what stands \
+                    (waiting, under way, abandoned, KV cache) lines show the highest of each bin.";
         drawn.add(burst(timeline, variant, head(stem, title, frame.caption(summary.replications, what))).plot());
     }
 }
@@ -79,7 +82,7 @@ fn abandoned(series: &Series, variant: &VariantSummary, bins: &Bins) -> Option<R
     }
     if let Some(curve) = &variant.rejections {
         let from = curve.start * f64::from(curve.max_abandoned);
-        traces.push(trace("refused from", 4, vec![from; bins.shown()]));
+        traces.push(bound("refused from", vec![from; bins.shown()]));
     }
     Some(row("Abandoned calls", "calls", traces))
 }
@@ -96,7 +99,12 @@ pub(super) fn row(title: &str, unit: &str, traces: Vec<Trace>) -> Row {
 }
 
 pub(super) fn trace(name: &str, look: usize, values: Vec<f64>) -> Trace {
-    Trace { name: name.to_owned(), look, values }
+    Trace { name: name.to_owned(), look: Some(look), values }
+}
+
+/// What bounds the other lines of its row.
+pub(super) fn bound(name: &str, values: Vec<f64>) -> Trace {
+    Trace { name: name.to_owned(), look: None, values }
 }
 
 fn floats(values: &[u32]) -> Vec<f64> {
@@ -149,12 +157,13 @@ fn ratio(parts: &[f64], wholes: &[f64]) -> Vec<f64> {
 }
 
 /// What lies outside the measured time, and the spikes.
-fn spans(timeline: &Timeline, variant: &VariantSummary) -> Vec<(f64, f64, String)> {
+fn spans(timeline: &Timeline, variant: &VariantSummary) -> Vec<TimeSpan> {
     let window = timeline.window;
     let [start, end, drained] = [window.start, window.end, window.drained].map(crate::time::Time::as_secs_f64);
     let outside = [(0.0, start, "warm-up, not measured"), (end, drained, "drain: no new arrivals")];
     let spikes = variant.recovery.iter().map(|recovery| recovery.spike);
-    let spikes = spikes.map(|spike| (spike.start.as_secs_f64(), spike.end.as_secs_f64(), "spike"));
+    let spikes = spikes.map(|spike| (spike.start.as_secs_f64(), spike.end.as_secs_f64(), SPIKE));
     let all = outside.into_iter().chain(spikes).filter(|(from, to, _)| to > from);
-    all.map(|(from, to, what)| (from, to, what.to_owned())).collect()
+    let span = |(from_s, to_s, what): (f64, f64, &str)| TimeSpan { from_s, to_s, name: what.to_owned(), marked: what == SPIKE };
+    all.map(span).collect()
 }
