@@ -14,9 +14,14 @@ pub(super) fn draw(summary: &Summary, frame: &Frame<'_>, drawn: &mut Drawn) {
     let several = groups.len() > 1;
     let Some(group) = groups.pop() else { return };
     let curves = group.variants.iter().filter_map(|(name, variant)| Some((*name, variant.rejections.as_ref()?)));
-    let curves: Vec<(&str, &RejectionCurve)> = curves.filter(|(_, curve)| !curve.shares.is_empty()).collect();
+    let mut curves: Vec<(&str, &RejectionCurve)> = curves.collect();
     if curves.is_empty() {
         return drawn.leave_out("Rejection against capacity used needs graduated rejection (`policy.graduated`).");
+    }
+    curves.retain(|(_, curve)| curve.shares.iter().any(|share| share.used > 0.0));
+    if curves.is_empty() {
+        return drawn
+            .leave_out("Rejection against capacity used is not drawn: the gate hardly ever counted an abandoned call.");
     }
     if several {
         drawn.leave_out(format!("Rejection against capacity used is drawn {} only.", group.at));

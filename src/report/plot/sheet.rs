@@ -24,7 +24,7 @@ const KEY_LINE: f64 = 19.0;
 /// Pixels of what stands before a name of the legend.
 const SWATCH: f64 = 26.0;
 
-/// Names are allowed this much more than measured, for a browser with a wider font.
+/// Names and captions are allowed this much more than measured, for a browser with a wider font.
 const WIDER: f64 = 1.08;
 
 /// A name of the legend gets a line of its own at most, in pixels.
@@ -88,7 +88,7 @@ impl Sheet {
         let room = WIDTH - 2.0 * MARGIN;
         let titles = font::wrap(&head.title, room, TITLE, true);
         let rows = laid(keys, room);
-        let captions = font::wrap(&head.caption, room, SMALL, false);
+        let captions = font::wrap(&head.caption, room / WIDER, SMALL, false);
         let top = 12.0 + 20.0 * titles.len() as f64 + if rows.is_empty() { 4.0 } else { 8.0 + KEY_LINE * rows.len() as f64 };
         let bottom = if captions.is_empty() { 8.0 } else { 14.0 + 15.0 * captions.len() as f64 };
         let whole = (top + height + bottom).ceil();
