@@ -7,6 +7,7 @@ mod story;
 pub mod summary;
 mod tally;
 mod verify;
+mod watched;
 mod words;
 mod writer;
 
@@ -16,4 +17,5 @@ pub use reader::{JournalError, read};
 pub use story::{Whose, tell};
 pub use tally::{ClassTally, Digest, Halt, Series, Tally, Window};
 pub use verify::{Mismatch, Verified, verify};
+pub use watched::{Course, Moment, RejectionBin, Rejections, Watched};
 pub use writer::Journal;

@@ -1,6 +1,6 @@
 //! What one replication counts while it runs: flat in the number of requests.
 
-use super::Metered;
+use super::{Metered, Watched};
 use crate::latency::Latency;
 use crate::request::{Cause, Outcome, Reason};
 use crate::time::{Span, Time};
@@ -40,6 +40,8 @@ pub struct Tally {
     pub metered: Metered,
     /// Preemptions.
     pub preemptions: u64,
+    /// What only plots show, where somebody draws.
+    pub watched: Option<Box<Watched>>,
     /// Why the run was broken off, if it was; such a run is not valid.
     pub halted: Option<Halt>,
 }

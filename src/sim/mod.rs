@@ -9,6 +9,7 @@ mod plan;
 mod prepare;
 mod record;
 mod runner;
+mod watch;
 mod world;
 
 pub use guard::{AT_ONCE_MAX, UNDER_WAY_MAX};

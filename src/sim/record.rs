@@ -1,8 +1,9 @@
 //! What a replication writes down while it runs, until it is a [`Tally`].
 
 use super::metered::MeteredRecord;
+use super::watch::Watch;
 use crate::journal::{ClassTally, Series, Tally, Window};
-use crate::policy::{Gateway, Stats};
+use crate::policy::{Gateway, Settings, Stats};
 use crate::request::{ClassId, Outcome, Request};
 use crate::time::{Span, Time};
 use crate::upstream::{CallWork, Upstream};
@@ -25,6 +26,8 @@ pub struct Record {
     mark: Time,
     /// Of a metered API.
     pub metered: MeteredRecord,
+    /// For those who draw.
+    pub watch: Watch,
 }
 
 impl Record {
@@ -33,7 +36,23 @@ impl Record {
         let series = Series::over(window.drained);
         let bin_end = Time::ZERO + series.bin;
         let classes = (0..classes).map(|_| ClassTally::default()).collect(); // no clones: a fresh histogram is untouched memory
-        Self { window, classes, series, open: 0, bin: 0, bin_end, busy_s: [None; 2], mark: window.start, metered }
+        Self {
+            window,
+            classes,
+            series,
+            open: 0,
+            bin: 0,
+            bin_end,
+            busy_s: [None; 2],
+            mark: window.start,
+            metered,
+            watch: Watch::default(),
+        }
+    }
+
+    /// From now on somebody watches, through the run as well if so wanted; nothing has happened yet.
+    pub fn be_watched(&mut self, settings: &Settings, through: bool, has_kv: bool) {
+        self.watch = Watch::new(settings, through.then_some(self.series.bin), has_kv);
     }
 
     /// Time goes on to `at`: samples whatever lies on the way. Whether it has; the upstream may then have something to say.
@@ -57,6 +76,7 @@ impl Record {
             self.series.backlog[self.bin] = self.open;
             let stats = gateway.stats(self.bin_end);
             self.metered.sample(&stats);
+            self.watch.sample(self.bin_end, &stats, upstream);
             let snapshot = stats.now;
             self.series.abandoned_counted[self.bin] = snapshot.abandoned_counted;
             self.series.abandoned_true[self.bin] = snapshot.abandoned_true;
@@ -100,6 +120,7 @@ impl Record {
             self.series.completed[self.bin] += 1; // it is over now
             self.series.good[arrived] += u32::from(finished.outcome == Outcome::Good);
             self.series.answered[arrived] += 1;
+            self.watch.answered(finished);
             self.series.e2e_s[arrived] += (finished.at - finished.arrival).as_secs_f64();
         }
     }
@@ -116,6 +137,7 @@ impl Record {
     /// The run is over at `end`: what the clients still hold is in flight.
     pub fn finish_run(mut self, client: &Client, upstream: &mut Upstream, stats: &Stats, end: Time) -> Tally {
         self.series.backlog[self.bin..].fill(self.open);
+        self.watch.sample(end, stats, upstream);
         for (request, attempts) in client.unfinished() {
             if self.window.holds(request.arrival) {
                 let class = &mut self.classes[request.class.index()];
@@ -149,6 +171,7 @@ impl Record {
             abandoned_true_max: 0,
             policy_degraded: stats.counters.proxy_degraded,
             metered: self.metered.finish(stats),
+            watched: self.watch.finish(),
             preemptions: upstream.totals(end).preemptions,
             halted: None,
         }

@@ -41,12 +41,16 @@ fn run_these(
 ) -> Summary {
     let mut builders: Vec<VariantBuilder<'_>> = plans.iter().map(|plan| VariantBuilder::new(&plan.name, context)).collect();
     let jobs: Vec<(usize, u32)> = (0..plans.len()).flat_map(|plan| replications.clone().map(move |r| (plan, r))).collect();
+    let one = |plan: usize, r: u32, journal: Option<&mut Journal>| {
+        let world = World::new(&plans[plan], r, journal);
+        // The first replication is drawn over time.
+        if context.detailed { world.watched(r == replications.start).run() } else { world.run() }
+    };
     for some in jobs.chunks(AT_ONCE) {
         let tallies: Vec<Tally> = if let Some(journal) = journal.as_deref_mut() {
-            let one = |&(plan, r): &(usize, u32)| World::new(&plans[plan], r, Some(&mut *journal)).run();
-            some.iter().map(one).inspect(|_| done()).collect()
+            some.iter().map(|&(plan, r)| one(plan, r, Some(&mut *journal))).inspect(|_| done()).collect()
         } else {
-            some.par_iter().map(|&(plan, r)| World::new(&plans[plan], r, None).run()).inspect(|_| done()).collect()
+            some.par_iter().map(|&(plan, r)| one(plan, r, None)).inspect(|_| done()).collect()
         };
         for (&(plan, _), tally) in some.iter().zip(&tallies) {
             builders[plan].add(tally);

@@ -5,14 +5,21 @@ use serde::Serialize;
 use crate::scenario::{RobustBy, TuneMethod, TuneSettings};
 use crate::tune::{
     Bar, Case, Combine, Elsewhere, Ended, Evaluator, Halving, Host, Method, Model, Outcome, Plateau, Point, Pool, Problem,
-    Robust, ScenarioProblem, Scene, SearchFault, Sensitivity, Settings, SobolIndices, Stage, Stopped, Task, Zone, elsewhere,
-    plateaus, search, sobol_indices, tornado,
+    Robust, ScenarioProblem, Scene, SearchFault, Sensitivity, Settings, Slice, SobolIndices, Stage, Stopped, Task, Zone,
+    elsewhere, plateaus, search, slice, sobol_indices, tornado,
 };
 
 /// Levels of each number at which the plateau is looked for.
 const LEVELS: usize = 9;
-/// Where the choice is looked at besides the scenario's own load, where nothing else is asked for.
-const OTHERS: [Case; 2] = [Case { load: 0.8, ..Case::EXPECTED }, Case { load: 1.2, ..Case::EXPECTED }];
+/// Where the choice is looked at besides the scenario's own load and capacity, where nothing else is asked for.
+const OTHERS: [Case; 4] = [
+    Case { load: 0.8, ..Case::EXPECTED },
+    Case { load: 1.2, ..Case::EXPECTED },
+    Case { capacity: 0.8, ..Case::EXPECTED },
+    Case { capacity: 1.1, ..Case::EXPECTED },
+];
+/// Replications in what is held out, at least.
+const HELD_OUT_MIN: u32 = 10;
 /// How much around a constraint's bound does not matter, as a share of the bound.
 const TOLERANCE: f64 = 0.01;
 /// The same where the bound is 0.
@@ -79,7 +86,7 @@ pub struct Futures<'a> {
 /// What is wanted beside the search itself.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Around {
-    /// Replications at each setting beside the choice; 0 leaves plateaus, tornado and other futures out.
+    /// Replications at each setting beside the choice; 0 leaves plateaus, tornado, slice and other futures out.
     pub replications: u32,
     /// Rows of the Sobol indices' matrices; 0 leaves the indices out.
     pub rows: u32,
@@ -98,6 +105,8 @@ pub struct Tuned {
     pub tornado: Vec<Bar>,
     /// How much of the objective's variance each parameter explains.
     pub indices: Option<SobolIndices>,
+    /// The objective over the two numbers that matter most, around the choice.
+    pub slice: Option<Slice>,
     /// The choice in other futures: in those that it was made for where there are several, and in those held out.
     pub elsewhere: Vec<Elsewhere>,
     /// Whether it was stopped before its end.
@@ -128,14 +137,22 @@ pub fn tune(
 ) -> Result<Tuned, SearchFault> {
     let problems = futures.cases.iter().map(|case| ScenarioProblem::new(futures.scenes, task, *case)).collect();
     let mut tuning = Tuning { task, settings: settings.clone(), around, futures, problems, host };
-    let alone = if futures.by == RobustBy::Regret { tuning.alone()? } else { Vec::new() };
+    let alone = if tuning.by_regret() { tuning.alone()? } else { Vec::new() };
     let problem = tuning.together(&alone);
     let mut evaluator = Evaluator::new(&problem, 0, host);
     let outcome = search(&task.space, &mut evaluator, &tuning.settings, Some(&task.current()))?;
-    let stopped = !matches!(outcome.ended, Ended::Complete);
+    let stopped = matches!(outcome.ended, Ended::InScreening | Ended::InSelection | Ended::InConfirmation);
     let choice = outcome.choice.map(|id| outcome.point(id).clone());
-    let mut tuned =
-        Tuned { outcome, alone, plateaus: Vec::new(), tornado: Vec::new(), indices: None, elsewhere: Vec::new(), stopped };
+    let mut tuned = Tuned {
+        outcome,
+        alone,
+        plateaus: Vec::new(),
+        tornado: Vec::new(),
+        indices: None,
+        slice: None,
+        elsewhere: Vec::new(),
+        stopped,
+    };
     if let Some(choice) = choice.filter(|_| !stopped) {
         tuned.stopped = tuning.look_around(&mut evaluator, &choice, &mut tuned).is_err();
     }
@@ -143,6 +160,11 @@ pub fn tune(
 }
 
 impl Tuning<'_> {
+    /// Of one future the best has no regret: it is the best.
+    fn by_regret(&self) -> bool {
+        self.futures.by == RobustBy::Regret && self.problems.len() > 1
+    }
+
     /// The best first objective of each future alone. The zone becomes a share of them: regret itself may be nothing.
     fn alone(&mut self) -> Result<Vec<f64>, SearchFault> {
         let mut bests = Vec::new();
@@ -167,7 +189,8 @@ impl Tuning<'_> {
         let combine = match self.futures.by {
             RobustBy::Worst => Combine::Worst,
             RobustBy::Mean => self.mean(),
-            RobustBy::Regret => Combine::Regret(alone.to_vec()),
+            RobustBy::Regret if self.by_regret() => Combine::Regret(alone.to_vec()),
+            RobustBy::Regret => Combine::Worst,
         };
         self.combined(combine)
     }
@@ -184,7 +207,7 @@ impl Tuning<'_> {
     fn look_around(&self, evaluator: &mut Evaluator<'_>, choice: &Point, tuned: &mut Tuned) -> Result<(), Stopped> {
         evaluator.tell(Stage::Around, None);
         // A share of a regret that is next to nothing says nothing: what a setting costs is a share of the mean then.
-        if self.futures.by == RobustBy::Regret {
+        if self.by_regret() {
             let problem = self.combined(self.mean());
             let last = 1 + u32::try_from(self.cases().len()).expect("few futures");
             self.nearby(&mut Evaluator::new(&problem, last, self.host), choice, tuned)?;
@@ -206,25 +229,34 @@ impl Tuning<'_> {
             let plan = Sensitivity { rows, replications: 1, share: 1.0, seed: self.settings.seed };
             tuned.indices = Some(sobol_indices(space, evaluator, 0, &plan)?);
         }
+        if replications > 0 && *choice != self.task.current() {
+            let known = (&tuned.tornado[..], tuned.indices.as_ref());
+            tuned.slice = slice(space, evaluator, choice, known, replications)?;
+        }
         Ok(())
     }
 
     /// The futures that the choice is looked at in, each with whether it is held out.
     fn cases(&self) -> Vec<(Case, bool)> {
         let counting: &[Case] = &self.futures.cases;
-        let beside = if counting.len() > 1 { &[][..] } else { &OTHERS };
+        let scene = &self.futures.scenes[0];
+        let has_speed = scene.scenario.variants[scene.variant].upstream.speed().is_some();
+        let beside = OTHERS.iter().filter(|case| counting.len() == 1 && (has_speed || !case.varies_capacity()));
         let held_out = self.futures.held_out.iter().map(|case| (*case, true));
         counting.iter().chain(beside).map(|case| (*case, false)).chain(held_out).collect()
     }
 
     fn elsewhere(&self, choice: &Point, tuned: &mut Tuned) -> Result<(), Stopped> {
-        let replications = self.around.replications;
         let several = self.futures.cases.len() > 1;
         let finalists = tuned.outcome.selection.iter().flat_map(|selection| &selection.finalists);
         let rivals: Vec<Point> = finalists.map(|finalist| tuned.outcome.point(finalist.candidate).clone()).collect();
         for (of, (case, held_out)) in (1..).zip(self.cases()) {
             // Of one future that counts the outcome has told already.
-            if replications == 0 || (!several && case == Case::EXPECTED) {
+            if !several && case == Case::EXPECTED {
+                continue;
+            }
+            let replications = self.around.replications.max(if held_out { HELD_OUT_MIN } else { 0 });
+            if replications == 0 {
                 continue;
             }
             let problem = ScenarioProblem::new(self.futures.scenes, self.task, case);

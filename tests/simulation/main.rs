@@ -10,3 +10,4 @@ mod field;
 mod metered;
 mod random;
 mod real_run;
+mod watched;

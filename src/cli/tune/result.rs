@@ -6,7 +6,6 @@ use serde::Serialize;
 use super::search::Found;
 use crate::cli::common::load_report;
 use crate::cli::publish;
-use crate::journal::summary::Summary;
 use crate::report::draw::{self, Drawn};
 use crate::report::{Envelope, Tuning};
 use crate::scenario::TuneSettings;
@@ -54,12 +53,11 @@ pub(super) fn json(settings: &TuneSettings, tuning: &Tuning<'_>, found: &Found) 
 
 /// The search's plots, then those of today's and the recommended settings beside each other.
 pub(super) fn drawn(tuning: &Tuning<'_>, found: &Found) -> Drawn {
-    let Summary { variants, .. } = &found.beside;
-    let names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
     let scene = &found.scenes[0];
     let mut drawn = draw::tuning(tuning);
-    let beside = draw::run(&found.beside, &publish::frame(&scene.scenario, &scene.prepared, &names));
-    drawn.plots.extend(beside.plots);
-    drawn.left_out.extend(beside.left_out);
+    // A run that had to be broken off shows nothing that holds.
+    if found.beside.variants.iter().all(|variant| variant.halted.is_none()) {
+        draw::beside(&found.beside, &publish::frame(&scene.scenario, &scene.prepared, &[]), &mut drawn);
+    }
     drawn
 }

@@ -27,7 +27,9 @@ use crate::tune::{
 /// What a process that was interrupted exits with.
 const INTERRUPTED: i32 = 130;
 /// What the recommended settings are called beside today's.
-const RECOMMENDED: &str = "recommended";
+const RECOMMENDED: &str = "recommended settings";
+/// What today's are.
+const TODAY: &str = "today's settings";
 /// Simulations in steps of the progress bar: short runs count too.
 const STEPS: f64 = 1_000.0;
 
@@ -68,8 +70,8 @@ pub(super) fn search(
         held_out: Case::all(&held_out, None),
         by: settings.robust.as_ref().map_or(RobustBy::default(), |robust| robust.by),
     };
-    let searches = if futures.by == RobustBy::Regret { 1 + futures.cases.len() } else { 1 };
-    progress.begin(steps(f64::from(settings.simulations.value())) * searches as u64);
+    let alone = if futures.by == RobustBy::Regret && futures.cases.len() > 1 { futures.cases.len() } else { 0 };
+    progress.begin(steps(f64::from(settings.simulations.value())) * (1 + alone) as u64);
     let host = Desk { store, progress, task, deadline: deadline(settings.time), interrupted: interrupted()? };
     host.progress.advance(steps(host.store.simulations()));
     let around = Around { replications: arguments.around, rows: arguments.sensitivity };
@@ -83,6 +85,9 @@ pub(super) fn search(
     }
     let tuned = found.map_err(|fault| fruitless(&fault, task))?;
     let beside = beside(&scenes[0], task, &tuned)?;
+    if interrupted.load(Ordering::Relaxed) {
+        return Err(Failure::Interrupted(folder.join(OBSERVATIONS)));
+    }
     Ok(Found { scenes, tuned, beside, futures })
 }
 
@@ -91,7 +96,7 @@ fn beside(scene: &Scene, task: &Task, tuned: &Tuned) -> Result<Summary, Failure>
     let Scene { scenario, prepared, variant, .. } = scene;
     let outcome = &tuned.outcome;
     let own = &scenario.variants[*variant];
-    let mut plans = vec![sim::replan(scenario, prepared, *variant, own)?];
+    let mut plans = vec![Plan { name: TODAY.to_owned(), ..sim::replan(scenario, prepared, *variant, own)? }];
     if let Some(choice) = outcome.choice.filter(|choice| Some(*choice) != outcome.baseline) {
         let candidate = scenario.candidate(*variant, &task.sets(outcome.point(choice)))?;
         plans.push(Plan { name: RECOMMENDED.to_owned(), ..sim::replan(scenario, prepared, *variant, &candidate)? });

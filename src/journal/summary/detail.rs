@@ -1,7 +1,7 @@
 //! What plots need besides the published figures: kept only where somebody draws, so that a search over thousands of runs
 //! pays nothing for it.
 
-use super::super::{Series, Window};
+use super::super::{Course, Series, Window};
 use crate::latency::Latency;
 
 /// Steps of a distribution: half a percent each.
@@ -14,6 +14,8 @@ pub struct Timeline {
     pub window: Window,
     /// What happened when.
     pub series: Series,
+    /// The same from inside gateway and upstream, where it was watched.
+    pub course: Option<Course>,
 }
 
 /// The distribution of `latency` in at most [`STEPS`] points: the values at which its share first reaches each step.

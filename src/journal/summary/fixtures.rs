@@ -65,6 +65,7 @@ pub(crate) fn tally(classes: Vec<ClassTally>, digest: u64) -> Tally {
         policy_degraded: 2,
         metered: Metered::default(),
         preemptions: 1,
+        watched: None,
         halted: None,
     }
 }

@@ -15,6 +15,7 @@ mod metered;
 mod metrics;
 mod paired;
 mod recovery;
+mod rejections;
 mod warmup;
 
 pub use abandoned::Abandoned;
@@ -28,11 +29,13 @@ pub use metered::{MeteredSummary, Multiplier};
 pub use metrics::{LatencyMetric, Metrics, RunMetrics};
 pub use paired::{ALL_PAIRS_MAX, LEVEL, Paired, PairedMetric, compare};
 pub use recovery::{BACK, HOLD, Recovery, Spike, seconds_to_recover};
+pub use rejections::{RejectionCurve, RejectionShare};
 pub use warmup::{WarmUp, warm_up};
 
 use super::{Digest, Halt, Tally};
 use metered::MeteredRows;
 use metrics::{MetricRows, RunRows};
+use rejections::RejectionRows;
 
 /// What a summary needs to know beside the tallies.
 #[derive(Clone, Debug, Default)]
@@ -91,6 +94,8 @@ pub struct VariantSummary {
     pub metered: Option<MeteredSummary>,
     /// The first replication over time, where [`Context::detailed`] asks for it.
     pub timeline: Option<Timeline>,
+    /// How graduated rejection decided, where it is not off and [`Context::detailed`] asks for it.
+    pub rejections: Option<RejectionCurve>,
     /// Why the first such replication was broken off: nothing here is valid then.
     pub halted: Option<Halt>,
 }
@@ -151,6 +156,7 @@ pub struct VariantBuilder<'a> {
     abandoned: Abandoned,
     metered: MeteredRows,
     timeline: Option<Timeline>,
+    rejections: RejectionRows,
     halted: Option<Halt>,
 }
 
@@ -173,6 +179,7 @@ impl<'a> VariantBuilder<'a> {
             abandoned: Abandoned::default(),
             metered: MeteredRows::default(),
             timeline: None,
+            rejections: RejectionRows::default(),
             halted: None,
         }
     }
@@ -199,8 +206,10 @@ impl<'a> VariantBuilder<'a> {
         self.window_s += window_s;
         if self.label.each.is_empty() {
             self.abandoned = Abandoned::of(&tally.series, window.end);
-            self.timeline = self.context.detailed.then(|| Timeline { window: *window, series: tally.series.clone() });
+            let course = tally.watched.as_ref().and_then(|watched| watched.course.clone());
+            self.timeline = self.context.detailed.then(|| Timeline { window: *window, series: tally.series.clone(), course });
         }
+        self.rejections.add(tally);
         self.halted = self.halted.or(tally.halted);
         self.label.each.push(label(&tally.series, window, self.context.capacity_rps));
         for (which, recovery) in self.recovery.iter_mut().enumerate() {
@@ -233,6 +242,7 @@ impl<'a> VariantBuilder<'a> {
             abandoned: self.abandoned,
             metered: self.metered.finish(self.context.lightest),
             timeline: self.timeline,
+            rejections: self.rejections.finish(),
         }
     }
 }

@@ -4,11 +4,14 @@
 //! why. A plot that its own kind refuses (no finite figure at all) is left out the same way.
 
 mod capacity;
+mod course;
 mod fairness;
 mod latency;
 mod loads;
+mod rejection;
 mod timeline;
 mod tuning;
+mod tuning_cases;
 mod tuning_sets;
 
 #[cfg(test)]
@@ -93,6 +96,14 @@ impl Drawn {
     }
 }
 
+/// What `summary` shows of two or more settings beside each other, for a result that is not about its figures: latencies, the
+/// first replication over time, graduated rejection.
+pub fn beside(summary: &Summary, frame: &Frame<'_>, drawn: &mut Drawn) {
+    latency::draw(summary, frame, drawn);
+    timeline::draw(summary, frame, drawn);
+    rejection::draw(summary, frame, drawn);
+}
+
 /// The plots of a run.
 #[must_use]
 pub fn run(summary: &Summary, frame: &Frame<'_>) -> Drawn {
@@ -101,9 +112,7 @@ pub fn run(summary: &Summary, frame: &Frame<'_>) -> Drawn {
     latency::draw(summary, frame, &mut drawn);
     timeline::draw(summary, frame, &mut drawn);
     fairness::draw(summary, frame, &mut drawn);
-    drawn.leave_out(
-        "Rejection against capacity used is not drawn: a result does not keep how full the gateway was when each request came.",
-    );
+    rejection::draw(summary, frame, &mut drawn);
     drawn
 }
 

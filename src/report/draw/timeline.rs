@@ -1,8 +1,11 @@
-//! The first replication over time: arrivals and answers, what became of each moment's arrivals, backlog, latency, abandoned.
+//! The first replication over time: what comes, what is let in and what became of it; what waits and runs; abandoned calls;
+//! rolling percentiles.
 
+use super::course::{self, REJECTED};
 use super::{Drawn, Frame, head};
+use crate::journal::Series;
 use crate::journal::summary::{Summary, Timeline, VariantSummary};
-use crate::report::plot::{Burst, Row, Trace};
+use crate::report::plot::{Burst, Head, Row, TimeSpan, Trace};
 
 /// Bins that a picture shows: about one for three pixels.
 const SHOWN_MAX: usize = 240;
@@ -10,6 +13,8 @@ const SHOWN_MAX: usize = 240;
 const SHOWN_MIN: usize = 40;
 /// Arrivals that a bin wants: shares of two or three requests are noise.
 const ARRIVALS: u64 = 12;
+/// What a spike is called.
+const SPIKE: &str = "spike";
 /// Variants that get a picture.
 const VARIANTS_MAX: usize = 12;
 
@@ -28,41 +33,58 @@ pub(super) fn draw(summary: &Summary, frame: &Frame<'_>, drawn: &mut Drawn) {
         let Some(timeline) = &variant.timeline else { continue };
         let stem = if group.variants.len() > 1 { format!("time-{:02}", number + 1) } else { "time".to_owned() };
         let title = format!("Through the run: {name}{}", group.suffix());
-        let what = "The first replication. Good and answered are shares of the requests that arrived at that time.";
+        let what = "The first replication. Good and answered are shares of the requests that arrived at that time. Of what stands \
+                    (waiting, under way, abandoned, KV cache) lines show the highest of each bin.";
         drawn.add(burst(timeline, variant, head(stem, title, frame.caption(summary.replications, what))).plot());
     }
 }
 
-fn burst(timeline: &Timeline, variant: &VariantSummary, head: crate::report::plot::Head) -> Burst {
+fn burst(timeline: &Timeline, variant: &VariantSummary, head: Head) -> Burst {
     let series = &timeline.series;
-    let each = together(&series.offered);
-    let bin_s = series.bin.as_secs_f64();
-    let times_s = (0..series.offered.len().div_ceil(each)).map(|i| (i as f64 + 0.5) * each as f64 * bin_s).collect();
-    let sums = |values: &[u32]| -> Vec<f64> {
-        values.chunks(each).map(|bins| bins.iter().map(|n| u64::from(*n)).sum::<u64>() as f64).collect()
-    };
-    let rate = |values: &[u32]| -> Vec<f64> {
-        let lengths = values.chunks(each).map(|bins| bins.len() as f64 * bin_s);
-        sums(values).into_iter().zip(lengths).map(|(n, seconds)| n / seconds).collect()
-    };
-    let (offered, answered) = (sums(&series.offered), sums(&series.answered));
-    let latency: Vec<f64> = series.e2e_s.chunks(each).map(|bins| bins.iter().sum()).collect();
+    let bins = Bins { each: together(&series.offered), bin_s: series.bin.as_secs_f64(), count: series.offered.len() };
+    let (offered, answered) = (bins.sums(&series.offered), bins.sums(&series.answered));
+    let mut requests = vec![trace("arrive", 0, bins.rates(&series.offered))];
+    let mut inside = Vec::new();
+    if let Some(course) = &timeline.course {
+        requests.extend(course::requests(course, series, &bins));
+        inside = course::rows(course, &bins);
+    }
+    let refused = requests.iter().any(|trace| trace.name == REJECTED);
+    if !refused {
+        requests.push(trace("answered", 3, bins.rates(&series.completed)));
+    }
     let mut rows = vec![
-        row("Requests", "req/s", [("arrive", rate(&series.offered)), ("are answered", rate(&series.completed))]),
+        row("Requests", "req/s", requests),
         row(
             "Of those that arrive",
             "%",
-            [("good", ratio(&sums(&series.good), &offered)), ("answered in the end", ratio(&answered, &offered))],
+            vec![
+                trace("good", 2, ratio(&bins.sums(&series.good), &offered)),
+                trace("answered in the end", 3, ratio(&answered, &offered)),
+            ],
         ),
-        row("Backlog: requests not over", "requests", [("backlog", highest(&floats(&series.backlog), each))]),
-        row("Mean end to end of those that arrive", "s", [("end to end", ratio(&latency, &answered))]),
     ];
+    rows.append(&mut inside);
+    rows.extend(abandoned(series, variant, &bins));
+    rows.extend(timeline.course.as_ref().and_then(|course| course::percentiles(course, &bins)));
+    Burst { head, times_s: bins.times_s(), rows, spans: spans(timeline, variant) }
+}
+
+/// Abandoned calls, where there are any, with the count from which on graduated rejection refuses.
+fn abandoned(series: &Series, variant: &VariantSummary, bins: &Bins) -> Option<Row> {
     let truly = floats(&series.abandoned_true);
-    if truly.iter().chain(&series.abandoned_counted).any(|n| *n > 0.0) {
-        let counted = highest(&series.abandoned_counted, each);
-        rows.push(row("Abandoned calls", "calls", [("true", highest(&truly, each)), ("counted by the policy", counted)]));
+    if !truly.iter().chain(&series.abandoned_counted).any(|n| *n > 0.0) {
+        return None;
     }
-    Burst { head, times_s, rows, spans: spans(timeline, variant) }
+    let mut traces = vec![trace("true", 0, bins.highest(&truly))];
+    if series.abandoned_counted.iter().any(|n| *n > 0.0) {
+        traces.push(trace("counted by the policy", 1, bins.highest(&series.abandoned_counted)));
+    }
+    if let Some(curve) = &variant.rejections {
+        let from = curve.start * f64::from(curve.max_abandoned);
+        traces.push(bound("refused from", vec![from; bins.shown()]));
+    }
+    Some(row("Abandoned calls", "calls", traces))
 }
 
 /// How many bins make one of the picture's: few enough bins to see, and enough arrivals in each to say something.
@@ -72,18 +94,61 @@ fn together(offered: &[u32]) -> usize {
     offered.len().div_ceil(full.clamp(SHOWN_MIN, SHOWN_MAX)).max(1)
 }
 
-fn row<const N: usize>(title: &str, unit: &str, traces: [(&str, Vec<f64>); N]) -> Row {
-    let traces = traces.into_iter().map(|(name, values)| Trace { name: name.to_owned(), values }).collect();
+pub(super) fn row(title: &str, unit: &str, traces: Vec<Trace>) -> Row {
     Row { title: title.to_owned(), unit: unit.to_owned(), traces }
+}
+
+pub(super) fn trace(name: &str, look: usize, values: Vec<f64>) -> Trace {
+    Trace { name: name.to_owned(), look: Some(look), values }
+}
+
+/// What bounds the other lines of its row.
+pub(super) fn bound(name: &str, values: Vec<f64>) -> Trace {
+    Trace { name: name.to_owned(), look: None, values }
 }
 
 fn floats(values: &[u32]) -> Vec<f64> {
     values.iter().map(|n| f64::from(*n)).collect()
 }
 
-/// The highest of every `each` bins: a peak must not vanish.
-fn highest(values: &[f64], each: usize) -> Vec<f64> {
-    values.chunks(each).map(|bins| bins.iter().copied().fold(0.0, f64::max)).collect()
+/// How the run's bins become the picture's.
+pub(super) struct Bins {
+    /// How many make one.
+    each: usize,
+    bin_s: f64,
+    /// How many there are.
+    count: usize,
+}
+
+impl Bins {
+    /// How many the picture has.
+    fn shown(&self) -> usize {
+        self.count.div_ceil(self.each)
+    }
+
+    fn times_s(&self) -> Vec<f64> {
+        (0..self.shown()).map(|i| (i as f64 + 0.5) * self.each as f64 * self.bin_s).collect()
+    }
+
+    fn sums(&self, values: &[u32]) -> Vec<f64> {
+        values.chunks(self.each).map(|bins| bins.iter().map(|n| u64::from(*n)).sum::<u64>() as f64).collect()
+    }
+
+    /// How many come in a second.
+    pub(super) fn rates(&self, values: &[u32]) -> Vec<f64> {
+        let lengths = values.chunks(self.each).map(|bins| bins.len() as f64 * self.bin_s);
+        self.sums(values).into_iter().zip(lengths).map(|(n, seconds)| n / seconds).collect()
+    }
+
+    /// The highest of those that make one: a peak must not vanish. Not a number where there is none.
+    pub(super) fn highest(&self, values: &[f64]) -> Vec<f64> {
+        values.chunks(self.each).map(|bins| bins.iter().copied().fold(f64::NAN, f64::max)).collect()
+    }
+
+    /// The lowest, in the same way.
+    pub(super) fn lowest(&self, values: &[f64]) -> Vec<f64> {
+        values.chunks(self.each).map(|bins| bins.iter().copied().fold(f64::NAN, f64::min)).collect()
+    }
 }
 
 /// Not a number where nothing is to be divided by.
@@ -92,12 +157,13 @@ fn ratio(parts: &[f64], wholes: &[f64]) -> Vec<f64> {
 }
 
 /// What lies outside the measured time, and the spikes.
-fn spans(timeline: &Timeline, variant: &VariantSummary) -> Vec<(f64, f64, String)> {
+fn spans(timeline: &Timeline, variant: &VariantSummary) -> Vec<TimeSpan> {
     let window = timeline.window;
     let [start, end, drained] = [window.start, window.end, window.drained].map(crate::time::Time::as_secs_f64);
     let outside = [(0.0, start, "warm-up, not measured"), (end, drained, "drain: no new arrivals")];
     let spikes = variant.recovery.iter().map(|recovery| recovery.spike);
-    let spikes = spikes.map(|spike| (spike.start.as_secs_f64(), spike.end.as_secs_f64(), "spike"));
+    let spikes = spikes.map(|spike| (spike.start.as_secs_f64(), spike.end.as_secs_f64(), SPIKE));
     let all = outside.into_iter().chain(spikes).filter(|(from, to, _)| to > from);
-    all.map(|(from, to, what)| (from, to, what.to_owned())).collect()
+    let span = |(from_s, to_s, what): (f64, f64, &str)| TimeSpan { from_s, to_s, name: what.to_owned(), marked: what == SPIKE };
+    all.map(span).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Drawn, head, tuning_sets};
+use super::{Drawn, head, tuning_cases, tuning_sets};
 use crate::report::format::{NONE, count};
 use crate::report::plot::{Candidate, Estimate, Head, ParetoFront, ParetoPoint, Racing};
 use crate::report::tuned::Tuning;
@@ -11,12 +11,13 @@ use crate::tune::{Figure, Finalist, Id, Outcome, Setting, Standing, Verdict};
 /// Parameters that a caption names one by one.
 const PATHS_MAX: usize = 6;
 
-/// The plots of a tuning: heatmap (of a grid over two parameters), sensitivity, Pareto front (of several objectives), race.
+/// The plots of a tuning: heatmap, sensitivity, other loads and capacities, Pareto front (of several objectives), race.
 #[must_use]
 pub fn tuning(tuning: &Tuning<'_>) -> Drawn {
     let mut drawn = Drawn::default();
     tuning_sets::heatmap(tuning, &mut drawn);
     tuning_sets::sensitivity(tuning, &mut drawn);
+    tuning_cases::draw(tuning, &mut drawn);
     pareto(tuning, &mut drawn);
     drawn.add(racing(tuning).plot());
     drawn

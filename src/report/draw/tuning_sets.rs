@@ -4,43 +4,94 @@ use std::collections::BTreeMap;
 
 use super::Drawn;
 use super::tuning::{own, titled};
-use crate::report::plot::{Along, Estimate, Heatmap, HeatmapCell, Sensitivity, SobolIndex, Swing, Values};
+use crate::report::plot::{Along, Estimate, Head, Heatmap, HeatmapCell, Sensitivity, SobolIndex, Swing, Values};
 use crate::report::tuned::Tuning;
-use crate::tune::{Bar, Domain, Index, PLATEAU, Parameter, Scale, Setting};
+use crate::tune::{Bar, Case, Domain, Index, PLATEAU, Parameter, Scale, Setting, SliceCell};
 
-/// The objective over a full grid of two parameters; left out where the candidates are no such grid.
+/// The objective over two parameters: the candidates themselves where they are a full grid of two, else the slice through
+/// the choice.
 pub(super) fn heatmap(tuning: &Tuning<'_>, drawn: &mut Drawn) {
-    let [x, y] = tuning.task.space.parameters() else {
-        drawn.leave_out("A heatmap needs exactly two parameters.");
-        return;
-    };
-    let cells = cells(tuning);
-    let [columns, rows] = [0, 1].map(|k| levels(cells.keys().map(move |pair| &pair[k])));
-    if cells.is_empty() || cells.len() != columns.len() * rows.len() || cells.len() < 4 {
-        drawn.leave_out("A heatmap needs a full grid of candidates: `tune.method = \"grid\"`.");
-        return;
+    if let Some(plot) = of_grid(tuning).or_else(|| of_slice(tuning)) {
+        return drawn.add(plot.plot());
     }
+    drawn.leave_out(
+        "There is no heatmap: it needs two numbers among the recommended settings, and `--around` above 0 or a grid of two.",
+    );
+}
+
+fn of_grid(tuning: &Tuning<'_>) -> Option<Heatmap> {
+    let outcome = &tuning.tuned.outcome;
+    if tuning.task.space.dimensions() != 2 {
+        return None;
+    }
+    let cells = candidates(tuning);
+    let [columns, rows] = [0, 1].map(|k| levels(cells.keys().map(move |pair| &pair[k])));
+    if cells.len() < 4 || cells.len() != columns.len() * rows.len() {
+        return None;
+    }
+    let objective = &tuning.task.objectives[0].measure;
+    let what = "Each cell is one candidate of the screening, all on the same replications.";
+    let head = titled(tuning, "heatmap", format!("{objective} over both parameters"), what);
+    let choice = outcome.choice.map(|choice| outcome.point(choice));
+    let chosen = choice.and_then(|point| Some([point.setting(0)?.clone(), point.setting(1)?.clone()]));
+    Some(over(tuning, head, [0, 1], &cells, chosen.as_ref()))
+}
+
+fn of_slice(tuning: &Tuning<'_>) -> Option<Heatmap> {
+    let slice = tuning.tuned.slice.as_ref()?;
+    let parameters = tuning.task.space.parameters();
+    let cell = |cell: &SliceCell| {
+        let value = own(tuning, 0, cell.objective);
+        (cell.settings.clone(), HeatmapCell { value, feasible: cell.feasible })
+    };
+    let cells: BTreeMap<[Setting; 2], HeatmapCell> = slice.cells.iter().map(cell).collect();
+    let choice = tuning.tuned.outcome.point(tuning.tuned.outcome.choice?);
+    let others = (0..parameters.len()).filter(|k| !slice.parameters.contains(k));
+    let held = others.filter_map(|k| Some(format!("{} = {}", parameters[k].path, choice.setting(k)?)));
+    let held: Vec<String> = held.collect();
+    let held = if held.is_empty() { String::new() } else { format!(" All else as recommended: {}.", held.join(", ")) };
+    let many = if slice.replications == 1 { "" } else { "s" };
+    // Only a search for several cases looks at the expected one by itself.
+    let robust = tuning.tuned.elsewhere.iter().any(|elsewhere| elsewhere.case == Case::EXPECTED);
+    let together = if robust { " The objective is that of all loads and capacities together." } else { "" };
+    let what = format!(
+        "Each cell is the mean of the same {} replication{many}, measured beside the search's budget.{together}{held}",
+        slice.replications
+    );
+    let which = if parameters.len() > 2 { "the two numbers that matter most" } else { "both parameters" };
+    let title = format!("{} over {which}", tuning.task.objectives[0].measure);
+    let [x, y] = slice.parameters;
+    let chosen = choice.setting(x).cloned().zip(choice.setting(y).cloned()).map(|(x, y)| [x, y]);
+    Some(over(tuning, titled(tuning, "heatmap", title, &what), [x, y], &cells, chosen.as_ref()))
+}
+
+/// The picture of a full grid of cells over parameters number `of`.
+fn over(
+    tuning: &Tuning<'_>,
+    head: Head,
+    of: [usize; 2],
+    cells: &BTreeMap<[Setting; 2], HeatmapCell>,
+    chosen: Option<&[Setting; 2]>,
+) -> Heatmap {
+    let [columns, rows] = [0, 1].map(|k| levels(cells.keys().map(move |pair| &pair[k])));
+    let [x, y] = of.map(|k| &tuning.task.space.parameters()[k]);
     let objective = &tuning.task.objectives[0];
     let pairs = rows.iter().flat_map(|row| columns.iter().map(move |column| [column.clone(), row.clone()]));
-    let plot = Heatmap {
-        head: titled(
-            tuning,
-            "heatmap",
-            format!("{} over both parameters", objective.measure),
-            "Each cell is one candidate of the screening, all on the same replications.",
-        ),
+    let pairs: Vec<[Setting; 2]> = pairs.collect();
+    Heatmap {
+        head,
         x: along(x, &columns),
         y: along(y, &rows),
         objective: objective.measure.to_string(),
         more_is_better: objective.sign > 0.0,
         within: PLATEAU,
-        cells: pairs.map(|pair| cells[&pair]).collect(),
-    };
-    drawn.add(plot.plot());
+        chosen: pairs.iter().position(|pair| Some(pair) == chosen),
+        cells: pairs.iter().map(|pair| cells[pair]).collect(),
+    }
 }
 
 /// What the last rung of full length shows of each pair of settings.
-fn cells(tuning: &Tuning<'_>) -> BTreeMap<[Setting; 2], HeatmapCell> {
+fn candidates(tuning: &Tuning<'_>) -> BTreeMap<[Setting; 2], HeatmapCell> {
     let outcome = &tuning.tuned.outcome;
     let Some(rung) = outcome.rungs.iter().rfind(|rung| rung.series.share >= 1.0) else { return BTreeMap::new() };
     let cell = |visit: &crate::tune::Visit| {

@@ -11,7 +11,9 @@ pub(super) fn title(family: &str) -> &'static str {
         "latency" => "Latency",
         "time" => "Through the run",
         "fairness" => "Fairness",
-        "heatmap" => "Over both parameters",
+        "heatmap" => "Over two parameters",
+        "cases" => "Other loads and capacities",
+        "rejection" => "Graduated rejection",
         "sensitivity" => "Sensitivity",
         "pareto" => "Trade-off",
         "racing" => "The race",
@@ -35,15 +37,24 @@ pub(super) fn how_to_read(family: &str) -> &'static str {
              100 %, and what is missing stands at the right edge. A policy that answers few and fast shows it here."
         }
         "time" => {
-            "One replication over time. Where arrivals and answers part, the backlog grows. Shares belong to the moment of \
-             arrival, answers to the moment they were complete. Abandoned calls run on without a client."
+            "One replication over time. Where more is admitted than answered, calls wait; where the limit lies below what comes, \
+             the gateway's queue grows. Shares belong to the moment of arrival, everything else to the moment it happened. Abandoned \
+             calls run on without a client: where the policy's count parts from the truth, it decides by what is not so."
         }
         "fairness" => {
             "On the diagonal a class gets the share of the good answers that it has of the demand. Below it others fare better."
         }
         "heatmap" => {
-            "Each cell is one measured candidate, nothing is interpolated. Brighter is better; the diamond marks the best, the \
-             frame what is within 2 % of it, hatching what breaks a constraint."
+            "Each cell was measured, nothing is interpolated. Brighter is better; the diamond marks the best, a circle what is \
+             recommended where that is another, the frame what is within 2 % of the best, hatching what breaks a constraint."
+        }
+        "cases" => {
+            "What the settings give where load or capacity is not what the scenario says. The dashed lines stand at the worst case \
+             of each; a hollow mark breaks a constraint."
+        }
+        "rejection" => {
+            "The lines are what the settings say: nothing is refused before the share where they begin, everything from the whole \
+             capacity on. Marks that leave their line by more than their intervals would be a fault of the policy's."
         }
         "sensitivity" => {
             "Left, what the objective becomes when one parameter is a fifth less or more than chosen. Right, where measured, how \

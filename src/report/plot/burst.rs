@@ -3,9 +3,9 @@
 use super::axis::{Axis, extent};
 use super::font;
 use super::palette::Ink;
-use super::panel::{Area, Axes, Look, Panel, filled, lined};
-use super::picture::{Anchor, Shape, Text};
-use super::sheet::Sheet;
+use super::panel::{Area, Axes, Look, Marker, Panel, filled, lined};
+use super::picture::{Anchor, Dash, Shape, Text};
+use super::sheet::{Key, Sheet, Swatch};
 use super::table::{Cell, Table};
 use super::ticks::{Unit, one};
 use super::{Head, Plot, PlotError};
@@ -20,6 +20,8 @@ const COLUMNS: usize = 120;
 pub struct Trace {
     /// What it counts: `admitted`.
     pub name: String,
+    /// Which look it has, from 0: the same name looks alike in every picture of a result. `None` is a bound of the others, dashed.
+    pub look: Option<usize>,
     /// One value for each of [`Burst::times_s`], in the row's unit; not a number where there is none.
     pub values: Vec<f64>,
 }
@@ -35,6 +37,19 @@ pub struct Row {
     pub traces: Vec<Trace>,
 }
 
+/// A span of time that is told from the rest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TimeSpan {
+    /// Seconds since the start of the run.
+    pub from_s: f64,
+    /// The same.
+    pub to_s: f64,
+    /// What it is: `burst`.
+    pub name: String,
+    /// Whether it is what the picture is about, or stands aside as what is not measured does.
+    pub marked: bool,
+}
+
 /// Time series on one axis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Burst {
@@ -44,8 +59,8 @@ pub struct Burst {
     pub times_s: Vec<f64>,
     /// From the top down.
     pub rows: Vec<Row>,
-    /// Spans of time that are shaded in every panel, for example the burst: from, to, and what they are.
-    pub spans: Vec<(f64, f64, String)>,
+    /// Spans of time that are shaded in every panel.
+    pub spans: Vec<TimeSpan>,
 }
 
 impl Burst {
@@ -61,8 +76,7 @@ impl Burst {
         let times = extent(self.times_s.iter().copied()).ok_or_else(|| self.head.no_data())?;
         extent(self.rows.iter().flat_map(Row::values)).ok_or_else(|| self.head.no_data())?;
         let count = self.rows.len();
-        let keys: Vec<_> =
-            self.spans.iter().map(|(_, _, name)| super::sheet::Key::new(name, super::sheet::Swatch::Band(Ink::Mark))).collect();
+        let keys: Vec<Key> = self.spans.iter().map(|span| Key::new(&span.name, Swatch::Band(span.ink()))).collect();
         let sheet = Sheet::new(&self.head, ROW * count as f64 + 36.0, &keys);
         let left = self.rows.iter().map(|row| row.axis().label_room() + 12.0).fold(30.0, f64::max);
         let mut panels = Vec::new();
@@ -71,7 +85,9 @@ impl Burst {
             let x = Axis::snug(times, 8, Unit::Number);
             let place =
                 Area { y: sheet.body.y + ROW * i as f64, height: if last { ROW + 36.0 } else { ROW + 4.0 }, ..sheet.body };
-            let title = if row.unit.is_empty() { row.title.clone() } else { format!("{} [{}]", row.title, row.unit) };
+            // Shares and times have their unit at every tick.
+            let bare = row.unit.is_empty() || row.kind() != Unit::Number;
+            let title = if bare { row.title.clone() } else { format!("{} [{}]", row.title, row.unit) };
             let axes = Axes {
                 x: if last { x } else { x.silent() },
                 y: row.axis(),
@@ -90,11 +106,13 @@ impl Burst {
     }
 
     fn row(&self, panel: &Panel, row: &Row, title: &str) {
-        for (from, to, name) in &self.spans {
-            panel.hover(Some(name.clone()), |panel| panel.rect((*from, f64::MIN), (*to, f64::MAX), filled(Ink::Mark, 0.1)));
+        for span in &self.spans {
+            let (one, other) = ((span.from_s, f64::MIN), (span.to_s, f64::MAX));
+            panel.hover(Some(span.name.clone()), |panel| panel.rect(one, other, filled(span.ink(), 0.1)));
         }
-        for (i, trace) in row.traces.iter().enumerate() {
-            let look = Look::of(i);
+        // The first ones on top: where all are alike, it is they who show.
+        for trace in row.traces.iter().rev() {
+            let look = trace.look();
             let line: Vec<(f64, f64)> = self.times_s.iter().copied().zip(trace.values.iter().copied()).collect();
             panel.group(Some(trace.name.clone()), look.dash, |panel| panel.line(&line, lined(look.ink, 1.4)));
         }
@@ -138,6 +156,19 @@ impl Burst {
     }
 }
 
+impl TimeSpan {
+    const fn ink(&self) -> Ink {
+        if self.marked { Ink::Mark } else { Ink::Muted }
+    }
+}
+
+impl Trace {
+    fn look(&self) -> Look {
+        let bound = Look { ink: Ink::Muted, dash: Dash::Dashed, marker: Marker::Circle };
+        self.look.map_or(bound, Look::of)
+    }
+}
+
 impl Row {
     fn values(&self) -> impl Iterator<Item = f64> {
         self.traces.iter().flat_map(|trace| trace.values.iter().copied())
@@ -166,11 +197,14 @@ impl Row {
 fn legend(panel: &Panel, row: &Row, title: &str) {
     let inner = panel.inner();
     let mut right = inner.x + inner.width;
-    let free = inner.x + font::width(title, 12.0, true) + 24.0;
-    let each = (right - free) / row.traces.len() as f64 - 34.0;
-    for (i, trace) in row.traces.iter().enumerate().rev() {
-        let look = Look::of(i);
-        let shown = font::shorten(&trace.name, each.max(20.0), 11.0, false);
+    let free = right - inner.x - font::width(title, 12.0, true) - 24.0;
+    let wide = |trace: &Trace| 1.05 * font::width(&trace.name, 11.0, false) + 34.0;
+    // Only where they do not all fit is any cut, and each to its share.
+    let crowded = row.traces.iter().map(wide).sum::<f64>() > free;
+    let room = if crowded { (free / row.traces.len() as f64 - 34.0).max(20.0) } else { f64::INFINITY };
+    for trace in row.traces.iter().rev() {
+        let look = trace.look();
+        let shown = font::shorten(&trace.name, room, 11.0, false);
         right -= 1.05 * font::width(&shown, 11.0, false);
         let (at, cut) = ((right, inner.y - 8.0), (shown != trace.name).then(|| trace.name.clone()));
         let text = Text {

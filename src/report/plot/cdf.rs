@@ -56,9 +56,9 @@ impl LatencyCdfs {
         let rows = self.panels.len().div_ceil(2);
         let mut keys: Vec<_> = names.iter().enumerate().map(|(i, name)| Key::new(*name, Swatch::Series(Look::of(i)))).collect();
         if all().any(|class| class.slo_s.is_some()) {
-            keys.push(Key::phrase("SLO of the class", Swatch::Line(Ink::Muted, Dash::Dashed)));
+            keys.push(Key::new("SLO of the class", Swatch::Line(Ink::Muted, Dash::Dashed)));
         }
-        keys.push(Key::phrase("never answered: refused, failed, gave up", Swatch::Line(Ink::Muted, Dash::Dotted)));
+        keys.push(Key::new("never answered: refused, failed, gave up", Swatch::Line(Ink::Muted, Dash::Dotted)));
         let sheet = Sheet::new(&self.head, HEIGHT * rows as f64, &keys);
         for (i, (panel, place)) in self.panels.iter().zip(tiles(sheet.body, self.panels.len(), 2, HEIGHT)).enumerate() {
             let latencies = panel.classes.iter().flat_map(LatencyCdf::shown).map(|(latency, _)| latency);

@@ -84,10 +84,10 @@ impl GoodputCurves {
 
     fn keys(&self) -> Vec<Key> {
         let curves = self.curves.iter().enumerate().map(|(i, curve)| Key::new(&curve.name, Swatch::Series(Look::of(i))));
-        let ideal = [Key::phrase("ideal: all offered is good", Swatch::Line(Ink::Muted, Dash::Dashed))];
-        let capacity = self.capacity.iter().map(|(_, name)| Key::phrase(name, Swatch::Line(Ink::Text, Dash::Dotted)));
+        let ideal = [Key::new("ideal: all offered is good", Swatch::Line(Ink::Muted, Dash::Dashed))];
+        let capacity = self.capacity.iter().map(|(_, name)| Key::new(name, Swatch::Line(Ink::Text, Dash::Dotted)));
         let marked = self.curves.iter().any(|curve| curve.sustained.is_some());
-        let sustained = marked.then(|| Key::phrase("greatest sustained load, 95 % interval", Swatch::Foot));
+        let sustained = marked.then(|| Key::new("greatest sustained load, 95 % interval", Swatch::Foot));
         curves.chain(ideal).chain(capacity).chain(sustained).collect()
     }
 

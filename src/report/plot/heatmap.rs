@@ -2,7 +2,7 @@
 
 use super::axis::{Axis, extent};
 use super::palette::{Ink, LEVELS};
-use super::panel::{Area, Axes, Marker, Panel, filled, lined};
+use super::panel::{Area, Axes, Look, Marker, Panel, filled, lined};
 use super::sheet::{Key, Sheet, Swatch};
 use super::table::{Cell, Table};
 use super::ticks::{Unit, one};
@@ -55,6 +55,8 @@ pub struct Heatmap {
     pub more_is_better: bool,
     /// The plateau: feasible cells whose objective is off the best by at most this share of it, for example 0.02.
     pub within: f64,
+    /// The cell of what is recommended, where it is one of them.
+    pub chosen: Option<usize>,
     /// Row by row from the bottom, each row from the left.
     pub cells: Vec<HeatmapCell>,
 }
@@ -123,12 +125,15 @@ impl Heatmap {
         if let Some(best) = self.best() {
             let (x, y) = self.settings(best);
             let name = format!("best: {}", one(self.cells[best].value, Unit::Number));
-            let look = super::panel::Look { ink: Ink::Mark, dash: super::picture::Dash::Solid, marker: Marker::Diamond };
-            keys.push(Key::phrase(format!("{name} at {x}, {y}"), Swatch::Mark(look)));
-            keys.push(Key::phrase(format!("within {} of the best", one(self.within, Unit::Percent)), Swatch::Frame));
+            let look = Look { ink: Ink::Mark, dash: super::picture::Dash::Solid, marker: Marker::Diamond };
+            keys.push(Key::new(format!("{name} at {x}, {y}"), Swatch::Mark(look)));
+            if self.chosen.is_some_and(|chosen| chosen != best) {
+                keys.push(Key::new("recommended", Swatch::Mark(Look { marker: Marker::Circle, ..look })));
+            }
+            keys.push(Key::new(format!("within {} of the best", one(self.within, Unit::Percent)), Swatch::Frame));
         }
         if self.cells.iter().any(|cell| !cell.feasible) {
-            keys.push(Key::phrase("breaks a constraint", Swatch::Hatch));
+            keys.push(Key::new("breaks a constraint", Swatch::Hatch));
         }
         keys
     }
@@ -158,11 +163,14 @@ impl Heatmap {
         let outline = self.outline(&across, &up);
         panel.pieces(&outline, lined(Ink::Paper, 4.5));
         panel.pieces(&outline, lined(Ink::Text, 2.0));
-        if let Some(best) = self.best() {
-            let (x, y) = (self.x.values.centre(best % columns), self.y.values.centre(best / columns));
-            panel.hover(Some(format!("best\n{}", self.tooltip(best))), |panel| {
-                panel.mark(x, y, Marker::Diamond, 7.0, filled(Ink::Paper, 1.0));
-                panel.mark(x, y, Marker::Diamond, 5.0, filled(Ink::Mark, 1.0));
+        let best = self.best();
+        let chosen = self.chosen.filter(|chosen| best != Some(*chosen));
+        let marks = [(best, "best", Marker::Diamond), (chosen, "recommended", Marker::Circle)];
+        for (cell, what, marker) in marks.into_iter().filter_map(|(cell, what, marker)| Some((cell?, what, marker))) {
+            let (x, y) = (self.x.values.centre(cell % columns), self.y.values.centre(cell / columns));
+            panel.hover(Some(format!("{what}\n{}", self.tooltip(cell))), |panel| {
+                panel.mark(x, y, marker, 7.0, filled(Ink::Paper, 1.0));
+                panel.mark(x, y, marker, 5.0, filled(Ink::Mark, 1.0));
                 panel.target(x, y);
             });
         }
@@ -221,13 +229,19 @@ impl Heatmap {
     }
 
     fn table(&self) -> Table {
-        let header = [self.x.name.as_str(), &self.y.name, &self.objective, "feasible", "best", "within"];
+        let header = [self.x.name.as_str(), &self.y.name, &self.objective, "feasible", "best", "recommended", "within"];
         let (best, plateau) = (self.best(), self.plateau());
         let mut table = Table::new(header);
         let columns = self.x.values.len();
         for (i, cell) in self.cells.iter().enumerate() {
             let settings = [self.x.values.cell(i % columns), self.y.values.cell(i / columns)];
-            let rest = [Cell::from(cell.value), cell.feasible.into(), (best == Some(i)).into(), plateau[i].into()];
+            let rest = [
+                Cell::from(cell.value),
+                cell.feasible.into(),
+                (best == Some(i)).into(),
+                (self.chosen == Some(i)).into(),
+                plateau[i].into(),
+            ];
             table.row(settings.into_iter().chain(rest));
         }
         table

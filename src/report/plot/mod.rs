@@ -1,4 +1,4 @@
-//! The plots: ten ways to look at a result, each as SVG, as PNG and as the CSV of exactly what it shows.
+//! The plots: eleven ways to look at a result, each as SVG, as PNG and as the CSV of exactly what it shows.
 //!
 //! ```text
 //! a struct of figures --> its plot() --> plotters --> Picture (shapes) --> SVG text   (light, and dark where it is wanted)
@@ -14,6 +14,7 @@
 mod axis;
 mod backend;
 mod burst;
+mod cases;
 mod cdf;
 mod decimate;
 mod fairness;
@@ -45,7 +46,8 @@ use std::path::{Path, PathBuf};
 
 use picture::Picture;
 
-pub use burst::{Burst, Row, Trace};
+pub use burst::{Burst, Row, TimeSpan, Trace};
+pub use cases::{Cases, Compared};
 pub use cdf::{LatencyCdf, LatencyCdfs, LatencyPanel};
 pub use fairness::{FairShare, Fairness};
 pub use font::{REGULAR as FONT_REGULAR, SEMIBOLD as FONT_SEMIBOLD};

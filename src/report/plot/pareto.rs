@@ -107,16 +107,12 @@ impl ParetoFront {
     }
 
     fn keys(&self, front: usize) -> Vec<Key> {
-        let mut keys =
-            vec![Key::phrase(format!("Pareto front: {front} of {}", self.points.len()), Swatch::Series(Look::of(0)))];
+        let mut keys = vec![Key::new(format!("Pareto front: {front} of {}", self.points.len()), Swatch::Series(Look::of(0)))];
         if self.points.iter().any(|point| point.chosen) {
-            keys.push(Key::phrase("chosen", Swatch::Mark(Look { ink: Ink::Mark, dash: Dash::Solid, marker: Marker::Diamond })));
+            keys.push(Key::new("chosen", Swatch::Mark(Look { ink: Ink::Mark, dash: Dash::Solid, marker: Marker::Diamond })));
         }
         if front < self.points.len() {
-            keys.push(Key::phrase(
-                "dominated",
-                Swatch::Mark(Look { ink: Ink::Pale, dash: Dash::Solid, marker: Marker::Circle }),
-            ));
+            keys.push(Key::new("dominated", Swatch::Mark(Look { ink: Ink::Pale, dash: Dash::Solid, marker: Marker::Circle })));
         }
         keys
     }

@@ -9,7 +9,7 @@ use super::*;
 use super::{font, raster, samples};
 
 fn every() -> Vec<Plot> {
-    samples::ten().into_iter().chain(samples::hard()).collect()
+    samples::one_of_each().into_iter().chain(samples::hard()).collect()
 }
 
 /// `PLOT_GALLERY=folder cargo test --lib gallery -- --ignored` writes every sample as SVG, PNG and CSV into `folder`.
@@ -88,9 +88,40 @@ fn every_plot_is_a_sound_picture() {
 }
 
 #[test]
+fn a_name_of_the_legend_is_cut_only_where_the_sheet_ends() {
+    let long = "queue = 120, slots = 256, threshold = 0.85, order = adaptive_lifo with CoDel";
+    let endless = "very ".repeat(60);
+    let mut goodput = samples::goodput(3);
+    (goodput.curves[0].name, goodput.curves[1].name) = (long.to_owned(), endless.clone());
+    let plot = goodput.plot().expect("it has data");
+    check_texts(&plot);
+    let texts = plot.picture.shapes.iter().filter_map(|shape| match shape {
+        Shape::Text(text) => Some(text.text.as_str()),
+        _ => None,
+    });
+    let texts: Vec<&str> = texts.collect();
+    assert!(texts.contains(&long), "{texts:?}");
+    assert!(!texts.contains(&endless.as_str()) && titles(&plot).contains(&endless));
+}
+
+#[test]
+fn the_worst_case_is_the_least_wanted_one() {
+    let cases = samples::cases();
+    let worst = |plot: &Plot| -> Vec<String> {
+        rows(plot).into_iter().filter(|row| row[6] == "yes").map(|row| row[1].clone()).collect()
+    };
+    let plot = cases.plot().expect("it has data");
+    assert!(worst(&plot)[0].starts_with("load 70 %"), "{:?}", worst(&plot));
+    assert_eq!(worst(&plot)[1..], ["load 150 %, capacity 80 %"]);
+    assert_eq!(titles(&plot).iter().filter(|title| title.contains("breaks a constraint")).count(), 1);
+    let less = Cases { more_is_better: false, ..cases }.plot().expect("it has data");
+    assert_eq!(worst(&less)[0], "load 150 %, capacity 110 %");
+}
+
+#[test]
 fn the_same_figures_give_the_same_bytes() {
     let bytes = |plots: Vec<Plot>| -> Vec<(String, String)> { plots.into_iter().map(|plot| (plot.svg, plot.csv)).collect() };
-    assert_eq!(bytes(samples::ten()), bytes(samples::ten()));
+    assert_eq!(bytes(samples::one_of_each()), bytes(samples::one_of_each()));
     let png = || samples::fairness().plot().expect("it has data").png().expect("it fits");
     assert_eq!(png(), png());
 }
@@ -222,7 +253,7 @@ fn three_files_are_written_whole() {
 
 #[test]
 fn dark_paper_has_a_rule_for_every_colour() {
-    for plot in samples::ten() {
+    for plot in samples::one_of_each() {
         let document = roxmltree::Document::parse(&plot.svg).expect("the SVG is XML");
         let rules = dark_rules(".plimsoll-plot");
         for class in document.descendants().filter_map(|node| node.attribute("class")).flat_map(str::split_whitespace) {
@@ -269,7 +300,7 @@ proptest! {
         sound(ParetoFront { head: head(), x: axis(true), y: axis(false), points: candidates.collect(), hypervolume }.plot());
         let shares = points.iter().map(|(demand, goodput, name)| FairShare { name: name.clone(), demand: *demand, goodput: *goodput });
         sound(Fairness { head: head(), unit: name.clone(), variants: vec![(name.clone(), name.clone(), shares.collect())] }.plot());
-        let measured = points.iter().map(|(used, rejected, _)| RejectionPoint { used: *used, rejected: *rejected }).collect();
+        let measured = points.iter().map(|(used, rejected, _)| RejectionPoint { used: *used, attempts: 1, rejected: *rejected }).collect();
         let theory = points.iter().map(|(used, share, _)| (*used, share.mean)).collect();
         let (theory, measured) = (vec![(name.clone(), theory)], vec![(name.clone(), measured)]);
         sound(Rejection { head: head(), x_name: name.clone(), theory, measured }.plot());
@@ -288,10 +319,10 @@ proptest! {
         let times_s = series.iter().map(|(time, ..)| *time).collect();
         let row = |unit: &str| {
             let traces = [series.iter().map(|(_, a, _)| *a).collect(), series.iter().map(|(.., b)| *b).collect()];
-            let traces = traces.map(|values| Trace { name: "trace".to_owned(), values }).to_vec();
+            let traces = traces.map(|values| Trace { name: "trace".to_owned(), look: Some(0), values }).to_vec();
             Row { title: "row".to_owned(), unit: unit.to_owned(), traces }
         };
-        sound(Burst { head: head(), times_s, rows: ["%", "s", "requests"].map(row).to_vec(), spans: vec![(slo, 3.0, "span".to_owned())] }.plot());
+        sound(Burst { head: head(), times_s, rows: ["%", "s", "requests"].map(row).to_vec(), spans: vec![TimeSpan { from_s: slo, to_s: 3.0, name: "span".to_owned(), marked: true }] }.plot());
         let points = series.iter().map(|(latency, share, _)| (*latency, *share)).collect();
         let class = LatencyCdf { name: "class".to_owned(), points, slo_s: Some(slo) };
         sound(LatencyCdfs { head: head(), panels: vec![LatencyPanel { title: "TTFT".to_owned(), classes: vec![class] }] }.plot());
@@ -302,6 +333,6 @@ proptest! {
         let cells = series.iter().map(|(_, value, other)| HeatmapCell { value: *value, feasible: *other > 0.0 }).collect();
         let x = Along { name: "x".to_owned(), values: Values::Numbers { values, log: slo > 0.0 } };
         let y = Along { name: "y".to_owned(), values: Values::Choices(vec!["only".to_owned()]) };
-        sound(Heatmap { head: head(), x, y, objective: "o".to_owned(), more_is_better: slo > 1.0, within: 0.02, cells }.plot());
+        sound(Heatmap { head: head(), x, y, objective: "o".to_owned(), more_is_better: slo > 1.0, within: 0.02, chosen: Some(1), cells }.plot());
     }
 }

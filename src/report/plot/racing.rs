@@ -88,13 +88,13 @@ impl Racing {
         let any = |is: &dyn Fn(&Candidate) -> bool| self.candidates.iter().any(is);
         let mut keys = Vec::new();
         if any(&|candidate| candidate.chosen) {
-            keys.push(Key::phrase("chosen", Swatch::Field(Ink::Mark)));
+            keys.push(Key::new("chosen", Swatch::Field(Ink::Mark)));
         }
         if any(&|candidate| !candidate.dropped && !candidate.chosen) {
-            keys.push(Key::phrase("still in the race at its end", Swatch::Field(Ink::Series(0))));
+            keys.push(Key::new("still in the race at its end", Swatch::Field(Ink::Series(0))));
         }
         if any(&|candidate| candidate.dropped) {
-            keys.push(Key::phrase("dropped", Swatch::Field(Ink::Pale)));
+            keys.push(Key::new("dropped", Swatch::Field(Ink::Pale)));
         }
         keys
     }

@@ -2,7 +2,7 @@
 
 use super::axis::{Axis, extent};
 use super::palette::Ink;
-use super::panel::{Axes, Look, filled, lined};
+use super::panel::{Axes, Look, Marker, filled, lined};
 use super::picture::Dash;
 use super::sheet::{Key, Sheet, Swatch};
 use super::table::{Table, row};
@@ -16,6 +16,8 @@ const HEIGHT: f64 = 360.0;
 pub struct RejectionPoint {
     /// Capacity used when the request came, as a share: 1 is full.
     pub used: f64,
+    /// How many requests that were.
+    pub attempts: u64,
     /// Share of such requests that were rejected.
     pub rejected: Estimate,
 }
@@ -52,7 +54,7 @@ impl Rejection {
             .map(|(i, (name, _))| Key::new(format!("theory: {name}"), Swatch::Line(Ink::Text, dash(i))));
         let sheet = Sheet::new(&self.head, HEIGHT, &lines.chain(series).collect::<Vec<_>>());
         let axes = Axes {
-            x: Axis::snug((-0.02 * most, 1.03 * most), 6, Unit::Percent),
+            x: Axis::snug((-0.035 * most, 1.035 * most), 6, Unit::Percent),
             // A little air, so that lines along 0 and 100 % are seen whole.
             y: Axis::snug((-0.03, 1.03), 5, Unit::Percent),
             x_name: &self.x_name,
@@ -64,14 +66,23 @@ impl Rejection {
         let panel = sheet.panel(sheet.body, &axes);
         for (i, (name, corners)) in self.theory.iter().enumerate() {
             panel.group(Some(format!("theory: {name}")), dash(i), |panel| panel.line(corners, lined(Ink::Text, 1.6)));
+            // The corners between the ends are what the theory is told by.
+            for (used, share) in corners.iter().skip(1).take(corners.len().saturating_sub(2)) {
+                let title = format!("theory: {name}\n{} used\n{}", one(*used, Unit::Percent), one(*share, Unit::Percent));
+                panel.hover(Some(title), |panel| {
+                    panel.mark(*used, *share, Marker::Circle, 4.6, filled(Ink::Text, 1.0));
+                    panel.mark(*used, *share, Marker::Circle, 3.0, filled(Ink::Paper, 1.0));
+                    panel.target(*used, *share);
+                });
+            }
         }
         for (i, (name, points)) in self.measured.iter().enumerate() {
             let look = Look::of(i);
             // Points at the same use stand side by side.
-            let aside = 5.0 * (i as f64 - (self.measured.len() - 1) as f64 / 2.0) * 1.05 * most / panel.inner().width;
-            for RejectionPoint { used, rejected } in points {
+            let aside = 7.0 * (i as f64 - (self.measured.len() - 1) as f64 / 2.0) * 1.07 * most / panel.inner().width;
+            for RejectionPoint { used, attempts, rejected } in points {
                 let (at, share) = (one(*used, Unit::Percent), rejected.text(Unit::Percent));
-                panel.hover(Some(format!("{name}\n{at} used\n{share} rejected")), |panel| {
+                panel.hover(Some(format!("{name}\n{at} used\n{share} of {attempts} rejected")), |panel| {
                     panel.interval(used + aside, (rejected.lo, rejected.hi), look.ink);
                     panel.mark(used + aside, rejected.mean, look.marker, 3.8, filled(look.ink, 1.0));
                     panel.target(used + aside, rejected.mean);
@@ -82,17 +93,24 @@ impl Rejection {
     }
 
     fn table(&self) -> Table {
-        let header =
-            ["kind", "name", "capacity used [share]", "rejected [share]", "rejected lower [share]", "rejected upper [share]"];
+        let header = [
+            "kind",
+            "name",
+            "capacity used [share]",
+            "attempts",
+            "rejected [share]",
+            "rejected lower [share]",
+            "rejected upper [share]",
+        ];
         let mut table = Table::new(header);
         for (name, corners) in &self.theory {
             for (used, share) in corners {
-                row!(table, "theory", name, *used, *share, f64::NAN, f64::NAN);
+                row!(table, "theory", name, *used, f64::NAN, *share, f64::NAN, f64::NAN);
             }
         }
         for (name, points) in &self.measured {
-            for RejectionPoint { used, rejected } in points {
-                row!(table, "measured", name, *used, rejected.mean, rejected.lo, rejected.hi);
+            for RejectionPoint { used, attempts, rejected } in points {
+                row!(table, "measured", name, *used, *attempts as f64, rejected.mean, rejected.lo, rejected.hi);
             }
         }
         table

@@ -92,6 +92,7 @@ pub(super) fn heatmap() -> Heatmap {
     Heatmap {
         head: head("heatmap", "Goodput over the throttle's interval and threshold: a plateau around 5 s and 0.7"),
         x: Along { name: "throttle.interval [s]".to_owned(), values: Values::Numbers { values: x.to_vec(), log: true } },
+        chosen: None,
         cells: cells.collect(),
         y: Along { name: "throttle.threshold [share of slots]".to_owned(), values: Values::Numbers { values: y, log: false } },
         objective: "goodput [req/s]".to_owned(),
@@ -113,6 +114,7 @@ pub(super) fn heatmap_of_choices() -> Heatmap {
         objective: "p99 TTFT [ms]".to_owned(),
         more_is_better: false,
         within: 0.05,
+        chosen: None,
         cells: cells.collect(),
     }
 }
@@ -145,8 +147,11 @@ pub(super) fn burst(samples: usize) -> Burst {
     };
     let pulse = |t: f64| 1.0 / (1.0 + libm::exp(-(t - 100.0) / 2.0)) - 1.0 / (1.0 + libm::exp(-(t - 160.0) / 2.0));
     let lag = |t: f64| 1.0 / (1.0 + libm::exp(-(t - 110.0) / 6.0)) - 1.0 / (1.0 + libm::exp(-(t - 190.0) / 12.0));
-    let trace = |name: &str, values: Vec<f64>| Trace { name: name.to_owned(), values };
-    let row = |title: &str, unit: &str, traces: Vec<Trace>| Row { title: title.to_owned(), unit: unit.to_owned(), traces };
+    let trace = |name: &str, values: Vec<f64>| Trace { name: name.to_owned(), look: None, values };
+    let row = |title: &str, unit: &str, mut traces: Vec<Trace>| {
+        traces.iter_mut().enumerate().for_each(|(i, trace)| trace.look = Some(i));
+        Row { title: title.to_owned(), unit: unit.to_owned(), traces }
+    };
     let rows = vec![
         row(
             "Requests",
@@ -175,7 +180,12 @@ pub(super) fn burst(samples: usize) -> Burst {
         head: head("burst", "A burst of 60 s: the throttle sheds it within 10 s, the queue drains 40 s after"),
         times_s,
         rows,
-        spans: vec![(100.0, 160.0, "burst: 2.7 times the usual arrivals".to_owned())],
+        spans: vec![TimeSpan {
+            from_s: 100.0,
+            to_s: 160.0,
+            name: "burst: 2.7 times the usual arrivals".to_owned(),
+            marked: true,
+        }],
     }
 }
 
@@ -256,7 +266,11 @@ pub(super) fn rejection() -> Rejection {
                 1.0
             };
             let mean = (expected + 0.02 * wobble(usize::try_from(i).expect("not negative"))).clamp(0.0, 1.0);
-            RejectionPoint { used, rejected: Estimate { mean, lo: (mean - 0.03).max(0.0), hi: (mean + 0.03).min(1.0) } }
+            RejectionPoint {
+                used,
+                attempts: 400,
+                rejected: Estimate { mean, lo: (mean - 0.03).max(0.0), hi: (mean + 0.03).min(1.0) },
+            }
         })
     };
     Rejection {
@@ -307,8 +321,31 @@ pub(super) fn racing(candidates: usize) -> Racing {
     }
 }
 
+pub(super) fn cases() -> Cases {
+    let cases = [70, 100, 150].into_iter().flat_map(|load| [110, 100, 80].map(|speed| (load, speed)));
+    let cases: Vec<(i32, i32)> = cases.collect();
+    let at = |best: f64, fall: f64| {
+        let value = |(load, speed): &(i32, i32)| {
+            let over = (f64::from(*load) / f64::from(*speed) - 1.0).max(0.0);
+            near(best * f64::from(*speed) / 100.0 * f64::from(*load.min(speed)) / f64::from(*speed) - fall * over, 0.8)
+        };
+        cases.iter().map(value).collect::<Vec<Estimate>>()
+    };
+    let feasible: Vec<bool> = cases.iter().map(|(load, speed)| *load < 2 * speed - 20).collect();
+    Cases {
+        head: head("cases", "Goodput when load or capacity is another: the recommended settings lose little"),
+        objective: "goodput [req/s]".to_owned(),
+        more_is_better: true,
+        cases: cases.iter().map(|(load, speed)| format!("load {load} %, capacity {speed} %")).collect(),
+        compared: vec![
+            Compared { name: "recommended settings".to_owned(), values: at(50.0, 4.0), feasible },
+            Compared { name: "today's settings".to_owned(), values: at(44.0, 40.0), feasible: vec![true; cases.len()] },
+        ],
+    }
+}
+
 /// One of each kind.
-pub(super) fn ten() -> Vec<Plot> {
+pub(super) fn one_of_each() -> Vec<Plot> {
     let plots = [
         goodput(4).plot(),
         outcomes(4).plot(),
@@ -320,6 +357,7 @@ pub(super) fn ten() -> Vec<Plot> {
         rejection().plot(),
         fairness().plot(),
         racing(36).plot(),
+        cases().plot(),
     ];
     plots.into_iter().map(|plot| plot.expect("the samples have data")).collect()
 }

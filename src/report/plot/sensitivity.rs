@@ -104,17 +104,17 @@ impl Sensitivity {
     fn keys(&self) -> Vec<Key> {
         let mut keys = Vec::new();
         if !self.swings.is_empty() {
-            keys.push(Key::phrase(format!("parameter {} less", self.step), Swatch::Field(Ink::Series(0))));
-            keys.push(Key::phrase(format!("{} more", self.step), Swatch::Field(Ink::Series(4))));
-            keys.push(Key::phrase(
+            keys.push(Key::new(format!("parameter {} less", self.step), Swatch::Field(Ink::Series(0))));
+            keys.push(Key::new(format!("{} more", self.step), Swatch::Field(Ink::Series(4))));
+            keys.push(Key::new(
                 format!("at the choice: {}", one(self.at_choice, Unit::Number)),
                 Swatch::Line(Ink::Text, Dash::Solid),
             ));
         }
         if !self.indices.is_empty() {
             let look = |ink, marker| Swatch::Mark(Look { ink, dash: Dash::Solid, marker });
-            keys.push(Key::phrase("first index", look(Ink::Series(2), Marker::Circle)));
-            keys.push(Key::phrase("total index, 95 % intervals", look(Ink::Series(3), Marker::Diamond)));
+            keys.push(Key::new("first index", look(Ink::Series(2), Marker::Circle)));
+            keys.push(Key::new("total index, 95 % intervals", look(Ink::Series(3), Marker::Diamond)));
         }
         keys
     }

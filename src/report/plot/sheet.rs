@@ -21,8 +21,14 @@ const TITLE: f64 = 15.0;
 const SMALL: f64 = 11.0;
 const KEY_LINE: f64 = 19.0;
 
-/// A name of the legend gets at most this much, in pixels.
-const KEY_ROOM: f64 = 185.0;
+/// Pixels of what stands before a name of the legend.
+const SWATCH: f64 = 26.0;
+
+/// Names and captions are allowed this much more than measured, for a browser with a wider font.
+const WIDER: f64 = 1.08;
+
+/// A name of the legend gets a line of its own at most, in pixels.
+const KEY_ROOM: f64 = (WIDTH - 2.0 * MARGIN - SWATCH) / WIDER;
 
 /// What a legend shows beside a name.
 #[derive(Copy, Clone, Debug)]
@@ -50,27 +56,21 @@ pub(super) enum Swatch {
 pub(super) struct Key {
     name: String,
     swatch: Swatch,
-    room: f64,
 }
 
 impl Key {
-    /// A name from the data, shortened where it is long.
+    /// A name, whole unless it is longer than the sheet is wide.
     pub(super) fn new(name: impl Into<String>, swatch: Swatch) -> Self {
-        Self { name: name.into(), swatch, room: KEY_ROOM }
-    }
-
-    /// A phrase of ours, short enough to stand whole.
-    pub(super) fn phrase(name: impl Into<String>, swatch: Swatch) -> Self {
-        Self { name: name.into(), swatch, room: WIDTH / 2.0 }
+        Self { name: name.into(), swatch }
     }
 
     fn shown(&self) -> String {
-        font::shorten(&self.name, self.room, SMALL, false)
+        font::shorten(&self.name, KEY_ROOM, SMALL, false)
     }
 
-    /// Pixels that it takes in its line; a little more than measured, for a browser with a wider font.
+    /// Pixels that it takes in its line.
     fn room(&self) -> f64 {
-        26.0 + 1.08 * font::width(&self.shown(), SMALL, false) + 16.0
+        SWATCH + WIDER * font::width(&self.shown(), SMALL, false) + 16.0
     }
 }
 
@@ -88,7 +88,7 @@ impl Sheet {
         let room = WIDTH - 2.0 * MARGIN;
         let titles = font::wrap(&head.title, room, TITLE, true);
         let rows = laid(keys, room);
-        let captions = font::wrap(&head.caption, room, SMALL, false);
+        let captions = font::wrap(&head.caption, room / WIDER, SMALL, false);
         let top = 12.0 + 20.0 * titles.len() as f64 + if rows.is_empty() { 4.0 } else { 8.0 + KEY_LINE * rows.len() as f64 };
         let bottom = if captions.is_empty() { 8.0 } else { 14.0 + 15.0 * captions.len() as f64 };
         let whole = (top + height + bottom).ceil();
@@ -129,7 +129,7 @@ impl Sheet {
             self.backend.0.borrow_mut().open(cut, Dash::Solid);
         }
         self.swatch(key.swatch, (x, y));
-        self.text(shown, (x + 26.0, y + 4.0), SMALL, Ink::Text);
+        self.text(shown, (x + SWATCH, y + 4.0), SMALL, Ink::Text);
         if titled {
             self.backend.0.borrow_mut().close();
         }

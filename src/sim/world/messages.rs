@@ -104,7 +104,7 @@ impl World<'_> {
             }
             Action::Answer { attempt, refusal } | Action::Cut { attempt, refusal } => self.refuse(attempt, refusal),
             Action::Relay { attempt } => self.client.handle(self.now, ClientInput::FirstToken { attempt }),
-            Action::Note(_) => {}
+            Action::Note(note) => self.record.watch.note(&note),
         }
     }
 

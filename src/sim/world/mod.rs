@@ -29,7 +29,7 @@ use crate::policy::{Finish, Gateway, Hint, Input};
 use crate::request::{AttemptId, CallId, ClassId, RequestId};
 use crate::rng::Streams;
 use crate::time::Time;
-use crate::upstream::{EventKind, Setup, Upstream};
+use crate::upstream::{EventKind, Setup, Upstream, UpstreamModel};
 use crate::workload::{Client, ClientInput, Source};
 
 /// Kinds of external events, as the digest folds them.
@@ -154,6 +154,18 @@ impl<'a> World<'a> {
             halted: None,
             now: Time::ZERO,
         }
+    }
+
+    /// The same world, watched for those who draw it: how graduated rejection decides and, if `through`, the run over time.
+    /// Nothing happens otherwise than unwatched.
+    #[must_use]
+    pub fn watched(mut self, through: bool) -> Self {
+        let has_kv = matches!(self.plan.upstream, UpstreamModel::Vllm(_));
+        self.record.be_watched(&self.plan.policy, through, has_kv);
+        if self.record.watch.wants_notes() {
+            self.gateway.set_notes(true);
+        }
+        self
     }
 
     /// Runs to the end of the drain, until nothing more can happen, or until it would never end ([`Halt`]), and counts.

@@ -1,0 +1,107 @@
+//! The recommended settings beside today's at other loads and capacities.
+
+use super::Drawn;
+use super::tuning::titled;
+use crate::report::plot::{Cases, Compared, Estimate};
+use crate::report::tuned::Tuning;
+use crate::stats::significant;
+use crate::tune::{Case, Elsewhere, Figure};
+
+/// Both settings in one case.
+struct Row {
+    case: Case,
+    recommended: Estimate,
+    /// Whether the recommended hold the constraints.
+    feasible: bool,
+    today: Estimate,
+}
+
+/// One row for each case that was measured; left out where only the expected one was.
+pub(super) fn draw(tuning: &Tuning<'_>, drawn: &mut Drawn) {
+    let rows = rows(tuning);
+    if rows.len() < 2 {
+        return drawn.leave_out("Other loads and capacities were not measured: `--around` asks for them.");
+    }
+    let outcome = &tuning.tuned.outcome;
+    let alone = outcome.choice == outcome.baseline;
+    let mut compared = vec![Compared {
+        name: if alone { "today's settings, recommended".to_owned() } else { "recommended settings".to_owned() },
+        values: rows.iter().map(|row| row.recommended).collect(),
+        feasible: rows.iter().map(|row| row.feasible).collect(),
+    }];
+    if !alone {
+        compared.push(Compared {
+            name: "today's settings".to_owned(),
+            values: rows.iter().map(|row| row.today).collect(),
+            feasible: vec![true; rows.len()],
+        });
+    }
+    let objective = &tuning.task.objectives[0];
+    let with_capacity = rows.iter().any(|row| row.case.varies_capacity());
+    let broken = rows.iter().any(|row| !row.feasible);
+    let constraints = if broken && !alone { " Constraints are told of the recommended settings only." } else { "" };
+    let what = format!("Means with 95 % intervals over replications that nothing was chosen by.{constraints}");
+    let plot = Cases {
+        head: titled(
+            tuning,
+            "cases",
+            format!("{} at other loads{}", objective.measure, if with_capacity { " and capacities" } else { "" }),
+            &what,
+        ),
+        objective: objective.measure.to_string(),
+        more_is_better: objective.sign > 0.0,
+        cases: rows.iter().map(|row| words(tuning.scenes, row.case, with_capacity)).collect(),
+        compared,
+    };
+    drawn.add(plot.plot());
+}
+
+/// By rising load and falling capacity.
+fn rows(tuning: &Tuning<'_>) -> Vec<Row> {
+    let holds = |slacks: &[Option<Figure>]| slacks.iter().flatten().all(|slack| slack.mean >= 0.0);
+    let row = |one: &Elsewhere| Row {
+        case: one.case,
+        recommended: estimate(tuning, one.choice.first()),
+        feasible: holds(&one.constraints),
+        today: estimate(tuning, one.current.first()),
+    };
+    let mut rows: Vec<Row> = tuning.tuned.elsewhere.iter().map(row).collect();
+    // A search for one case has confirmed its choice there.
+    let confirmed = tuning.tuned.outcome.confirmation.as_ref();
+    if let Some(confirmed) = confirmed.filter(|_| rows.iter().all(|row| row.case != Case::EXPECTED)) {
+        rows.push(Row {
+            case: Case::EXPECTED,
+            recommended: estimate(tuning, confirmed.objectives.first()),
+            feasible: holds(&confirmed.constraints),
+            today: estimate(tuning, confirmed.baseline_objectives.first()),
+        });
+    }
+    rows.sort_by(|a, b| {
+        a.case
+            .scene
+            .cmp(&b.case.scene)
+            .then(a.case.load.total_cmp(&b.case.load))
+            .then(b.case.capacity.total_cmp(&a.case.capacity))
+    });
+    rows
+}
+
+fn words(scenes: &[String], case: Case, with_capacity: bool) -> String {
+    if scenes.len() > 1 {
+        return case.words(scenes);
+    }
+    let percent = |share: f64| significant(100.0 * share, 4);
+    if with_capacity {
+        format!("load {} %, capacity {} %", percent(case.load), percent(case.capacity))
+    } else {
+        format!("load {} %", percent(case.load))
+    }
+}
+
+/// In the objective's own direction.
+fn estimate(tuning: &Tuning<'_>, figure: Option<&Option<Figure>>) -> Estimate {
+    let Some(figure) = figure.copied().flatten() else { return Estimate::exact(f64::NAN) };
+    let sign = tuning.task.objectives[0].sign;
+    let (lo, hi) = figure.interval.map_or((f64::NAN, f64::NAN), |interval| (sign * interval.lo, sign * interval.hi));
+    Estimate { mean: sign * figure.mean, lo: lo.min(hi), hi: lo.max(hi) }
+}

@@ -1,0 +1,137 @@
+//! A slice through the space at the choice: the objective over the two numbers that matter most, all else as chosen.
+
+use serde::Serialize;
+
+use crate::tune::halving::observe;
+use crate::tune::measure::{Figure, Series, figure};
+use crate::tune::problem::SENSITIVITY_FROM;
+use crate::tune::{Bar, Domain, Evaluator, Point, Setting, SobolIndices, Space, Stopped};
+
+/// Levels of each of the two.
+const LEVELS: usize = 7;
+/// Replications of each cell at most: cells meet the same requests, so that few tell them apart.
+const REPLICATIONS_MAX: u32 = 4;
+
+/// What one pair of settings gave.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SliceCell {
+    /// The settings of the two.
+    pub settings: [Setting; 2],
+    /// The first objective.
+    pub objective: Option<Figure>,
+    /// Whether the constraints hold there on average.
+    pub feasible: bool,
+}
+
+/// The slice.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Slice {
+    /// The two parameters by their places in the space, the one that matters more first.
+    pub parameters: [usize; 2],
+    /// Replications of each cell.
+    pub replications: u32,
+    /// Every pair of levels; the choice is one.
+    pub cells: Vec<SliceCell>,
+}
+
+/// Measures the slice at `choice`. What matters most is told by the total `indices` where they were measured, else by the
+/// `tornado`. `None` where the choice has no two numbers.
+///
+/// # Errors
+/// Where it was stopped.
+pub fn slice(
+    space: &Space,
+    evaluator: &mut Evaluator<'_>,
+    choice: &Point,
+    (tornado, indices): (&[Bar], Option<&SobolIndices>),
+    replications: u32,
+) -> Result<Option<Slice>, Stopped> {
+    let weight = |k: usize| match indices {
+        Some(indices) => indices.parameters.get(k).map_or(0.0, |index| index.total.value),
+        None => tornado.iter().find(|bar| bar.parameter == k).map_or(0.0, swing),
+    };
+    let numeric = |k: &usize| choice.setting(*k).is_some() && space.parameters()[*k].domain.is_numeric();
+    let mut order: Vec<usize> = (0..space.dimensions()).filter(numeric).collect();
+    order.sort_by(|a, b| weight(*b).total_cmp(&weight(*a)));
+    let [x, y, ..] = order[..] else { return Ok(None) };
+    let levels = [x, y].map(|k| levels(&space.parameters()[k].domain, choice.setting(k)));
+    let pairs: Vec<[Setting; 2]> =
+        levels[1].iter().flat_map(|y| levels[0].iter().map(move |x| [x.clone(), y.clone()])).collect();
+    let ids: Vec<_> =
+        pairs.iter().map(|[of_x, of_y]| evaluator.id(&space.with(&space.with(choice, x, of_x), y, of_y))).collect();
+    let replications = replications.clamp(1, REPLICATIONS_MAX);
+    let seen = observe(evaluator, &ids, &Series { from: SENSITIVITY_FROM, count: replications, share: 1.0 })?;
+    let cell = |(settings, seen): ([Setting; 2], crate::tune::Measured)| SliceCell {
+        settings,
+        objective: seen.objectives.first().and_then(|values| figure(values.as_deref()?)),
+        feasible: seen.holds(),
+    };
+    Ok(Some(Slice { parameters: [x, y], replications, cells: pairs.into_iter().zip(seen).map(cell).collect() }))
+}
+
+/// How much a parameter's neighbours differ from the choice.
+fn swing(bar: &Bar) -> f64 {
+    let changes = bar.sides.iter().filter_map(|side| side.change.first().copied().flatten());
+    changes.map(|change| change.mean.abs()).fold(0.0, f64::max)
+}
+
+/// Levels over the range, of which the nearest gives way to the choice's own.
+fn levels(domain: &Domain, own: Option<&Setting>) -> Vec<Setting> {
+    let mut levels = domain.levels(LEVELS);
+    let Some(own) = own else { return levels };
+    let off = |setting: &Setting| (domain.unit_of(setting) - domain.unit_of(own)).abs();
+    if let Some(nearest) = levels.iter_mut().min_by(|a, b| off(a).total_cmp(&off(b))) {
+        *nearest = own.clone();
+    }
+    levels.sort();
+    levels.dedup();
+    levels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tune::{Observation, Parameter, Problem, Scale, tornado};
+
+    /// The third number matters most, then the first; the last is a switch.
+    struct Slope;
+
+    impl Problem for Slope {
+        fn run(&self, candidate: &Point, _: u32, _: f64) -> Observation {
+            let at = |k: usize| candidate.setting(k).and_then(Setting::number).unwrap_or(0.0);
+            Observation { objectives: vec![Some(at(0) + 10.0 * at(2))], constraints: vec![Some(8.0 - at(2))], requests: 1 }
+        }
+    }
+
+    #[test]
+    fn a_slice_goes_through_the_choice_along_the_two_that_matter_most() {
+        let number = |path: &str| {
+            let domain = Domain::Integer { lo: 0, hi: 12, scale: Scale::Linear };
+            Parameter { path: path.into(), domain, only_if: None }
+        };
+        let on = Parameter { path: "on".into(), domain: Domain::Bool, only_if: None };
+        let space = Space::new(vec![number("a"), number("b"), number("c"), on]).unwrap();
+        let choice = Point(vec![
+            Some(Setting::Integer(5)),
+            Some(Setting::Integer(3)),
+            Some(Setting::Integer(12)),
+            Some(Setting::Bool(true)),
+        ]);
+        let mut evaluator = Evaluator::quiet(&Slope);
+        let bars = tornado(&space, &mut evaluator, &choice, 3).unwrap();
+        let slice = slice(&space, &mut evaluator, &choice, (&bars, None), 9).unwrap().unwrap();
+        assert_eq!((slice.parameters, slice.replications, slice.cells.len()), ([2, 0], 4, 49));
+        let own = [Setting::Integer(12), Setting::Integer(5)];
+        let at_choice = slice.cells.iter().find(|cell| cell.settings == own).unwrap();
+        assert_eq!(at_choice.objective.map(|figure| figure.mean), Some(125.0));
+        assert!(!at_choice.feasible && slice.cells[0].feasible);
+    }
+
+    #[test]
+    fn one_number_has_no_slice() {
+        let domain = Domain::Integer { lo: 0, hi: 12, scale: Scale::Linear };
+        let space = Space::new(vec![Parameter { path: "a".into(), domain, only_if: None }]).unwrap();
+        let choice = Point(vec![Some(Setting::Integer(5))]);
+        assert_eq!(slice(&space, &mut Evaluator::quiet(&Slope), &choice, (&[], None), 9).unwrap(), None);
+    }
+}
