@@ -7,9 +7,9 @@
 
 use std::process::Command;
 
-use plimsoll::scenario::{RobustBy, Scenario};
+use plimsoll::scenario::{Scenario, TuneSettings};
 use plimsoll::sim::prepare;
-use plimsoll::tune::{Around, Case, Futures, Nobody, Scene, Task, Tuned, tune};
+use plimsoll::tune::{Around, Case, Futures, Nobody, RobustBy, Scene, Task, tune};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Runs of each case, of which the median is printed.
@@ -53,11 +53,20 @@ fn main() {
     }
     println!(
         "{:<42} {:>12} {:>12} {:>9} {:>9} {:>9} {:>11} {:>6} {:>9}",
-        "median of 3 runs", "simulations", "requests", "CPU s", "wall 1", "wall 2", "efficiency", "busy", "best"
+        format!("median of {RUNS} runs"),
+        "simulations",
+        "requests",
+        "CPU s",
+        "wall 1",
+        "wall 2",
+        "efficiency",
+        "busy",
+        "best"
     );
     for (index, (name, ..)) in METHODS.iter().enumerate() {
         let [one, two] = [1, 2].map(|threads| median(index, threads));
         let [wall, cpu, simulations, requests, best] = two;
+        assert!(one[4].to_bits() == best.to_bits(), "the number of threads changes the outcome");
         println!(
             "{name:<42} {simulations:>12.0} {requests:>12.0} {cpu:>9.1} {:>9.1} {wall:>9.1} {:>9.0} % {:>4.0} % {best:>9.4}",
             one[0],
@@ -73,6 +82,7 @@ fn median(method: usize, threads: usize) -> [f64; 5] {
     let run = |_| {
         let arguments = ["--case", &method.to_string(), &threads.to_string()];
         let output = Command::new(&myself).args(arguments).output().expect("this program runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let text = String::from_utf8(output.stdout).expect("it prints numbers");
         let mut numbers = text.split_whitespace().map(|word| word.parse::<f64>().expect("it prints numbers"));
         [(); 5].map(|()| numbers.next().expect("it prints five"))
@@ -86,9 +96,15 @@ fn median(method: usize, threads: usize) -> [f64; 5] {
 }
 
 fn measure(method: usize, threads: usize) {
+    let (scene, settings, task) = asked(METHODS[method].1, METHODS[method].2);
+    let seed = scene.scenario.run.seed;
+    let scenes = [scene];
+    let futures = Futures { scenes: &scenes, cases: vec![Case::EXPECTED], held_out: Vec::new(), by: RobustBy::Worst };
+    let settings = task.settings(&settings, &scenes, seed);
+    let around = Around { replications: 0, rows: 0 };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads can be started");
     let (wall, cpu) = (seconds(ClockId::Monotonic), seconds(ClockId::ProcessCPUTime));
-    let tuned = pool.install(|| search(METHODS[method].1, METHODS[method].2));
+    let tuned = pool.install(|| tune(&task, &futures, &settings, around, &Nobody)).expect("the budget is large enough");
     let (wall, cpu) = (seconds(ClockId::Monotonic) - wall, seconds(ClockId::ProcessCPUTime) - cpu);
     let spent = &tuned.outcome.spent;
     let all = [spent.screening, spent.selection, spent.confirmation];
@@ -98,7 +114,8 @@ fn measure(method: usize, threads: usize) {
     println!("{wall} {cpu} {simulations} {requests} {best}");
 }
 
-fn search(method: &str, simulations: u32) -> Tuned {
+/// The scenario, ready to run, and what is asked of it.
+fn asked(method: &str, simulations: u32) -> (Scene, TuneSettings, Task) {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/seed_server.toml");
     let text = std::fs::read_to_string(file).expect("the scenario is shipped");
     let text = text.split("[sweep]").next().expect("there is something before it").to_owned();
@@ -108,12 +125,8 @@ fn search(method: &str, simulations: u32) -> Tuned {
     let settings = scenario.file.tune.clone().expect("it has the section");
     let task = Task::read(&scenario, &settings).expect("the section is right");
     let prepared = prepare(&scenario).expect("it names no files");
-    let seed = scenario.run.seed;
-    let scenes = [Scene::new("seed_server".to_owned(), scenario, prepared, &task, settings.variant.as_deref())
-        .expect("it is the scenario that asks")];
-    let futures = Futures { scenes: &scenes, cases: vec![Case::EXPECTED], held_out: Vec::new(), by: RobustBy::Worst };
-    let around = Around { replications: 0, rows: 0 };
-    tune(&task, &futures, &task.settings(&settings, &scenes, seed), around, &Nobody).expect("the budget is large enough")
+    let scene = Scene::new("seed_server".to_owned(), scenario, prepared, &task, settings.variant.as_deref());
+    (scene.expect("it is the scenario that asks"), settings, task)
 }
 
 fn seconds(clock: ClockId) -> f64 {

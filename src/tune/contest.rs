@@ -220,9 +220,13 @@ impl Contest {
         self.replications >= self.terms.first && (open.is_empty() || open.len() == 1 && self.feasible(open[0]))
     }
 
-    /// How many more replications, summed over the open systems, decide it at the latest.
+    /// How many more replications, summed over the open systems, decide it at the latest. `None` before the first decision: how
+    /// much the systems vary is not known yet.
     #[must_use]
-    pub fn left_at_most(&self) -> f64 {
+    pub fn left_at_most(&self) -> Option<f64> {
+        if self.replications < self.terms.first {
+            return None;
+        }
         let open: Vec<usize> = self.open().collect();
         let more = |test: &Test, h2: f64, zone: f64| {
             if test.left.is_some() { 0.0 } else { (test.last(h2, zone) - f64::from(test.count)).max(1.0) }
@@ -233,7 +237,7 @@ impl Contest {
             let slacks = self.feasibility[i].iter().zip(&self.terms.tolerances);
             pairs.chain(slacks.map(|(test, zone)| more(test, self.feasible_h2, *zone))).fold(0.0, f64::max)
         };
-        open.iter().map(|i| of(*i)).sum()
+        Some(open.iter().map(|i| of(*i)).sum())
     }
 
     /// The best open system by its mean, those that were found feasible before those that only seem so; `None` where no open

@@ -44,6 +44,7 @@ mod store;
 mod task;
 mod tuned;
 
+pub use crate::scenario::RobustBy;
 pub use around::{Bar, PLATEAU, Plateau, Side, plateaus, tornado};
 pub use case::{Case, RobustText};
 pub use contest::{Contest, Fate, Terms};

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::tune::measure::{Figure, Series};
+use crate::tune::search::SCREENING;
 use crate::tune::{Id, Plan, Point, Rung, Spent};
 
 /// What became of a finalist.
@@ -64,8 +65,10 @@ pub struct Selection {
     pub first: u32,
     /// Whether it came to its end; where not, budget or the most replications ended it.
     pub decided: bool,
-    /// Simulations that would decide it at the latest; 0 where it is decided.
-    pub needed: f64,
+    /// Whether the most replications that it may have ended it.
+    pub capped: bool,
+    /// Simulations more that would decide it at the latest; `None` where it is decided, or where that is not known.
+    pub needed: Option<f64>,
 }
 
 impl Selection {
@@ -205,6 +208,14 @@ impl Outcome {
     #[must_use]
     pub fn point(&self, id: Id) -> &Point {
         &self.points[id.0]
+    }
+
+    /// The budget that leaves the selection enough to be decided; `None` where it is decided, or no budget would do.
+    #[must_use]
+    pub fn budget_to_decide(&self) -> Option<f64> {
+        let needed = self.selection.as_ref().filter(|selection| !selection.capped)?.needed?;
+        let confirmation = self.confirmation.as_ref().map_or(0.0, |of| 2.0 * f64::from(of.series.count));
+        Some((self.spent.selection.simulations + needed) / (1.0 - SCREENING) + confirmation)
     }
 
     /// Mean of the first objective of the choice, from the confirmation where there is one; where nothing holds the

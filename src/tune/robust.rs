@@ -64,8 +64,8 @@ impl Problem for Robust<'_> {
         let seen: Vec<Observation> = self.cases.iter().map(|case| case.run(candidate, replication, share)).collect();
         let objectives = seen.iter().map(|one| one.objectives.len()).min().unwrap_or(0);
         let constraints = seen.iter().map(|one| one.constraints.len()).min().unwrap_or(0);
-        // A constraint that one case does not show may be broken there unseen; the others still speak.
-        let slack = |k: usize| seen.iter().filter_map(|one| one.constraints[k]).reduce(f64::min);
+        // What one case does not show may be broken there unseen.
+        let slack = |k: usize| seen.iter().map(|one| one.constraints[k]).reduce(|a, b| Some(a?.min(b?))).flatten();
         Observation {
             objectives: (0..objectives).map(|k| self.objective(&seen, k)).collect(),
             constraints: (0..constraints).map(slack).collect(),

@@ -15,7 +15,7 @@ use crate::tune::{
 };
 
 /// The screening's part of what the confirmation leaves.
-const SCREENING: f64 = 0.6;
+pub(super) const SCREENING: f64 = 0.6;
 
 /// The confirmation's part of the budget at most.
 const CONFIRMATION: f64 = 0.25;
@@ -38,11 +38,16 @@ pub fn search(
     let shares = Shares::of(settings, baseline.is_some())?;
     let begun = evaluator.spent();
     let (mut raced, plan) = screen(space, evaluator, settings, baseline, &shares)?;
-    // Short runs may rank wrongly; what is recommended must have met the current settings in whole ones.
-    raced.left.extend(baseline.filter(|baseline| !raced.stopped && !raced.left.contains(baseline)));
+    let leader = raced.left.first().copied();
+    // Short runs may rank wrongly; what is recommended must have met the current settings in whole ones. They come first, so that
+    // a tie is theirs.
+    if let Some(baseline) = baseline.filter(|_| !raced.stopped) {
+        raced.left.retain(|candidate| *candidate != baseline);
+        raced.left.insert(0, baseline);
+    }
     let mut outcome = Outcome {
         points: Vec::new(),
-        choice: raced.left.first().copied().filter(|_| raced.stopped && !raced.rungs.is_empty()),
+        choice: leader.filter(|_| raced.stopped && !raced.rungs.is_empty()),
         rungs: raced.rungs,
         plan,
         selection: None,
@@ -57,6 +62,9 @@ pub fn search(
     };
     if !raced.stopped {
         finish(evaluator, settings, &shares, &raced.left, &mut outcome)?;
+        if outcome.ended == Ended::InSelection {
+            outcome.choice = outcome.choice.or(leader);
+        }
     }
     outcome.points = evaluator.points().to_vec();
     Ok(outcome)
@@ -74,14 +82,15 @@ struct Shares {
 impl Shares {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates
     fn of(settings: &Settings, baseline: bool) -> Result<Self, SearchFault> {
-        let measured = if baseline { 2.0 } else { 1.0 };
+        // The baseline is measured beside the choice, and meets the finalists.
+        let (measured, least) = if baseline { (2.0, 3.0) } else { (1.0, 2.0) };
         let affordable = (settings.budget * CONFIRMATION / measured) as u32;
         let confirmation = settings.confirmation.min(affordable.max(2));
         let rest = settings.budget - measured * f64::from(confirmation);
         let selection = rest * (1.0 - SCREENING);
         let finalists = (selection / (2.0 * f64::from(settings.first))) as usize;
-        if finalists < 1 || selection < 2.0 * f64::from(settings.first) {
-            let needed = (2.0 * f64::from(settings.first) / (1.0 - SCREENING) / (1.0 - CONFIRMATION)).ceil();
+        if finalists < 1 || selection < least * f64::from(settings.first) {
+            let needed = (least * f64::from(settings.first) / (1.0 - SCREENING) / (1.0 - CONFIRMATION)).ceil();
             return Err(TooLittle { budget: settings.budget, candidates: 2, needed }.into());
         }
         let errors = Errors {
@@ -166,6 +175,11 @@ fn finish(
     outcome.spent.selection = since(evaluator.spent(), begun);
     if let Some(objective) = unmeasured(&selected) {
         return Err(SearchFault::Unmeasured(objective));
+    }
+    if selected.stopped && selected.selection.finalists.iter().any(|finalist| finalist.replications < terms.first) {
+        // Too few replications to decide anything by, or even to show.
+        outcome.ended = Ended::InSelection;
+        return Ok(());
     }
     outcome.choice = selected.choice;
     outcome.closest = selected.closest;

@@ -58,7 +58,8 @@ pub(super) fn select(evaluator: &mut Evaluator<'_>, finalists: &[Id], terms: &Te
         zone: Some(terms.zone),
         first: terms.first,
         decided,
-        needed: if decided { 0.0 } else { contest.left_at_most() },
+        capped: contest.replications() >= limits.replications_max,
+        needed: contest.left_at_most().filter(|_| !decided),
     };
     let closest = if leader.is_some() { None } else { closest(finalists, &all) };
     Selected { selection, choice: leader.map(|i| finalists[i]), closest, stopped }
@@ -169,7 +170,8 @@ pub(super) fn measure_all(
         zone: None,
         first: count,
         decided: true,
-        needed: 0.0,
+        capped: false,
+        needed: None,
     };
     let closest = if choice.is_some() { None } else { closest(finalists, &all) };
     Ok((Selected { selection, choice: choice.map(|i| finalists[i]), closest, stopped: false }, all))

@@ -4,7 +4,7 @@
 //! lines again, hands them to the evaluator, which counts each when it is first asked for, and so goes on to the same end. A
 //! last line that was cut short is dropped.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -49,11 +49,14 @@ pub enum StoreError {
     },
     /// It holds what another search saw.
     #[error(
-        "`{}` holds the observations of another search (other scenario, seed, settings or version)\n  = name another folder, or \
-         remove that file to begin anew",
+        "`{}` holds the observations of another search (other scenario, seed, settings or version; \
+         `--write` changes the scenario too)\n  = name another folder, or remove that file to begin anew",
         .0.display()
     )]
     Another(PathBuf),
+    /// Another search has it open.
+    #[error("another search is running in `{}`\n  = wait for it, or name another folder with `--out`", .0.display())]
+    Busy(PathBuf),
     /// A line of it is not ours.
     #[error("`{}`, line {line}: {what}\n  = remove that file to begin anew", path.display())]
     Garbled {
@@ -84,6 +87,9 @@ impl Store {
     pub fn open(path: &Path, fingerprint: &str) -> Result<Self, StoreError> {
         let io = |why| StoreError::Io { path: path.to_owned(), why };
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
+        if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+            return Err(StoreError::Busy(path.to_owned()));
+        }
         let head = Head { schema: SCHEMA.to_owned(), fingerprint: fingerprint.to_owned() };
         let (seen, end) = read(path, &file, &head)?;
         file.set_len(end).map_err(io)?;
@@ -174,7 +180,9 @@ fn read(path: &Path, file: &File, head: &Head) -> Result<(Vec<Line>, u64), Store
         text.clear();
         let length = lines.read_line(&mut text).map_err(|why| StoreError::Io { path: path.to_owned(), why })?;
         if !text.ends_with('\n') {
-            return Ok((seen, end));
+            // What was cut short is ours to drop; a file of somebody else's is not.
+            let ours = number > 0 || serde_json::to_string(head).is_ok_and(|head| head.starts_with(&text));
+            return if ours { Ok((seen, end)) } else { Err(StoreError::Another(path.to_owned())) };
         }
         number += 1;
         let garbled = |error: serde_json::Error| StoreError::Garbled {
@@ -275,6 +283,13 @@ mod tests {
         let path = folder.path().join("observations.jsonl");
         run(&path, 1);
         assert!(matches!(Store::open(&path, "g"), Err(StoreError::Another(_))));
+        let foreign = folder.path().join("notes");
+        fs::write(&foreign, "my notes").unwrap();
+        assert!(matches!(Store::open(&foreign, "f"), Err(StoreError::Another(_))));
+        assert_eq!(fs::read_to_string(&foreign).unwrap(), "my notes");
+        let open = Store::open(&path, "f").unwrap();
+        assert!(matches!(Store::open(&path, "f"), Err(StoreError::Busy(_))));
+        drop(open);
         let mut file = OpenOptions::new().append(true).open(&path).unwrap();
         writeln!(file, "nonsense").unwrap();
         let wrong = Store::open(&path, "f").unwrap_err().to_string();

@@ -101,15 +101,22 @@ impl Task {
     /// What is wrong with the first that is not.
     pub fn try_ends(&self, scene: &Scene) -> Result<(), Diagnostics> {
         let Scene { scenario, prepared, variant, .. } = scene;
-        let middle = self.space.decode(&[]);
         for (place, parameter) in self.space.parameters().iter().enumerate() {
+            let there = self.with_conditions(self.space.decode(&[]), place);
             for setting in parameter.domain.levels(2) {
-                let point = self.space.with(&middle, place, &setting);
+                let point = self.space.with(&there, place, &setting);
                 let candidate = scenario.candidate(*variant, &self.sets(&point))?;
                 sim::replan(scenario, prepared, *variant, &candidate)?;
             }
         }
         Ok(())
+    }
+
+    /// `point` with every parameter that the one at `place` depends on set so that it is there.
+    fn with_conditions(&self, point: Point, place: usize) -> Point {
+        let Some(condition) = &self.space.parameters()[place].only_if else { return point };
+        let point = self.with_conditions(point, condition.parameter);
+        condition.is.first().map_or(point.clone(), |setting| self.space.with(&point, condition.parameter, setting))
     }
 }
 

@@ -187,10 +187,9 @@ impl Tuning<'_> {
     /// The futures as one problem.
     fn together(&self, alone: &[f64]) -> Robust<'_> {
         let combine = match self.futures.by {
-            RobustBy::Worst => Combine::Worst,
             RobustBy::Mean => self.mean(),
             RobustBy::Regret if self.by_regret() => Combine::Regret(alone.to_vec()),
-            RobustBy::Regret => Combine::Worst,
+            RobustBy::Worst | RobustBy::Regret => Combine::Worst,
         };
         self.combined(combine)
     }

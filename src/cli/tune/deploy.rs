@@ -9,7 +9,8 @@ use crate::cli::{Failure, files};
 use crate::policy::Settings as Policies;
 use crate::report::Tuning;
 use crate::scenario::Scenario;
-use crate::tune::{Ended, Task};
+use crate::stats::Interval;
+use crate::tune::{Ended, Figure, Task, Tuned};
 
 /// The recommended settings, in every language.
 const SETTINGS: [(&str, Language); 3] =
@@ -45,13 +46,17 @@ pub(super) fn write(
     folder: &Path,
 ) -> Result<Vec<PathBuf>, Failure> {
     let outcome = &tuning.tuned.outcome;
-    let Some(choice) = outcome.choice else { return remove(folder).map(|()| Vec::new()) };
+    let Some(choice) = outcome.choice else {
+        if outcome.ended == Ended::NothingFeasible {
+            remove(folder)?;
+        }
+        return Ok(Vec::new());
+    };
     let sets = tuning.task.sets(outcome.point(choice));
     let chosen = scenario.candidate(tuning.task.variant, &sets)?;
     let mut made = settings_files(&chosen.policy, folder)?;
-    if arguments.write && outcome.ended != Ended::Complete {
-        // Settings that stand on short runs are not for deployment.
-        let _ = writeln!(std::io::stderr(), "note: the search was cut short, so the scenario is left as it is");
+    if let Some(why) = doubt(tuning.tuned).filter(|_| arguments.write) {
+        let _ = writeln!(std::io::stderr(), "note: {why}, so the scenario is left as it is");
     } else if arguments.write && !sets.is_empty() {
         let path = &arguments.scenario.scenario;
         let text = std::fs::read_to_string(path).map_err(|why| Failure::Write { path: path.clone(), why })?;
@@ -60,6 +65,25 @@ pub(super) fn write(
         made.push(path.clone());
     }
     Ok(made)
+}
+
+/// Why the settings are not for deployment, whatever was asked for.
+fn doubt(tuned: &Tuned) -> Option<&'static str> {
+    let surely =
+        |figure: &Option<Figure>, below: fn(Interval) -> bool| figure.and_then(|figure| figure.interval).is_some_and(below);
+    let breaks = |slacks: &[Option<Figure>]| slacks.iter().any(|slack| surely(slack, |interval| interval.hi < 0.0));
+    let loses = |gain: &[Option<Figure>]| gain.first().is_some_and(|gain| surely(gain, |interval| interval.hi < 0.0));
+    let held_out = || tuned.elsewhere.iter().filter(|one| one.held_out);
+    if tuned.outcome.ended != Ended::Complete {
+        return Some("the search was cut short");
+    }
+    if tuned.outcome.confirmation.as_ref().is_some_and(|confirmation| breaks(&confirmation.constraints)) {
+        return Some("the settings break a constraint on fresh replications");
+    }
+    if held_out().any(|one| breaks(&one.constraints) || loses(&one.gain)) {
+        return Some("the settings lose, or break a constraint, in what was held out");
+    }
+    None
 }
 
 fn remove(folder: &Path) -> Result<(), Failure> {

@@ -13,8 +13,8 @@ use clap::Args;
 use super::common::{Format, JOBS_MAX, ScenarioArguments, in_pool};
 use super::{Exit, Failure, publish};
 use crate::report::Tuning;
-use crate::scenario::{RobustBy, Scenario, TuneSettings};
-use crate::tune::{RobustText, Store, Task, Unfit};
+use crate::scenario::{Scenario, TuneSettings};
+use crate::tune::{RobustBy, RobustText, Store, Task, Unfit};
 use crate::units::Count;
 
 /// The observations of a search, in its folder.
@@ -32,7 +32,8 @@ pub struct Arguments {
     /// or `by=regret` says how they become one
     #[arg(long, value_name = "RANGES")]
     robust: Option<RobustText>,
-    /// Another scenario in which the same settings must do well, besides those of `tune.also`
+    /// Another scenario in which the same settings must do well, besides those of `tune.also`. It stands as its file says: `--set`
+    /// and the like change the first alone
     #[arg(long, value_name = "SCENARIO")]
     also: Vec<PathBuf>,
     /// Recorded arrivals instead of the scenario's own, besides those of `tune.traces`. Of several the last is held out
@@ -41,7 +42,7 @@ pub struct Arguments {
     /// One of these scenarios and traces, as it is named there: nothing is chosen by it, and the choice is tried on it at the end
     #[arg(long, value_name = "NAME")]
     hold_out: Vec<String>,
-    /// Budget in simulations, instead of `tune.simulations`
+    /// Budget of a search in simulations, instead of `tune.simulations`; by regret there is one for each future besides
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     simulations: Option<u32>,
     /// Replications at each setting beside the choice: plateaus, a fifth less and more, other loads. 0 leaves them out
@@ -49,7 +50,7 @@ pub struct Arguments {
     around: u32,
     /// Rows of the Sobol indices (a power of two; each takes as many runs as there are parameters, and two more). 0 leaves
     /// them out
-    #[arg(long, value_name = "ROWS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=65_535))]
+    #[arg(long, value_name = "ROWS", default_value_t = 0, value_parser = rows)]
     sensitivity: u32,
     /// How the result is written
     #[arg(long, value_enum, default_value_t)]
@@ -96,6 +97,7 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
         scenes: &names,
         by: settings.robust.as_ref().map_or(RobustBy::default(), |robust| robust.by),
         futures: found.futures,
+        recorded: found.scenes[0].prepared.plans.iter().any(|plan| !plan.workload.recorded.is_empty()),
         tuned: &found.tuned,
     };
     let json = result::json(&settings, &tuning, &found) + "\n";
@@ -117,10 +119,20 @@ fn asked(arguments: &Arguments, scenario: &Scenario) -> Result<TuneSettings, Fai
     if let Some(RobustText(robust)) = arguments.robust.clone() {
         settings.robust = Some(robust);
     }
+    settings.traces.extend(arguments.traces.iter().map(|path| path.display().to_string()));
+    settings.also.extend(arguments.also.iter().map(|path| path.display().to_string()));
     if !arguments.hold_out.is_empty() {
         settings.hold_out = Some(arguments.hold_out.clone());
     }
     Ok(settings)
+}
+
+/// Rows of the Sobol indices: none, or enough to tell them apart.
+fn rows(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(rows @ (0 | 2..=65_535)) => Ok(rows),
+        _ => Err("0, or 2 to 65535 rows".to_owned()),
+    }
 }
 
 fn no_section(scenario: &Scenario) -> Failure {

@@ -30,6 +30,9 @@ struct Part<'a> {
     parameters: Vec<&'a str>,
     current: &'a [Option<String>],
     recommended: Option<Vec<String>>,
+    /// For each objective 1 where more is better. Where less is, -1: a search makes everything large, so that figures of it are
+    /// negated.
+    directions: Vec<f64>,
     #[serde(flatten)]
     tuned: &'a Tuned,
 }
@@ -45,6 +48,7 @@ pub(super) fn json(settings: &TuneSettings, tuning: &Tuning<'_>, found: &Found) 
         settings,
         parameters: tuning.task.space.parameters().iter().map(|parameter| parameter.path.as_str()).collect(),
         current: tuning.current,
+        directions: tuning.task.objectives.iter().map(|objective| objective.sign).collect(),
         recommended: outcome.choice.map(|choice| tuning.task.sets(outcome.point(choice))),
         tuned: &found.tuned,
     };

@@ -23,14 +23,12 @@ pub(super) struct Place {
 /// # Errors
 /// A file that cannot be read, a scenario that is wrong or cannot have a trace, a held-out name that is none.
 pub(super) fn find(arguments: &Arguments, scenario: &Scenario, settings: &TuneSettings) -> Result<Vec<Place>, Failure> {
-    let mut settings = settings.clone();
-    settings.traces.extend(arguments.traces.iter().map(|path| path.display().to_string()));
-    settings.also.extend(arguments.also.iter().map(|path| path.display().to_string()));
     let mut places = if settings.traces.is_empty() {
         vec![place(arguments, scenario.name.clone(), scenario.clone())]
     } else {
-        with_traces(arguments, scenario, &settings)?
+        with_traces(arguments, scenario, settings)?
     };
+    once_each(arguments, settings)?;
     for name in &settings.also {
         let path = resolved(arguments, name, &arguments.also);
         let mut other = Scenario::load(&path, &[])?;
@@ -39,7 +37,7 @@ pub(super) fn find(arguments: &Arguments, scenario: &Scenario, settings: &TuneSe
         place.inputs.push(path);
         places.push(place);
     }
-    hold_out(&mut places, &settings)?;
+    hold_out(&mut places, settings)?;
     Ok(places)
 }
 
@@ -75,6 +73,23 @@ fn resolved(arguments: &Arguments, name: &str, typed: &[PathBuf]) -> PathBuf {
         return PathBuf::from(name);
     }
     arguments.scenario.scenario.parent().unwrap_or(Path::new("")).join(name)
+}
+
+/// Makes sure that no file is there twice: what is held out must not count under another name.
+fn once_each(arguments: &Arguments, settings: &TuneSettings) -> Result<(), Failure> {
+    let traces = settings.traces.iter().map(|name| (name, resolved(arguments, name, &arguments.traces)));
+    let also = settings.also.iter().map(|name| (name, resolved(arguments, name, &arguments.also)));
+    let own = std::iter::once(arguments.scenario.scenario.clone());
+    let canonical = |path: PathBuf| std::fs::canonicalize(&path).unwrap_or(path);
+    let mut seen: Vec<PathBuf> = own.map(canonical).collect();
+    for (name, path) in traces.chain(also) {
+        let path = canonical(path);
+        if seen.contains(&path) {
+            return Err(Failure::Input(format!("`{name}` is there twice\n  = name each scenario and trace once")));
+        }
+        seen.push(path);
+    }
+    Ok(())
 }
 
 /// Marks what is held out.

@@ -131,8 +131,7 @@ fn along(parameter: &Parameter, levels: &[Setting]) -> Along {
 /// Tornado and Sobol indices, whichever was measured.
 pub(super) fn sensitivity(tuning: &Tuning<'_>, drawn: &mut Drawn) {
     let tuned = tuning.tuned;
-    let confirmed = tuned.outcome.confirmation.as_ref().and_then(|confirmation| confirmation.objectives.first().copied());
-    let at_choice = own(tuning, 0, confirmed.flatten());
+    let at_choice = own(tuning, 0, tuning.middle());
     let parameters = tuning.task.space.parameters();
     let swings: Vec<Swing> = tuned.tornado.iter().filter_map(|bar| swing(tuning, bar, at_choice)).collect();
     let indices = tuned.indices.iter().flat_map(|indices| parameters.iter().zip(&indices.parameters));

@@ -87,8 +87,14 @@ fn tune(json: &Value) -> String {
         json["recommended"].as_array().into_iter().flatten().filter_map(|set| set.as_str()?.split_once('=')).collect();
     let parameters = json["parameters"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let row = |(place, path): (usize, &str)| {
-        let chosen = recommended.iter().find(|(set, _)| *set == path).map_or(NONE, |(_, value)| value);
-        vec![path.to_owned(), text(&json["current"][place]), chosen.to_owned()]
+        let today = text(&json["current"][place]);
+        let chosen = match recommended.iter().find(|(set, _)| *set == path) {
+            Some((_, value)) => (*value).to_owned(),
+            // Nothing is laid over what is in force.
+            None if json["recommended"].is_array() && recommended.is_empty() => today.clone(),
+            None => NONE.to_owned(),
+        };
+        vec![path.to_owned(), today, chosen]
     };
     let rows: Vec<Vec<String>> = parameters.enumerate().map(row).collect();
     let wanted = |name: &str| json["settings"][name].as_str().map(escaped);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Tuning, shown};
+use super::{Tuning, shown, turned};
 use crate::report::format::{NONE, left, number, percent, range, right, wrap};
 use crate::tune::{Elsewhere, Figure, Together};
 
@@ -17,16 +17,24 @@ impl Tuning<'_> {
         for case in self.tuned.elsewhere.iter().filter(told) {
             let _ = writeln!(text, "{}", wrap(&self.elsewhere(case)));
         }
+        if !self.tuned.tornado.is_empty() {
+            let mean = if self.tuned.alone.is_empty() { "" } else { ", mean over the futures" };
+            let _ = writeln!(
+                text,
+                "Change of {}{mean}, with one setting a fifth less or more, or another choice:",
+                self.objective()
+            );
+        }
         for bar in &self.tuned.tornado {
             let path = &self.task.space.parameters()[bar.parameter].path;
             let sides = bar.sides.iter().filter_map(|side| {
                 let change = side.change.first().copied().flatten()?;
                 let feasible = if side.feasible { "" } else { ", breaks a constraint" };
-                Some(format!("{} changes it by {}{feasible}", side.setting, shown(self.own(0, change))))
+                Some(format!("{}: {}{feasible}", side.setting, shown(self.own(0, change))))
             });
             let sides: Vec<String> = sides.collect();
             if !sides.is_empty() {
-                let _ = writeln!(text, "{}", wrap(&format!("{path}: {}.", sides.join("; "))));
+                let _ = writeln!(text, "{}", wrap(&format!("  {path} = {}", sides.join("; "))));
             }
         }
         if let Some(indices) = &self.tuned.indices {
@@ -45,18 +53,29 @@ impl Tuning<'_> {
                 );
             }
         }
-        if let Some(front) = &self.outcome().front {
-            let names: Vec<String> = self.task.objectives.iter().map(|objective| objective.measure.to_string()).collect();
-            let _ = writeln!(
-                text,
-                "{}",
-                wrap(&format!(
-                    "{} of the finalists are on the Pareto front of {} (hypervolume {}).",
-                    front.members.len(),
-                    names.join(" against "),
-                    number(front.hypervolume)
-                ))
-            );
+        text.push_str(&self.front());
+        text
+    }
+
+    /// The Pareto front: how large, and who is on it.
+    fn front(&self) -> String {
+        let Some(front) = &self.outcome().front else { return String::new() };
+        let names: Vec<String> = self.task.objectives.iter().map(|objective| objective.measure.to_string()).collect();
+        let count = front.members.len();
+        let told = format!(
+            "{count} of the finalists are on the Pareto front of {} (hypervolume {}):",
+            names.join(" against "),
+            number(front.hypervolume)
+        );
+        let mut text = wrap(&told) + "\n";
+        let finalists = self.outcome().selection.iter().flat_map(|selection| &selection.finalists);
+        for finalist in finalists.filter(|finalist| front.members.contains(&finalist.candidate)) {
+            let values = names.iter().zip(&finalist.objectives).enumerate().map(|(k, (name, figure))| {
+                let value = figure.map_or(NONE.to_owned(), |figure| shown(self.own(k, figure)));
+                format!("{name} {value}")
+            });
+            let values: Vec<String> = values.collect();
+            let _ = writeln!(text, "{}", wrap(&format!("  {}: {}", self.short(finalist.candidate), values.join(", "))));
         }
         text
     }
@@ -77,20 +96,25 @@ impl Tuning<'_> {
         )
     }
 
+    /// Whether the gain holds in what nothing was chosen by.
     fn held_out_gain(case: &Elsewhere) -> String {
-        let Some(gain) = case.gain.first().copied().flatten() else { return String::new() };
-        let ends = gain.interval.map_or((gain.mean, gain.mean), |interval| (interval.lo, interval.hi));
-        match ends {
-            (lo, _) if lo > 0.0 => format!(": the gain of {} holds there", shown(gain)),
-            (_, hi) if hi < 0.0 => format!(": it loses {} there, so do not deploy it", number(-gain.mean)),
+        let Some(gain) = case.gain.first().copied().flatten() else {
+            return ": it could not be measured there, so do not deploy it".to_owned();
+        };
+        match gain.interval {
+            Some(interval) if interval.lo > 0.0 => format!(": the gain of {} holds there", shown(gain)),
+            Some(interval) if interval.hi < 0.0 => format!(": it loses {} there, so do not deploy it", number(-gain.mean)),
             _ => format!(": a gain of {} cannot be told from nothing there", shown(gain)),
         }
     }
 
     fn broken_there(&self, case: &Elsewhere) -> String {
-        let mut broken =
-            case.constraints.iter().zip(self.constraints).filter(|(slack, _)| slack.is_some_and(|slack| slack.mean < 0.0));
-        broken.next().map_or(String::new(), |(_, text)| format!("; `{text}` does not hold there"))
+        let each = case.constraints.iter().zip(self.constraints).filter_map(|(slack, text)| match slack {
+            Some(slack) if slack.mean >= 0.0 => None,
+            Some(slack) => Some(format!("; `{text}` does not hold there, by {}", shown(turned(*slack)))),
+            None => Some(format!("; `{text}` is not shown there")),
+        });
+        each.collect()
     }
 
     fn figure(&self, figure: Option<&Option<Figure>>) -> String {
@@ -104,7 +128,7 @@ impl Tuning<'_> {
             return None;
         }
         let title = left(&format!("future ({})", self.objective()), FUTURE_COLUMNS);
-        let mut text = format!("{title}{}{}{}\n", right("recommended", 26), right("today's", 26), right("regret", 14));
+        let mut text = format!("{title}{}{}{}\n", right("recommended", 26), right("today's", 26), right("behind best", 14));
         for one in &futures {
             let regret = one.regret.map_or(NONE.to_owned(), |regret| number(regret.mean));
             let _ = writeln!(
@@ -142,7 +166,7 @@ impl Tuning<'_> {
             let (place, behind) = regret.worst;
             let _ = write!(
                 text,
-                ". Regret is how far it stays behind the best finalist of a future: at most {}, {}",
+                ". It stays behind the best finalist of a future by at most {}, {}",
                 number(-behind),
                 words(place)
             );

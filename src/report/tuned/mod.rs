@@ -7,9 +7,8 @@ use std::fmt::Write as _;
 
 use super::format::{NONE, count, left, number, percent, range, right, wrap};
 use crate::journal::summary::Measure;
-use crate::scenario::RobustBy;
 use crate::stats::Interval;
-use crate::tune::{Figure, Finalist, Id, Outcome, Plateau, Standing, Task, Tuned};
+use crate::tune::{Figure, Finalist, Id, Outcome, Plateau, RobustBy, Standing, Task, Together, Tuned};
 
 /// Characters of a finalist's settings in the table.
 const SETTINGS_COLUMNS: usize = 46;
@@ -35,6 +34,8 @@ pub struct Tuning<'a> {
     pub by: RobustBy,
     /// How many futures counted.
     pub futures: usize,
+    /// Whether its arrivals are recorded: the same in every replication.
+    pub recorded: bool,
     /// What was found.
     pub tuned: &'a Tuned,
 }
@@ -62,11 +63,29 @@ impl Tuning<'_> {
 
     /// A figure of objective number `k` in its own direction: searches maximise, people read milliseconds.
     fn own(&self, k: usize, figure: Figure) -> Figure {
-        if self.task.objectives[k].sign > 0.0 {
-            return figure;
+        if self.task.objectives[k].sign > 0.0 { figure } else { turned(figure) }
+    }
+
+    /// The choice's first objective as what stands around it is compared with: of a regret, the mean over the futures.
+    #[must_use]
+    pub fn middle(&self) -> Option<Figure> {
+        if self.tuned.alone.is_empty() {
+            return self.outcome().confirmation.as_ref()?.objectives.first().copied().flatten();
         }
-        let turned = |interval: Interval| Interval { lo: -interval.hi, hi: -interval.lo };
-        Figure { mean: -figure.mean, interval: figure.interval.map(turned) }
+        let counting: Vec<_> = self.tuned.elsewhere.iter().filter(|one| !one.held_out).cloned().collect();
+        let mean = Together::of(&counting, |one| one.choice.first().copied().flatten())?.mean;
+        Some(Figure { mean, interval: None })
+    }
+
+    /// The objective of the search in a few words.
+    fn short_objective(&self) -> String {
+        let measure = self.objective();
+        match self.by {
+            _ if self.futures < 2 => measure.to_string(),
+            RobustBy::Worst => format!("worst {measure}"),
+            RobustBy::Mean => format!("mean {measure}"),
+            RobustBy::Regret => format!("{measure} less best"),
+        }
     }
 
     /// Today's settings beside the recommended ones, with the plateau.
@@ -90,21 +109,21 @@ impl Tuning<'_> {
 
     fn finalists(&self) -> Option<String> {
         let selection = self.outcome().selection.as_ref()?;
-        let title = self.objective().to_string();
+        let title = self.short_objective();
         let mut text = format!(
             "{}{}{}{}  standing\n",
             left("finalist", SETTINGS_COLUMNS),
-            right(&title, 18),
+            right(&title, 24),
             right("95 %", 18),
             right("reps", 6)
         );
         for finalist in &selection.finalists {
-            let figure = finalist.objectives[0].map(|figure| self.own(0, figure));
+            let figure = finalist.objectives.first().copied().flatten().map(|figure| self.own(0, figure));
             let _ = writeln!(
                 text,
                 "{}{}{}{}  {}",
                 left(&self.short(finalist.candidate), SETTINGS_COLUMNS),
-                right(&figure.map_or(NONE.to_owned(), |figure| number(figure.mean)), 18),
+                right(&figure.map_or(NONE.to_owned(), |figure| number(figure.mean)), 24),
                 right(&figure.and_then(|f| f.interval).map_or(NONE.to_owned(), |i| range(i, 1.0, number)), 18),
                 right(&finalist.replications.to_string(), 6),
                 self.standing(finalist)
@@ -140,7 +159,8 @@ impl Tuning<'_> {
         let (spent, errors) = (&self.outcome().spent, &self.outcome().errors);
         wrap(&format!(
             "{}, seed {}: {} candidates; {} simulations of screening, {} of selection, {} of confirmation ({} requests). Error \
-             allowed: {} in the screening and {} in the selection; figures in brackets are 95 % intervals over replications.",
+             allowed: {} in the screening and {} in the selection; candidates that were only \
+             ranked out are under no bound. Figures in brackets are 95 % intervals over replications.",
             self.scenario,
             self.seed,
             count(self.outcome().points.len() as u64),
@@ -152,6 +172,11 @@ impl Tuning<'_> {
             percent(errors.selection)
         )) + "\n"
     }
+}
+
+fn turned(figure: Figure) -> Figure {
+    let interval = figure.interval.map(|interval| Interval { lo: -interval.hi, hi: -interval.lo });
+    Figure { mean: -figure.mean, interval }
 }
 
 fn shown(figure: Figure) -> String {

@@ -1,10 +1,10 @@
 //! The verdict of a tuning in words: what to set, what it gains, what binds, how sure that is.
 
-use super::{Tuning, shown};
+use super::{Tuning, shown, turned};
 use crate::journal::summary::Measure;
 use crate::report::format::{count, number, percent, range, wrap};
-use crate::scenario::RobustBy;
-use crate::tune::{Ended, Finalist, Id, Standing};
+use crate::stats::Interval;
+use crate::tune::{Binding, Ended, Finalist, Id, RobustBy, Standing};
 
 /// Share of the objective that a neighbouring setting may cost before it counts as a cliff.
 const CLIFF: f64 = 0.1;
@@ -15,7 +15,8 @@ impl Tuning<'_> {
         let outcome = self.outcome();
         let mut paragraphs = Vec::new();
         match outcome.choice {
-            None => paragraphs.push(self.nothing_feasible()),
+            None if outcome.ended == Ended::NothingFeasible => paragraphs.push(self.nothing_feasible()),
+            None => paragraphs.push("Stopped before anything could be chosen.".to_owned()),
             Some(choice) if Some(choice) == outcome.baseline => {
                 paragraphs.push(format!(
                     "The current settings of \"{}\" are not beaten by any candidate that was tried{}.",
@@ -25,6 +26,8 @@ impl Tuning<'_> {
             }
             Some(choice) => paragraphs.push(format!("Set {}{}{}.", self.words(choice), self.at_choice(), self.gain())),
         }
+        paragraphs.extend(self.broken_in_confirmation());
+        paragraphs.extend(self.broken_today());
         paragraphs.extend(self.cut_short());
         paragraphs.extend(self.not_separable());
         paragraphs.extend(self.binding());
@@ -47,7 +50,7 @@ impl Tuning<'_> {
     fn wanted(&self) -> String {
         let (measure, futures): (&Measure, usize) = (self.objective(), self.futures);
         match self.by {
-            _ if futures == 1 => measure.to_string(),
+            _ if futures < 2 => measure.to_string(),
             RobustBy::Worst => format!("{measure} in the worst of {futures} futures"),
             RobustBy::Mean => format!("{measure} on average over {futures} futures"),
             RobustBy::Regret => format!("{measure} less the best that each of {futures} futures has alone, at worst,"),
@@ -55,7 +58,8 @@ impl Tuning<'_> {
     }
 
     fn at_choice(&self) -> String {
-        let figure = self.outcome().confirmation.as_ref().and_then(|confirmation| confirmation.objectives[0]);
+        let figure =
+            self.outcome().confirmation.as_ref().and_then(|confirmation| confirmation.objectives.first().copied().flatten());
         figure.map_or(String::new(), |figure| format!(": {} is {}", self.wanted(), shown(self.own(0, figure))))
     }
 
@@ -65,18 +69,59 @@ impl Tuning<'_> {
             return String::new();
         };
         let base = self.own(0, *base);
-        let how = match gain.interval {
-            Some(interval) if interval.lo > 0.0 => "better than",
-            Some(interval) if interval.hi < 0.0 => "worse than",
-            _ => "which cannot be told from",
+        let level = number(base.mean);
+        let interval = |turned: bool| {
+            let ends = gain.interval.map(|i| if turned { Interval { lo: -i.hi, hi: -i.lo } } else { i });
+            ends.map_or(String::new(), |interval| format!(" ({})", range(interval, 1.0, number)))
         };
-        let interval = gain.interval.map_or(String::new(), |interval| format!(" ({})", range(interval, 1.0, number)));
-        format!(
-            ", {}{interval} {how} the {} of the current settings (95 %, paired on {} replications that nothing was chosen by)",
-            number(gain.mean.abs()),
-            number(base.mean),
-            confirmation.series.count
-        )
+        let told = match gain.interval {
+            Some(of) if of.lo > 0.0 => {
+                format!("{}{} better than the {level} of the current settings", number(gain.mean), interval(false))
+            }
+            Some(of) if of.hi < 0.0 => {
+                format!("{}{} worse than the {level} of the current settings", number(-gain.mean), interval(true))
+            }
+            _ => format!(
+                "a gain of {}{} over the {level} of the current settings, which cannot be told from none",
+                number(gain.mean),
+                interval(false)
+            ),
+        };
+        format!(", {told} (95 %, paired on {} replications {})", confirmation.series.count, self.fresh())
+    }
+
+    /// What the confirmation's replications are. A recording is the same in all of them.
+    const fn fresh(&self) -> &'static str {
+        if self.recorded {
+            "of the recording that it was chosen by: only what is held out is fresh"
+        } else {
+            "that nothing was chosen by"
+        }
+    }
+
+    /// Constraints that the choice surely breaks on fresh replications.
+    fn broken_in_confirmation(&self) -> Option<String> {
+        self.outcome().confirmation.as_ref()?;
+        let broken =
+            |binding: &&Binding| binding.slack.and_then(|slack| slack.interval).is_some_and(|interval| interval.hi < 0.0);
+        let each = self.outcome().bindings.iter().filter(broken).map(|binding| {
+            let missed = binding.slack.map_or(String::new(), |slack| format!(" by {}", shown(turned(slack))));
+            format!("`{}`{missed}", self.constraints[binding.constraint])
+        });
+        let each: Vec<String> = each.collect();
+        (!each.is_empty()).then(|| format!("Careful, on fresh replications it breaks {}.", each.join(" and ")))
+    }
+
+    /// Constraints that today's settings break: why a choice may be worse than they are.
+    fn broken_today(&self) -> Option<String> {
+        let outcome = self.outcome();
+        let confirmation = outcome.confirmation.as_ref().filter(|_| outcome.choice != outcome.baseline)?;
+        let each = confirmation.baseline_constraints.iter().zip(self.constraints).filter_map(|(slack, text)| {
+            let slack = slack.filter(|slack| slack.mean < 0.0)?;
+            Some(format!("`{text}` by {}", shown(turned(slack))))
+        });
+        let each: Vec<String> = each.collect();
+        (!each.is_empty()).then(|| format!("Today's settings break {}.", each.join(" and ")))
     }
 
     fn nothing_feasible(&self) -> String {
@@ -133,19 +178,29 @@ impl Tuning<'_> {
             );
         }
         let zone = selection.zone.map_or(String::new(), |zone| format!(" by more than {} {}", number(zone), self.objective()));
-        match (selection.decided, others.len()) {
-            (true, 0) => Some(format!("Every other finalist is worse{zone}, at an error of {}.", percent(selection.alpha))),
-            (true, n) => Some(format!(
-                "No other finalist is better{zone}, at an error of {}; {n} of them cannot be told from the choice, as the table \
-                 shows.",
-                percent(selection.alpha)
-            )),
-            (false, n) => Some(format!(
-                "Budget or replications ran out before the selection was decided: {n} other finalists may be as good{zone}. {} \
-                 simulations in all would decide it at the latest.",
-                count_of(selection.needed)
-            )),
+        if selection.decided {
+            let alike = match others.len() {
+                0 => String::new(),
+                1 => "; one of them cannot be told from the choice, as the table shows".to_owned(),
+                n => format!("; {n} of them cannot be told from the choice, as the table shows"),
+            };
+            let holds = if self.constraints.is_empty() { "" } else { " that holds the constraints" };
+            let error = percent(selection.alpha);
+            return Some(format!("No other finalist{holds} is better{zone}, at an error of {error}{alike}."));
         }
+        if self.outcome().ended == Ended::InSelection {
+            return None;
+        }
+        let open = others.len();
+        let rest = match self.outcome().budget_to_decide() {
+            Some(budget) => format!("At the latest {} simulations in all (`tune.simulations`) would decide it.", count_of(budget)),
+            None if selection.capped => {
+                "They had all the replications that there are: they differ by about the indifference zone, and a wider one (`tune.indifference`) would decide it.".to_owned()
+            }
+            None => "The budget did not pay for the first look at all finalists: raise `tune.simulations`.".to_owned(),
+        };
+        let ended = if selection.capped { "Replications" } else { "The budget" };
+        Some(format!("{ended} ran out before the selection was decided: {open} other finalists may be as good{zone}. {rest}"))
     }
 
     fn binding(&self) -> Option<String> {
@@ -153,9 +208,17 @@ impl Tuning<'_> {
             let text = &self.constraints[binding.constraint];
             let slack = binding.slack.map_or("not measured".to_owned(), |slack| format!("{} to spare", shown(slack)));
             let costs = binding.costs.map_or(String::new(), |costs| {
-                format!(", and the best candidate that breaks it was {} better in {}", number(costs), self.objective())
+                format!(", and in the screening the best candidate that breaks it was {} better", number(costs))
             });
-            format!("`{text}` {} ({slack}){costs}", if binding.near { "binds" } else { "holds" })
+            let broken = binding.slack.and_then(|slack| slack.interval).is_some_and(|interval| interval.hi < 0.0);
+            let stands = if broken {
+                "is broken"
+            } else if binding.near {
+                "binds"
+            } else {
+                "holds"
+            };
+            format!("`{text}` {stands} ({slack}){costs}")
         });
         let each: Vec<String> = each.collect();
         (!each.is_empty()).then(|| format!("Constraints: {}.", each.join("; ")))
@@ -163,22 +226,19 @@ impl Tuning<'_> {
 
     /// A fifth more or less of something that costs a tenth of the objective or more.
     fn cliff(&self) -> Option<String> {
-        let at = match crate::stats::mean(&self.tuned.alone) {
-            // What a neighbour costs is a share of the objective, not of a regret.
-            Some(alone) => alone.abs(),
-            None => self.outcome().confirmation.as_ref()?.objectives[0]?.mean.abs(),
-        };
+        let at = self.middle()?.mean.abs();
         let steep = self.tuned.tornado.iter().flat_map(|bar| bar.sides.iter().map(move |side| (bar.parameter, side)));
         let steep = steep.filter_map(|(parameter, side)| {
-            let loss = -side.change.first().copied().flatten()?.mean;
+            let change = side.change.first().copied().flatten()?;
             let path = &self.task.space.parameters()[parameter].path;
-            (loss > CLIFF * at).then(|| format!("{path} = {} would cost {}", side.setting, number(loss)))
+            // Not of what a few replications only seem to show.
+            let surely = change.interval.map_or(change.mean, |interval| interval.hi);
+            (at > 0.0 && -surely > CLIFF * at).then(|| format!("{path} = {} would cost {}", side.setting, number(-change.mean)))
         });
         let steep: Vec<String> = steep.collect();
-        (!steep.is_empty()).then(|| {
-            let robust = "`--robust 'load=0.8..1.2'` looks for settings that stand further from it";
-            format!("Careful, there is a cliff beside the choice: {}; {robust}.", steep.join(" and "))
-        })
+        let robust =
+            if self.futures < 2 { "; `--robust 'load=0.8..1.2'` looks for settings that stand further from it" } else { "" };
+        (!steep.is_empty()).then(|| format!("Careful, there is a cliff beside the choice: {}{robust}.", steep.join(" and ")))
     }
 }
 
