@@ -55,7 +55,7 @@ pub struct Heatmap {
     pub more_is_better: bool,
     /// The plateau: feasible cells whose objective is off the best by at most this share of it, for example 0.02.
     pub within: f64,
-    /// The cell of what is recommended, where it is one of them.
+    /// The cell of what is recommended, where it is one of them; none where there is no cell of that number.
     pub chosen: Option<usize>,
     /// Row by row from the bottom, each row from the left.
     pub cells: Vec<HeatmapCell>,
@@ -102,6 +102,12 @@ impl Heatmap {
         usable.reduce(|best, i| if self.better(self.cells[i].value, self.cells[best].value) { i } else { best })
     }
 
+    /// The recommended cell where it is not the best one.
+    fn chosen_apart(&self) -> Option<usize> {
+        let best = self.best();
+        self.chosen.filter(|chosen| *chosen < self.cells.len() && best != Some(*chosen))
+    }
+
     fn better(&self, a: f64, b: f64) -> bool {
         if self.more_is_better { a > b } else { a < b }
     }
@@ -127,7 +133,7 @@ impl Heatmap {
             let name = format!("best: {}", one(self.cells[best].value, Unit::Number));
             let look = Look { ink: Ink::Mark, dash: super::picture::Dash::Solid, marker: Marker::Diamond };
             keys.push(Key::new(format!("{name} at {x}, {y}"), Swatch::Mark(look)));
-            if self.chosen.is_some_and(|chosen| chosen != best) {
+            if self.chosen_apart().is_some() {
                 keys.push(Key::new("recommended", Swatch::Mark(Look { marker: Marker::Circle, ..look })));
             }
             keys.push(Key::new(format!("within {} of the best", one(self.within, Unit::Percent)), Swatch::Frame));
@@ -163,9 +169,7 @@ impl Heatmap {
         let outline = self.outline(&across, &up);
         panel.pieces(&outline, lined(Ink::Paper, 4.5));
         panel.pieces(&outline, lined(Ink::Text, 2.0));
-        let best = self.best();
-        let chosen = self.chosen.filter(|chosen| best != Some(*chosen));
-        let marks = [(best, "best", Marker::Diamond), (chosen, "recommended", Marker::Circle)];
+        let marks = [(self.best(), "best", Marker::Diamond), (self.chosen_apart(), "recommended", Marker::Circle)];
         for (cell, what, marker) in marks.into_iter().filter_map(|(cell, what, marker)| Some((cell?, what, marker))) {
             let (x, y) = (self.x.values.centre(cell % columns), self.y.values.centre(cell / columns));
             panel.hover(Some(format!("{what}\n{}", self.tooltip(cell))), |panel| {

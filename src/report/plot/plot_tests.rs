@@ -194,7 +194,8 @@ fn the_csv_holds_the_figures_as_they_were_given() {
 
     let table = rows(&samples::heatmap().plot().expect("it has data"));
     assert_eq!(table.iter().filter(|row| row[4] == "yes").count(), 1);
-    assert_eq!(table.iter().filter(|row| row[5] == "yes").count(), 5);
+    assert_eq!(table.iter().filter(|row| row[5] == "yes").count(), 0, "nothing is recommended");
+    assert_eq!(table.iter().filter(|row| row[6] == "yes").count(), 5);
 }
 
 #[test]
@@ -308,6 +309,11 @@ proptest! {
         let indices = points.iter().map(|(_, index, name)| SobolIndex { name: name.clone(), first: *index, total: more }).collect();
         let (objective, step) = (name.clone(), name.clone());
         sound(Sensitivity { head: head(), objective, at_choice: more.mean, step, swings, indices }.plot());
+        let values: Vec<Estimate> = points.iter().map(|(_, value, _)| *value).collect();
+        let feasible = values.iter().map(|value| value.lo > 0.0).collect();
+        let cases = points.iter().map(|(.., name)| name.clone()).collect();
+        let compared = vec![Compared { name: name.clone(), values, feasible }];
+        sound(Cases { head: head(), objective: name, more_is_better: more.lo > 0.0, cases, compared }.plot());
     }
 
     #[test]
