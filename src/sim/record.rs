@@ -35,6 +35,8 @@ pub struct Record {
     busy_s: [Option<f64>; 2],
     /// The next of the two to pass, or never.
     mark: Time,
+    /// When there is something to sample next: at `mark` or `bin_end`.
+    sample_at: Time,
     /// Of a metered API.
     pub metered: MeteredRecord,
 }
@@ -46,13 +48,25 @@ impl Record {
         let bin_end = Time::ZERO + series.bin;
         let bins = vec![Bin::default(); series.offered.len()];
         let classes = (0..classes).map(|_| ClassTally::default()).collect(); // no clones: a fresh histogram is untouched memory
-        Self { window, classes, series, bins, open: 0, bin: 0, bin_end, busy_s: [None; 2], mark: window.start, metered }
+        Self {
+            window,
+            classes,
+            series,
+            bins,
+            open: 0,
+            bin: 0,
+            bin_end,
+            busy_s: [None; 2],
+            mark: window.start,
+            sample_at: window.start.min(bin_end),
+            metered,
+        }
     }
 
     /// Time goes on to `at`: samples whatever lies on the way. Whether it has; the upstream may then have something to say.
     #[inline]
     pub fn pass(&mut self, at: Time, upstream: &mut impl Upstream, gateway: &Gateway) -> bool {
-        let samples = self.mark.min(self.bin_end) <= at;
+        let samples = self.sample_at <= at;
         if samples {
             self.sample(at, upstream, gateway);
         }
@@ -76,9 +90,11 @@ impl Record {
             self.bin += 1;
             self.bin_end += self.series.bin;
         }
+        self.sample_at = self.mark.min(self.bin_end);
     }
 
     /// A request arrives for the first time.
+    #[inline]
     pub fn arrive(&mut self, request: &Request) {
         self.open += 1;
         self.metered.arrive(request);
@@ -109,13 +125,19 @@ impl Record {
     fn trace(&mut self, finished: &Finished) {
         let complete = matches!(finished.outcome, Outcome::Good | Outcome::Late | Outcome::Degraded);
         if complete {
-            let arrived = self.series.index(finished.arrival);
+            let arrived = self.bin_of(finished.arrival);
             let arrived = &mut self.bins[arrived];
             arrived.good += u32::from(finished.outcome == Outcome::Good);
             arrived.answered += 1;
             arrived.e2e_s += (finished.at - finished.arrival).as_secs_f64();
             self.bins[self.bin].completed += 1; // it is over now
         }
+    }
+
+    /// The bin that a time not after now falls in: mostly the present one, which takes no division.
+    #[inline]
+    fn bin_of(&self, at: Time) -> usize {
+        if at + self.series.bin >= self.bin_end { self.bin } else { self.series.index(at) }
     }
 
     /// A call of the cohort has ended after this much work. All of it is wasted where nobody got the answer; otherwise

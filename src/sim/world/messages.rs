@@ -2,7 +2,7 @@
 
 use super::sent::Closed;
 use super::{Kind, Run, Wire};
-use crate::journal::What;
+use crate::journal::{Journal, What};
 use crate::policy::{Action, Attempt, CallEnd, Finish, Input, Refusal, Usage};
 use crate::request::{AttemptId, CallId, Cause, Profile, RequestId, Vantage, slot_of};
 use crate::rng::mix;
@@ -35,10 +35,13 @@ impl<U: Upstream> Run<'_, U> {
     }
 
     pub(super) fn send(&mut self, sending: Sending) {
-        let Sending { attempt: id, number, deadline, .. } = sending;
+        let Sending { attempt: id, request, number, deadline } = sending;
+        self.system.up(self.now);
+        self.waiting.up(self.now);
+        self.note(Kind::Sent, request);
         let request = self.sent.send(id, number, self.now);
         let class = &self.plan.workload.classes[request.class.index()];
-        let attempt = Attempt {
+        let input = Input::Arrive(Attempt {
             id,
             request: request.id,
             class: request.class,
@@ -52,12 +55,8 @@ impl<U: Upstream> Run<'_, U> {
             streaming: class.streaming,
             profile: request.profile,
             draw: mix(request.later, 2 * u64::from(number) + 1),
-        };
-        let request = request.id;
-        self.system.up(self.now);
-        self.waiting.up(self.now);
-        self.note(Kind::Sent, request);
-        self.tell_gateway(Input::Arrive(attempt));
+        });
+        self.tell_gateway(input);
     }
 
     #[inline]
@@ -70,7 +69,7 @@ impl<U: Upstream> Run<'_, U> {
     #[inline]
     pub(super) fn write(&mut self, what: impl FnOnce() -> What) {
         if let Some(journal) = self.journal.as_deref_mut() {
-            journal.write(self.now, what());
+            put_down(journal, self.now, what);
         }
     }
 
@@ -333,6 +332,11 @@ impl<U: Upstream> Run<'_, U> {
         self.events += 1;
         self.digest.event(self.now, kind as u8, request.0);
     }
+}
+
+#[cold] // few runs have a journal, and those that have none should not pay for the room it takes
+fn put_down(journal: &mut Journal, now: Time, what: impl FnOnce() -> What) {
+    journal.write(now, what());
 }
 
 /// Whether a call failed before it came to the upstream.

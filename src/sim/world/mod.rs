@@ -192,8 +192,8 @@ impl<'a, U: Upstream> Run<'a, U> {
             self.turns += 1;
             self.turn(machine);
             self.settle();
-            self.halted = self.guard.watch(at, self.sent.len() + self.wires.len());
-            if self.halted.is_some() {
+            if let Some(halt) = self.guard.watch(at, self.sent.len() + self.wires.len()) {
+                self.halted = Some(halt);
                 break;
             }
         }
@@ -242,7 +242,7 @@ impl<'a, U: Upstream> Run<'a, U> {
             Machine::Hint => self.hint(),
             Machine::Client => self.client.handle(self.now, ClientInput::Wake),
             Machine::Source => {
-                let request = self.source.take().expect("an arrival was announced");
+                let request = self.source.take();
                 self.note(Kind::Arrival, request.id);
                 self.record.arrive(&request);
                 self.write(|| What::Request(Box::new(request)));
