@@ -6,7 +6,6 @@ use crate::journal::{Metered, MeteredCounts};
 use crate::policy::{Counters, Gateway, Mode, Settings, Stats};
 use crate::request::{Profile, Request};
 use crate::time::Time;
-use crate::upstream::Upstream;
 
 /// Ratios are kept in thousandths, up to a million times the estimate.
 const RATIO_UNIT: f64 = 1_000.0;
@@ -24,9 +23,9 @@ struct Figures {
 }
 
 impl MeteredRecord {
-    /// Nothing yet.
-    pub fn new(settings: &Settings, gateway: &Gateway, upstream: &Upstream) -> Self {
-        if !in_use(settings) && !upstream.bills() {
+    /// Nothing yet; `bills` says whether the upstream does.
+    pub fn new(settings: &Settings, gateway: &Gateway, bills: bool) -> Self {
+        if !in_use(settings) && !bills {
             return Self(None);
         }
         let mut metered = Metered { in_use: true, ..Metered::default() };

@@ -9,12 +9,24 @@ use crate::time::{Span, Time};
 use crate::upstream::{CallWork, Upstream};
 use crate::workload::{Client, Finished};
 
+/// The columns of a [`Series`] that requests write, side by side: a request that is over writes several at once.
+#[derive(Copy, Clone, Debug, Default)]
+struct Bin {
+    offered: u32,
+    good: u32,
+    completed: u32,
+    answered: u32,
+    e2e_s: f64,
+}
+
 /// Counts so far.
 #[derive(Debug)]
 pub struct Record {
     window: Window,
     classes: Vec<ClassTally>,
+    /// What is written at the end of a bin; the rest of it follows from `bins`.
     series: Series,
+    bins: Vec<Bin>,
     /// Requests that have arrived and are not over.
     open: u32,
     /// The first bin whose end has not passed, and that end.
@@ -24,6 +36,8 @@ pub struct Record {
     busy_s: [Option<f64>; 2],
     /// The next of the two to pass, or never.
     mark: Time,
+    /// When there is something to sample next: at `mark` or `bin_end`.
+    sample_at: Time,
     /// Of a metered API.
     pub metered: MeteredRecord,
     /// For those who draw.
@@ -35,16 +49,19 @@ impl Record {
     pub fn new(window: Window, classes: usize, metered: MeteredRecord) -> Self {
         let series = Series::over(window.drained);
         let bin_end = Time::ZERO + series.bin;
+        let bins = vec![Bin::default(); series.offered.len()];
         let classes = (0..classes).map(|_| ClassTally::default()).collect(); // no clones: a fresh histogram is untouched memory
         Self {
             window,
             classes,
             series,
+            bins,
             open: 0,
             bin: 0,
             bin_end,
             busy_s: [None; 2],
             mark: window.start,
+            sample_at: window.start.min(bin_end),
             metered,
             watch: Watch::default(),
         }
@@ -57,8 +74,8 @@ impl Record {
 
     /// Time goes on to `at`: samples whatever lies on the way. Whether it has; the upstream may then have something to say.
     #[inline]
-    pub fn pass(&mut self, at: Time, upstream: &mut Upstream, gateway: &Gateway) -> bool {
-        let samples = self.mark.min(self.bin_end) <= at;
+    pub fn pass(&mut self, at: Time, upstream: &mut impl Upstream, gateway: &Gateway) -> bool {
+        let samples = self.sample_at <= at;
         if samples {
             self.sample(at, upstream, gateway);
         }
@@ -66,7 +83,7 @@ impl Record {
     }
 
     #[cold]
-    fn sample(&mut self, at: Time, upstream: &mut Upstream, gateway: &Gateway) {
+    fn sample(&mut self, at: Time, upstream: &mut impl Upstream, gateway: &Gateway) {
         while self.mark <= at && self.busy_s[1].is_none() {
             let slot = usize::from(self.busy_s[0].is_some());
             self.busy_s[slot] = Some(upstream.totals(self.mark).busy_s);
@@ -83,13 +100,15 @@ impl Record {
             self.bin += 1;
             self.bin_end += self.series.bin;
         }
+        self.sample_at = self.mark.min(self.bin_end);
     }
 
     /// A request arrives for the first time.
+    #[inline]
     pub fn arrive(&mut self, request: &Request) {
         self.open += 1;
         self.metered.arrive(request);
-        self.series.offered[self.bin] += 1; // it arrives now
+        self.bins[self.bin].offered += 1; // it arrives now
         if self.window.holds(request.arrival) {
             self.classes[request.class.index()].offered += 1;
         }
@@ -116,13 +135,20 @@ impl Record {
     fn trace(&mut self, finished: &Finished) {
         let complete = matches!(finished.outcome, Outcome::Good | Outcome::Late | Outcome::Degraded);
         if complete {
-            let arrived = self.series.index(finished.arrival);
-            self.series.completed[self.bin] += 1; // it is over now
-            self.series.good[arrived] += u32::from(finished.outcome == Outcome::Good);
-            self.series.answered[arrived] += 1;
+            let arrived = self.bin_of(finished.arrival);
+            let arrived = &mut self.bins[arrived];
+            arrived.good += u32::from(finished.outcome == Outcome::Good);
+            arrived.answered += 1;
+            arrived.e2e_s += (finished.at - finished.arrival).as_secs_f64();
+            self.bins[self.bin].completed += 1; // it is over now
             self.watch.answered(finished);
-            self.series.e2e_s[arrived] += (finished.at - finished.arrival).as_secs_f64();
         }
+    }
+
+    /// The bin that a time not after now falls in: mostly the present one, which takes no division.
+    #[inline]
+    fn bin_of(&self, at: Time) -> usize {
+        if at + self.series.bin >= self.bin_end { self.bin } else { self.series.index(at) }
     }
 
     /// A call of the cohort has ended after this much work. All of it is wasted where nobody got the answer; otherwise
@@ -134,13 +160,23 @@ impl Record {
         class.wasted_tokens += if complete { u64::from(work.prefill_tokens.saturating_sub(input_tokens)) } else { computed };
     }
 
+    fn fill_columns(&mut self) {
+        let Self { series, bins, .. } = self;
+        series.offered = bins.iter().map(|bin| bin.offered).collect();
+        series.good = bins.iter().map(|bin| bin.good).collect();
+        series.completed = bins.iter().map(|bin| bin.completed).collect();
+        series.answered = bins.iter().map(|bin| bin.answered).collect();
+        series.e2e_s = bins.iter().map(|bin| bin.e2e_s).collect();
+    }
+
     /// The run is over at `end`: what the clients still hold is in flight.
-    pub fn finish_run(mut self, client: &Client, upstream: &mut Upstream, stats: &Stats, end: Time) -> Tally {
+    pub fn finish_run(mut self, client: &Client, upstream: &mut impl Upstream, stats: &Stats, end: Time) -> Tally {
         self.series.backlog[self.bin..].fill(self.open);
         self.watch.sample(end, stats, upstream);
-        for (request, attempts) in client.unfinished() {
-            if self.window.holds(request.arrival) {
-                let class = &mut self.classes[request.class.index()];
+        self.fill_columns();
+        for (class, arrival, attempts) in client.unfinished() {
+            if self.window.holds(arrival) {
+                let class = &mut self.classes[class.index()];
                 class.in_flight += 1;
                 class.attempts += u64::from(attempts);
                 class.retried += u64::from(attempts > 1);

@@ -68,7 +68,7 @@ impl Watch {
     }
 
     /// A bin ends at `at`.
-    pub fn sample(&mut self, at: Time, stats: &Stats, upstream: &Upstream) {
+    pub fn sample(&mut self, at: Time, stats: &Stats, upstream: &impl Upstream) {
         let (Some(watched), Some(rolling)) = (&mut self.watched, &mut self.rolling) else { return };
         let Some(course) = &mut watched.course else { return };
         let (now, gauges) = (stats.now, upstream.gauges());

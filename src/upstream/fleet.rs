@@ -1,6 +1,6 @@
 //! Servers alike behind one router.
 
-use super::{Call, EventKind, Gauges, Output, OutputKind, Routing, Totals, Vllm, VllmModel};
+use super::{Call, EventKind, Gauges, Output, OutputKind, Routing, Totals, Upstream, Vllm, VllmModel};
 use crate::latency::Latency;
 use crate::request::{CallId, slot_of};
 use crate::time::Time;
@@ -28,18 +28,6 @@ impl Fleet {
         Self { replicas, routing: model.routing, turn: 0, calls, routes: Vec::new(), merged: Vec::new() }
     }
 
-    /// A call comes in and is routed.
-    pub fn start(&mut self, now: Time, call: &Call) {
-        let replica = self.route();
-        let slot = slot_of(call.id) as usize;
-        if slot >= self.routes.len() {
-            self.routes.resize(slot + 1, (CallId::default(), 0));
-        }
-        self.routes[slot] = (call.id, replica);
-        self.calls[replica] += 1;
-        self.replicas[replica].start(now, call);
-    }
-
     fn route(&mut self) -> usize {
         match self.routing {
             Routing::RoundRobin => {
@@ -53,13 +41,6 @@ impl Fleet {
         }
     }
 
-    /// A call is wanted no more.
-    pub fn cancel(&mut self, now: Time, call: CallId) {
-        if let Some(replica) = self.forget(call) {
-            self.replicas[replica].cancel(now, call);
-        }
-    }
-
     /// The router forgets a call; where it was, if it knew it.
     fn forget(&mut self, call: CallId) -> Option<usize> {
         let entry = self.routes.get_mut(slot_of(call) as usize).filter(|(id, _)| *id == call)?;
@@ -67,22 +48,42 @@ impl Fleet {
         self.calls[entry.1] -= 1;
         Some(entry.1)
     }
+}
+
+impl Upstream for Fleet {
+    /// A call comes in and is routed.
+    fn start(&mut self, now: Time, call: &Call) {
+        let replica = self.route();
+        let slot = slot_of(call.id) as usize;
+        if slot >= self.routes.len() {
+            self.routes.resize(slot + 1, (CallId::default(), 0));
+        }
+        self.routes[slot] = (call.id, replica);
+        self.calls[replica] += 1;
+        self.replicas[replica].start(now, call);
+    }
+
+    /// A call is wanted no more.
+    fn cancel(&mut self, now: Time, call: CallId) {
+        if let Some(replica) = self.forget(call) {
+            self.replicas[replica].cancel(now, call);
+        }
+    }
 
     /// When [`Fleet::advance`] is wanted next, and for what.
-    #[must_use]
-    pub fn next_event(&self) -> Option<(Time, EventKind)> {
+    fn next_event(&self) -> Option<(Time, EventKind)> {
         self.replicas.iter().filter_map(Vllm::next_event).min()
     }
 
     /// Does all that is due before `now`, and what is due at `now` up to and including `kind`.
-    pub fn advance(&mut self, now: Time, kind: EventKind) {
+    fn advance(&mut self, now: Time, kind: EventKind) {
         for replica in &mut self.replicas {
             replica.advance(now, kind);
         }
     }
 
     /// The next output, until there is none: each replica's in order of time.
-    pub fn poll(&mut self) -> Option<Output> {
+    fn poll(&mut self) -> Option<Output> {
         let output = self.replicas.iter_mut().find_map(Vllm::poll)?;
         if matches!(output.kind, OutputKind::Done(_) | OutputKind::Failed { .. }) {
             self.forget(output.call);
@@ -91,8 +92,7 @@ impl Fleet {
     }
 
     /// All replicas together; the KV use is their mean.
-    #[must_use]
-    pub fn gauges(&self) -> Gauges {
+    fn gauges(&self) -> Gauges {
         let mut all = Gauges::default();
         for gauges in self.replicas.iter().map(Vllm::gauges) {
             all.running += gauges.running;
@@ -103,7 +103,7 @@ impl Fleet {
     }
 
     /// Sums over the replicas up to `now`; the busy time is their mean.
-    pub fn totals(&mut self, now: Time) -> Totals {
+    fn totals(&mut self, now: Time) -> Totals {
         let count = self.replicas.len() as f64;
         let mut all = Totals::default();
         for totals in self.replicas.iter_mut().map(|replica| replica.totals(now)) {
@@ -118,7 +118,7 @@ impl Fleet {
     }
 
     /// Inter-token gaps of the measured calls, by class, of all replicas.
-    pub fn gaps(&mut self) -> &[Latency] {
+    fn gaps(&mut self) -> &[Latency] {
         let (first, others) = self.replicas.split_first().expect("there is at least one replica");
         if others.is_empty() {
             return first.gaps();

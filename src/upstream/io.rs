@@ -1,15 +1,58 @@
 //! What an upstream is told and what it answers, the same for every model of one.
-//!
-//! The contract, for [`Station`](super::Station), [`Vllm`](super::Vllm) and [`TokenApi`](super::TokenApi) alike: `start` and `cancel` are told with a `now` that never runs
-//! back; `next_event` says when the machine wants `advance`, and for what; `advance(now, kind)` does all that is due before
-//! `now`, and what is due at `now` up to and including that kind; after any of the three, `poll` is called until it returns
-//! `None`. An output's time is never later than `now`.
 
 use serde::{Deserialize, Serialize};
 
-use crate::request::{CallId, Cause, ClassId, Prefix, Profile};
+use crate::latency::Latency;
+use crate::request::{CallId, Cause, ClassId, Prefix, Profile, RateHeaders};
 use crate::rng::Streams;
 use crate::time::{Span, Time};
+
+/// What is protected, as the loop speaks to it.
+///
+/// The contract, which [`Vllm`](super::Vllm) keeps too: `start` and `cancel` are told with a `now` that never runs back;
+/// `next_event` says when the machine wants `advance`, and for what; after any of the three, `poll` is called until it
+/// returns `None`. An output's time is never later than `now`.
+pub trait Upstream {
+    /// Whether it bills tokens: then a call's [`CallWork`] is its usage, which only the upstream knows.
+    const BILLS: bool = false;
+
+    /// A call comes in.
+    fn start(&mut self, now: Time, call: &Call);
+
+    /// A call is wanted no more. A call that is not here is ignored.
+    fn cancel(&mut self, now: Time, call: CallId);
+
+    /// When [`Upstream::advance`] is wanted next, and for what.
+    fn next_event(&self) -> Option<(Time, EventKind)>;
+
+    /// Does all that is due before `now`, and what is due at `now` up to and including `kind`.
+    fn advance(&mut self, now: Time, kind: EventKind);
+
+    /// The next output, until there is none.
+    fn poll(&mut self) -> Option<Output>;
+
+    /// A look at it, as of the last `now` it was told.
+    fn gauges(&self) -> Gauges;
+
+    /// Sums up to `now`, which is not before anything it was told.
+    fn totals(&mut self, now: Time) -> Totals;
+
+    /// Inter-token gaps of the measured calls, by class; none where tokens have no times.
+    fn gaps(&mut self) -> &[Latency] {
+        &[]
+    }
+
+    /// Tokens left in a metered API's limit at `now`, which is not before anything it was told; `None` for the others.
+    fn remaining_tokens(&self, _now: Time) -> Option<u64> {
+        None
+    }
+
+    /// What a metered API's answers say in their headers at `now`, which is not before anything it was told; `None` where it
+    /// has no limits, and for the others.
+    fn rate_headers(&self, _now: Time) -> Option<RateHeaders> {
+        None
+    }
+}
 
 /// A call as the upstream meets it, true lengths included.
 #[derive(Copy, Clone, Debug, PartialEq)]

@@ -11,9 +11,9 @@ mod station;
 mod token_api;
 mod vllm;
 
-pub use any::{Upstream, UpstreamModel};
+pub use any::UpstreamModel;
 pub use fleet::Fleet;
-pub use io::{Call, CallWork, EventKind, Gauges, Output, OutputKind, Setup, Totals};
+pub use io::{Call, CallWork, EventKind, Gauges, Output, OutputKind, Setup, Totals, Upstream};
 pub use model::{Cost, FloorViolation, Host, ModelError, VllmModel};
 pub use presets::{A100, Gpu, H100, LLAMA_3_1_8B, Llm, PRESETS, Preset, RESERVE_BYTES, kv_blocks, roofline};
 pub use proxy_pool::{

@@ -7,7 +7,7 @@
 //! Tokens are only counted here, they cost nothing: a call's whole prompt is spent when its service begins, and its answer
 //! grows evenly over the service time.
 
-use super::{Call, CallWork, EventKind, Gauges, Output, OutputKind, StationSettings, Totals};
+use super::{Call, CallWork, EventKind, Gauges, Output, OutputKind, StationSettings, Totals, Upstream};
 use crate::fifo::Fifo;
 use crate::heap::IndexedHeap;
 use crate::request::{CallId, Cause, slot_of};
@@ -82,12 +82,14 @@ impl Station {
             decode_tokens: 0,
         }
     }
+}
 
+impl Upstream for Station {
     /// A call comes in: it is served at once, waits, or finds no place and fails as [`Cause::Overloaded`].
     ///
     /// # Panics
     /// INV-2: where `now` runs back. INV-5: where a call with the same slot index is still here.
-    pub fn start(&mut self, now: Time, call: &Call) {
+    fn start(&mut self, now: Time, call: &Call) {
         self.catch_up(now);
         if self.busy() + self.waiting >= self.places {
             self.emit(call.id, now, OutputKind::failed(Cause::Overloaded));
@@ -110,7 +112,7 @@ impl Station {
     ///
     /// # Panics
     /// INV-2: where `now` runs back.
-    pub fn cancel(&mut self, now: Time, call: CallId) {
+    fn cancel(&mut self, now: Time, call: CallId) {
         self.catch_up(now);
         let slot = slot_of(call);
         let Some(&Slot { id, place, .. }) = self.slots.get(slot as usize) else { return };
@@ -130,9 +132,8 @@ impl Station {
     }
 
     /// When [`Station::advance`] is wanted next.
-    #[must_use]
     #[inline]
-    pub fn next_event(&self) -> Option<(Time, EventKind)> {
+    fn next_event(&self) -> Option<(Time, EventKind)> {
         let (time, _) = self.upcoming()?;
         Some((time, EventKind::Completion))
     }
@@ -141,7 +142,7 @@ impl Station {
     ///
     /// # Panics
     /// INV-2: where `now` runs back.
-    pub fn advance(&mut self, now: Time, _kind: EventKind) {
+    fn advance(&mut self, now: Time, _kind: EventKind) {
         while let Some((time, is_end)) = self.upcoming() {
             if time > now {
                 break;
@@ -153,19 +154,17 @@ impl Station {
 
     /// The next output, until there is none.
     #[inline]
-    pub fn poll(&mut self) -> Option<Output> {
+    fn poll(&mut self) -> Option<Output> {
         self.outputs.pop()
     }
 
     /// A look at it as of `now`.
-    #[must_use]
-    pub fn gauges(&self) -> Gauges {
+    fn gauges(&self) -> Gauges {
         Gauges { running: self.busy(), waiting: self.waiting, kv_use: 0.0 }
     }
 
     /// Sums up to `now`, which is not before the last call of anything else here.
-    #[must_use]
-    pub fn totals(&mut self, now: Time) -> Totals {
+    fn totals(&mut self, now: Time) -> Totals {
         self.pass(now);
         Totals {
             busy_s: self.busy_area as f64 / 1e9 / f64::from(self.servers),
@@ -174,7 +173,9 @@ impl Station {
             ..Totals::default()
         }
     }
+}
 
+impl Station {
     /// The integral of the number of busy servers up to the last call of anything here, in server-nanoseconds: exact.
     #[cfg(test)]
     const fn busy_area(&self) -> u128 {

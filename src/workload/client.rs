@@ -53,11 +53,8 @@ pub enum ClientInput {
 /// What a client does.
 #[derive(Copy, Clone, Debug)]
 pub enum ClientAction {
-    /// It sends an attempt; [`Client::sending`] tells what.
-    Send {
-        /// The attempt's id.
-        attempt: AttemptId,
-    },
+    /// It sends an attempt.
+    Send(Sending),
     /// It leaves an attempt that is under way.
     Leave {
         /// Which attempt.
@@ -94,10 +91,14 @@ pub struct Finished {
     pub retry_denied: bool,
 }
 
-/// A request that is not over.
+/// A request that is not over: what its client knows of it.
 #[derive(Debug)]
 struct Pending {
-    request: Request,
+    request: RequestId,
+    class: ClassId,
+    arrival: Time,
+    /// Seed of its later draws.
+    later: u64,
     /// Attempts made.
     attempts: u16,
     /// In backoff: the id is the next attempt's, which nobody knows yet.
@@ -108,9 +109,11 @@ struct Pending {
 
 /// An attempt as it is sent.
 #[derive(Copy, Clone, Debug)]
-pub struct Sending<'a> {
+pub struct Sending {
+    /// Its id.
+    pub attempt: AttemptId,
     /// The request behind it.
-    pub request: &'a Request,
+    pub request: RequestId,
     /// Which try it is, from 1.
     pub number: u16,
     /// The deadline that the client tells the gateway, where its class announces one.
@@ -120,7 +123,7 @@ pub struct Sending<'a> {
 impl Pending {
     /// The request is over at `at`, with its last attempt.
     fn finished(&self, at: Time, attempt: AttemptId, (outcome, retry_denied): (Outcome, bool), output_tokens: u32) -> Finished {
-        let Self { request: Request { id: request, class, arrival, .. }, attempts, sent, first_token, .. } = *self;
+        let Self { request, class, arrival, attempts, sent, first_token, .. } = *self;
         Finished { request, class, arrival, attempt, outcome, attempts, at, sent, first_token, output_tokens, retry_denied }
     }
 }
@@ -136,6 +139,9 @@ struct Loss {
 }
 
 /// All clients of a run: every request that is under way, or in backoff.
+///
+/// The requests themselves stay with the driver. All attempts of one request have the same slot ([`slot_of`]), and no other
+/// request has it before that one is over: a table by slot finds an attempt's request again.
 #[derive(Debug)]
 pub struct Client {
     terms: Vec<Terms>,
@@ -172,7 +178,10 @@ impl Client {
     pub fn handle(&mut self, now: Time, input: ClientInput) {
         self.pass(now);
         match input {
-            ClientInput::New(request) => self.enter(now, &request),
+            ClientInput::New(request) => {
+                let sending = self.enter(now, &request);
+                self.actions.push(ClientAction::Send(sending));
+            }
             ClientInput::FirstToken { attempt } => self.first_token(now, attempt),
             ClientInput::Complete { attempt, degraded, output_tokens } => {
                 self.complete(now, attempt, degraded, output_tokens);
@@ -183,14 +192,14 @@ impl Client {
         }
     }
 
-    /// [`ClientInput::New`], without a copy on the way.
+    /// [`ClientInput::New`], with the first attempt handed straight back: it is sent after what [`Client::poll`] gives.
     ///
     /// # Panics
     /// As [`Client::handle`].
     #[inline]
-    pub fn begin(&mut self, now: Time, request: &Request) {
+    pub fn begin(&mut self, now: Time, request: &Request) -> Sending {
         self.pass(now);
-        self.enter(now, request);
+        self.enter(now, request)
     }
 
     /// The next thing that a client does, until there is none.
@@ -207,18 +216,9 @@ impl Client {
         self.timers.first().map(|(key, _)| Time::from_nanos((key >> 64) as u64))
     }
 
-    /// What is sent with an attempt under way. A client that has just left an attempt knows it no more.
-    #[must_use]
-    #[inline]
-    pub fn sending(&self, attempt: AttemptId) -> Option<Sending<'_>> {
-        let Pending { request, attempts, sent, .. } = self.under_way(attempt)?;
-        let deadline = self.terms[request.class.index()].announced(*sent);
-        Some(Sending { request, number: *attempts, deadline })
-    }
-
-    /// The requests that are not over, with the attempts made so far, in no order that matters.
-    pub fn unfinished(&self) -> impl Iterator<Item = (&Request, u16)> {
-        self.pending.values().map(|pending| (&pending.request, pending.attempts))
+    /// The requests that are not over, in no order that matters: class, intended first arrival, and the attempts made so far.
+    pub fn unfinished(&self) -> impl Iterator<Item = (ClassId, Time, u16)> {
+        self.pending.values().map(|pending| (pending.class, pending.arrival, pending.attempts))
     }
 
     /// Retries that a class's budget would pay for now; `None` where it has none.
@@ -254,15 +254,20 @@ impl Client {
         }
     }
 
-    fn enter(&mut self, now: Time, request: &Request) {
-        let terms = &mut self.terms[request.class.index()];
+    #[inline]
+    fn enter(&mut self, now: Time, request: &Request) -> Sending {
+        let Request { id: request, class, arrival, later, .. } = *request;
+        let terms = &mut self.terms[class.index()];
         if let Some(retry) = &mut terms.retry {
             retry.earn(EarnedBy::FirstAttempt);
         }
-        let leaves = terms.leaves(now, false);
-        let pending = Pending { request: *request, attempts: 1, resting: false, sent: now, first_token: None };
+        let (leaves, deadline) = (terms.leaves(now, false), terms.announced(now));
+        let pending = Pending { request, class, arrival, later, attempts: 1, resting: false, sent: now, first_token: None };
         let attempt = self.pending.insert(pending);
-        self.send(attempt, leaves);
+        if let Some(at) = leaves {
+            self.set_timer(attempt, at);
+        }
+        Sending { attempt, request, number: 1, deadline }
     }
 
     /// Sends the next attempt of a request.
@@ -272,16 +277,13 @@ impl Client {
         pending.resting = false;
         pending.sent = now;
         pending.first_token = None;
-        let leaves = self.terms[pending.request.class.index()].leaves(now, false);
-        self.send(attempt, leaves);
-    }
-
-    #[inline]
-    fn send(&mut self, attempt: AttemptId, leaves: Option<Time>) {
+        let (request, number) = (pending.request, pending.attempts);
+        let terms = &self.terms[pending.class.index()];
+        let (leaves, deadline) = (terms.leaves(now, false), terms.announced(now));
         if let Some(at) = leaves {
             self.set_timer(attempt, at);
         }
-        self.actions.push(ClientAction::Send { attempt });
+        self.actions.push(ClientAction::Send(Sending { attempt, request, number, deadline }));
     }
 
     fn first_token(&mut self, now: Time, attempt: AttemptId) {
@@ -290,7 +292,7 @@ impl Client {
             return;
         }
         pending.first_token = Some(now);
-        let terms = &self.terms[pending.request.class.index()];
+        let terms = &self.terms[pending.class.index()];
         if terms.awaits_first_token() {
             match terms.leaves(pending.sent, true) {
                 Some(at) => self.set_timer(attempt, at),
@@ -302,7 +304,7 @@ impl Client {
     fn complete(&mut self, now: Time, attempt: AttemptId, degraded: bool, output_tokens: u32) {
         // Looked at where it lies: most of a request is not needed any more.
         let Some(pending) = self.pending.get(attempt).filter(|pending| !pending.resting) else { return };
-        let Pending { request: Request { class, arrival, .. }, first_token, .. } = *pending;
+        let Pending { class, arrival, first_token, .. } = *pending;
         let answer = Answer { arrival, first_token: first_token.unwrap_or(now), end: now, output_tokens };
         let terms = &mut self.terms[class.index()];
         if let Some(retry) = &mut terms.retry {
@@ -320,8 +322,8 @@ impl Client {
     /// An attempt came to nothing: the client rests before the next one, or gives the request up.
     fn lose(&mut self, now: Time, attempt: AttemptId, loss: Loss) {
         let Some(mut pending) = self.take(attempt) else { return };
-        let mut retry = self.terms[pending.request.class.index()].retry.as_mut().filter(|_| !loss.hopeless);
-        let wait = retry.as_mut().and_then(|retry| retry.after(&pending.request, pending.attempts, loss.on, loss.retry_after));
+        let mut retry = self.terms[pending.class.index()].retry.as_mut().filter(|_| !loss.hopeless);
+        let wait = retry.as_mut().and_then(|retry| retry.after(pending.later, pending.attempts, loss.on, loss.retry_after));
         let denied = wait.is_none() && retry.is_some_and(|retry| retry.budget_denies(pending.attempts, loss.on));
         match wait {
             Some(wait) => {
@@ -337,7 +339,7 @@ impl Client {
     fn take(&mut self, attempt: AttemptId) -> Option<Pending> {
         self.under_way(attempt)?;
         let pending = self.pending.remove(attempt)?;
-        if self.terms[pending.request.class.index()].may_leave() {
+        if self.terms[pending.class.index()].may_leave() {
             self.timers.remove(slot_of(attempt));
         }
         Some(pending)

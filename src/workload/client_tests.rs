@@ -45,7 +45,7 @@ fn refusal(kind: RefusalKind, retry_after: Option<Span>) -> Refusal {
 fn sent(client: &mut Client) -> AttemptId {
     client.handle(Time::ZERO, ClientInput::New(request(1, 77)));
     match client.poll() {
-        Some(ClientAction::Send { attempt }) => attempt,
+        Some(ClientAction::Send(sending)) => sending.attempt,
         other => panic!("{other:?}"),
     }
 }
@@ -81,19 +81,21 @@ fn outcomes_follow_the_last_attempt() {
 #[test]
 fn it_leaves_without_a_first_token_and_tries_again() {
     let mut client = clients("timeout = { first_token = '2s', total = '9s', announce = true }\nretry = { max_attempts = 2 }");
-    let first = sent(&mut client);
-    assert_eq!((client.next_wakeup(), client.sending(first).unwrap().deadline), (Some(at(2_000)), Some(at(2_000))));
+    let first = client.begin(Time::ZERO, &request(1, 77));
+    assert_eq!((client.next_wakeup(), first.deadline), (Some(at(2_000)), Some(at(2_000))));
+    let first = first.attempt;
     client.handle(at(1_999), ClientInput::Wake);
     assert!(client.poll().is_none());
     client.handle(at(2_000), ClientInput::Wake);
     assert!(matches!(client.poll(), Some(ClientAction::Leave { attempt }) if attempt == first));
     assert!(client.poll().is_none());
-    assert_eq!(client.unfinished().map(|(_, attempts)| attempts).collect::<Vec<_>>(), [1]); // in backoff
+    assert_eq!(client.unfinished().map(|(.., attempts)| attempts).collect::<Vec<_>>(), [1]); // in backoff
     let again = client.next_wakeup().unwrap();
     assert!(again >= at(2_000) && again < at(2_500));
     client.handle(again, ClientInput::Complete { attempt: first, degraded: false, output_tokens: 1 }); // too late
-    let Some(ClientAction::Send { attempt: second }) = client.poll() else { panic!("no second attempt") };
-    assert!(second != first && client.sending(first).is_none() && client.sending(second).unwrap().number == 2);
+    let Some(ClientAction::Send(Sending { attempt: second, number, .. })) = client.poll() else { panic!("no second attempt") };
+    assert!(second != first && slot_of(second) == slot_of(first) && number == 2);
+    assert!(client.under_way(first).is_none() && client.under_way(second).is_some());
     client.handle(at(3_000), ClientInput::FirstToken { attempt: second });
     assert_eq!(client.next_wakeup(), Some(again + Span::from_secs(9)));
     client.handle(at(4_000), ClientInput::Complete { attempt: second, degraded: false, output_tokens: 7 });
@@ -145,7 +147,7 @@ fn only_what_is_listed_is_tried_again() {
     let first = sent(&mut client);
     client.handle(at(1), ClientInput::Refused { attempt: first, refusal: refusal(RefusalKind::TimedOut, None) });
     client.handle(at(600), ClientInput::Wake);
-    let Some(ClientAction::Send { attempt }) = client.poll() else { panic!("not tried again") };
+    let Some(ClientAction::Send(Sending { attempt, .. })) = client.poll() else { panic!("not tried again") };
     let full = RefusalKind::Rejected(Reason::FullCapacity);
     client.handle(at(700), ClientInput::Refused { attempt, refusal: refusal(full, None) });
     assert_eq!(finished(&mut client).outcome, Outcome::Rejected(Reason::FullCapacity));
@@ -170,6 +172,8 @@ fn reply(bits: u64, attempt: AttemptId) -> Vec<(u64, ClientInput)> {
 /// Everything that was seen of one request.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Story {
+    /// Where all its attempts stand.
+    slot: Option<u32>,
     sends: Vec<Time>,
     ends: Vec<(Time, String, u16)>,
 }
@@ -198,18 +202,18 @@ fn run(text: &str, n: u64, seed: u64, spurious: bool) -> (BTreeMap<u64, Story>, 
         client.handle(now, input);
         while let Some(action) = client.poll() {
             match action {
-                ClientAction::Send { attempt } => {
-                    let Sending { request, number, .. } = client.sending(attempt).unwrap();
-                    let story = stories.entry(request.id.0).or_default();
+                ClientAction::Send(Sending { attempt, request, number, .. }) => {
+                    let story = stories.entry(request.0).or_default();
                     story.sends.push(now);
                     assert_eq!(story.sends.len(), usize::from(number));
-                    let bits = mix(request.later, 100 + u64::from(number));
+                    assert_eq!(*story.slot.get_or_insert(slot_of(attempt)), slot_of(attempt));
+                    let bits = mix(mix(seed, 1_000 + request.0), 100 + u64::from(number));
                     for (after, input) in reply(bits, attempt) {
                         events.insert((now + Span::from_millis(after), sequence), input);
                         sequence += 1;
                     }
                 }
-                ClientAction::Leave { attempt } => assert!(client.sending(attempt).is_none()),
+                ClientAction::Leave { attempt } => assert!(client.under_way(attempt).is_none()),
                 ClientAction::Finish(finished) => {
                     let story = stories.entry(finished.request.0).or_default();
                     assert_eq!(finished.sent, *story.sends.last().unwrap());
@@ -257,10 +261,10 @@ fn ids_of_attempts_under_way_are_dense_and_unlike() {
     let mut ids = BTreeSet::new();
     for id in 0..100 {
         client.handle(at(id), ClientInput::New(request(id, id)));
-        let Some(ClientAction::Send { attempt }) = client.poll() else { panic!("not sent") };
+        let Some(ClientAction::Send(Sending { attempt, .. })) = client.poll() else { panic!("not sent") };
         assert!(ids.insert(attempt) && slot_of(attempt) < 5);
         if id >= 3 {
-            let oldest = *ids.iter().find(|id| client.sending(**id).is_some()).unwrap();
+            let oldest = *ids.iter().find(|id| client.under_way(**id).is_some()).unwrap();
             client.handle(at(id), ClientInput::Complete { attempt: oldest, degraded: false, output_tokens: 1 });
             finished(&mut client);
         }

@@ -10,7 +10,7 @@ fn requests(text: &str, entity_streams: bool) -> Vec<Request> {
     let settings = SourceSettings { entity_streams, ..settings(vec![class(&text)], None) };
     settings.check().unwrap();
     let mut source = Source::new(&settings, Streams::new(5, 0));
-    std::iter::from_fn(|| source.take()).collect()
+    std::iter::from_fn(|| source.next_arrival().map(|_| source.take())).collect()
 }
 
 #[test]

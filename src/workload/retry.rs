@@ -6,7 +6,6 @@
 //! retries empty.
 
 use super::{EarnedBy, RetryBudgetSettings, RetryOn, RetrySettings};
-use crate::request::Request;
 use crate::rng::mix;
 use crate::time::Span;
 
@@ -48,9 +47,9 @@ impl Retry {
         }
     }
 
-    /// How long to wait before the next attempt after attempt number `attempt` of `request` ended in `on`; `None` where
-    /// there is none. Spends from the budget.
-    pub(super) fn after(&mut self, request: &Request, attempt: u16, on: RetryOn, retry_after: Option<Span>) -> Option<Span> {
+    /// How long to wait before the next attempt after attempt number `attempt` ended in `on`; `None` where there is none.
+    /// `later` seeds the request's later draws. Spends from the budget.
+    pub(super) fn after(&mut self, later: u64, attempt: u16, on: RetryOn, retry_after: Option<Span>) -> Option<Span> {
         if attempt >= self.max_attempts || !self.on[on as usize] {
             return None;
         }
@@ -59,7 +58,7 @@ impl Retry {
         {
             return None;
         }
-        let wait = jitter(self.longest(attempt), mix(request.later, 2 * u64::from(attempt)));
+        let wait = jitter(self.longest(attempt), mix(later, 2 * u64::from(attempt)));
         let asked = retry_after.filter(|_| self.honour_retry_after);
         Some(asked.map_or(wait, |asked| asked.max(wait)))
     }
@@ -122,7 +121,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::workload::client::tests::request;
     use crate::workload::testing::class;
 
     fn retry(text: &str) -> Retry {
@@ -139,7 +137,7 @@ mod tests {
     #[test]
     fn waits_are_uniform_below_the_longest() {
         let mut retry = retry("max_attempts = 9, backoff_base = '1s'");
-        let mut wait = |later| retry.after(&request(0, later), 2, RetryOn::Failed, None).unwrap().as_secs_f64();
+        let mut wait = |later| retry.after(later, 2, RetryOn::Failed, None).unwrap().as_secs_f64();
         let waits: Vec<f64> = (0..20_000).map(|n| wait(mix(7, n))).collect();
         let mean = waits.iter().sum::<f64>() / 20_000.0;
         let below = waits.iter().filter(|wait| **wait < 0.5).count() as f64 / 20_000.0;
@@ -149,7 +147,7 @@ mod tests {
     #[test]
     fn retry_after_is_a_floor_where_it_is_honoured() {
         let asked = Some(Span::from_secs(9));
-        let wait = |text: &str| retry(text).after(&request(0, 1), 1, RetryOn::Rejected, asked).unwrap();
+        let wait = |text: &str| retry(text).after(1, 1, RetryOn::Rejected, asked).unwrap();
         assert_eq!(wait("max_attempts = 2"), Span::from_secs(9));
         assert!(wait("max_attempts = 2, honour_retry_after = false") < Span::from_millis(500));
         assert!(wait("max_attempts = 2, backoff_base = '10h', backoff_cap = '10h'") > Span::from_secs(9));
@@ -159,7 +157,7 @@ mod tests {
     #[test]
     fn where_successes_earn_first_attempts_do_not() {
         let mut retry = retry("max_attempts = 9, budget = { ratio = 0.5, burst = 1, earned_by = 'success' }");
-        let again = |retry: &mut Retry| retry.after(&request(0, 1), 1, RetryOn::Failed, None).is_some();
+        let again = |retry: &mut Retry| retry.after(1, 1, RetryOn::Failed, None).is_some();
         assert!(again(&mut retry) && !again(&mut retry));
         for _ in 0..10 {
             retry.earn(EarnedBy::FirstAttempt);
@@ -173,7 +171,7 @@ mod tests {
     #[test]
     fn ten_first_attempts_at_a_tenth_pay_one_retry() {
         let mut retry = retry("max_attempts = 9, budget = { ratio = 0.1, burst = 1 }");
-        let again = |retry: &mut Retry| retry.after(&request(0, 1), 1, RetryOn::TimedOut, None).is_some();
+        let again = |retry: &mut Retry| retry.after(1, 1, RetryOn::TimedOut, None).is_some();
         assert!(again(&mut retry) && !again(&mut retry)); // the burst, then nothing
         for _ in 0..10 {
             assert!(!again(&mut retry));
@@ -192,7 +190,7 @@ mod tests {
                 if first {
                     firsts += 1.0;
                     retry.earn(EarnedBy::FirstAttempt);
-                } else if retry.after(&request(0, 1), 1, RetryOn::GaveUp, None).is_some() {
+                } else if retry.after(1, 1, RetryOn::GaveUp, None).is_some() {
                     retries += 1.0;
                 }
                 let saved = retry.saved().unwrap();

@@ -133,14 +133,17 @@ impl Source {
     }
 
     /// The request that arrives at [`Source::next_arrival`].
+    ///
+    /// # Panics
+    /// Where there is none.
     #[inline]
-    pub fn take(&mut self) -> Option<Request> {
-        let (_, index) = self.next.first()?;
+    pub fn take(&mut self) -> Request {
+        let (_, index) = self.next.first().expect("an arrival was announced");
         let process = &mut self.processes[index as usize];
         let arrival = process.take();
         let id = u64::from(index) << NUMBER_BITS | arrival.number;
         self.reschedule(index);
-        Some(self.processes[index as usize].request(arrival, RequestId(id), &self.templates, &self.entities))
+        self.processes[index as usize].request(arrival, RequestId(id), &self.templates, &self.entities)
     }
 
     /// A request is over (a closed loop's client thinks, then sends its next one). One that was over at the instant of its
@@ -215,24 +218,31 @@ impl Process {
 
     fn request(&mut self, arrival: Arrival, id: RequestId, templates: &[Template], entities: &Entities) -> Request {
         let row = match &self.kind {
-            Kind::Open { process: OpenProcess::List(list), .. } => Some(*List::row(list, arrival.number)),
+            Kind::Open { process: OpenProcess::List(list), .. } => Some(List::row(list, arrival.number)),
             _ => None,
-        };
-        let class = |bits: &mut dyn FnMut() -> u64| match (&self.mix, &row) {
-            (Mix::One(class), _) => *class,
-            (Mix::Weighted(sums), _) => pick(sums, bits()),
-            (Mix::Rows, row) => usize::from(row.as_ref().expect("only lists are mixed by rows").class),
         };
         let template;
         let mut draws = Draws::none();
         if let Some(rng) = &mut self.rng {
-            template = &templates[class(&mut || rng.next_u64())];
+            template = &templates[self.mix.class(row, || rng.next_u64())];
             draws.fill(rng, template.purposes());
         } else {
             draws = entities.draws(id.0);
-            template = &templates[class(&mut || draws.bits(Purpose::Class))];
+            template = &templates[self.mix.class(row, || draws.bits(Purpose::Class))];
         }
         template.request(id, arrival.at, row.map(|row| (row.input_tokens, row.output_tokens)), &draws)
+    }
+}
+
+impl Mix {
+    /// The class of an arrival, which may come from a recorded row; the random bits are asked for only where they matter.
+    #[inline]
+    fn class(&self, row: Option<&Recorded>, bits: impl FnOnce() -> u64) -> usize {
+        match self {
+            Self::One(class) => *class,
+            Self::Weighted(sums) => pick(sums, bits()),
+            Self::Rows => usize::from(row.expect("only lists are mixed by rows").class),
+        }
     }
 }
 

@@ -158,43 +158,44 @@ impl Template {
             None => self.draw_lengths(draws),
             Some((input, output)) => (input.max(1), output.max(1)),
         };
-        let mut request = Request {
+        let request = Request {
             id,
             class: self.class,
             tenant: self.tenants.map_or(0, |tenants| tenants.draw(draws.bits(Purpose::Tenant))),
             arrival,
             input_tokens: input,
-            input_estimate: input,
+            input_estimate: self.estimate(input, draws),
             output_tokens: output,
             max_tokens: self.max_tokens,
             service: self.service.sample_with(|| draws.bits(Purpose::Service)),
             patience: self.patience.as_ref().map(|patience| patience.sample_with(|| draws.bits(Purpose::Patience))),
-            prefix: None,
+            prefix: self.prefix_of(input, draws),
             profile: self.asks.as_ref().map_or_else(Profile::default, |asks| asks.profile(draws)),
-            usage_tokens: 0,
+            usage_tokens: input.saturating_add(output),
             later: draws.bits(Purpose::Later),
         };
-        self.follow_lengths(&mut request, draws);
-        request
+        match &self.asks {
+            None => request,
+            Some(asks) => Request { usage_tokens: asks.usage(&request, draws), ..request },
+        }
     }
 
-    /// What depends on the lengths: the estimate of the prompt's, how much of it is shared, and what an API bills.
+    /// What a gateway would estimate of a prompt of this length, tokens.
     #[inline]
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // `as` saturates
-    fn follow_lengths(&self, request: &mut Request, draws: &Draws) {
-        request.input_estimate = request.input_tokens;
-        if self.estimate_sigma > 0.0 {
-            let error = libm::exp(self.estimate_sigma * standard_normal(draws.bits(Purpose::Estimate)));
-            request.input_estimate = (libm::round(f64::from(request.input_tokens) * error) as u32).max(1);
+    fn estimate(&self, input: u32, draws: &Draws) -> u32 {
+        if self.estimate_sigma == 0.0 {
+            return input;
         }
-        if let Some((groups, tokens)) = self.prefix {
-            let group = groups.draw(draws.bits(Purpose::Prefix));
-            request.prefix = Some(Prefix { group, tokens: tokens.min(request.input_tokens) });
-        }
-        request.usage_tokens = match &self.asks {
-            None => request.input_tokens.saturating_add(request.output_tokens),
-            Some(asks) => asks.usage(request, draws),
-        };
+        let error = libm::exp(self.estimate_sigma * standard_normal(draws.bits(Purpose::Estimate)));
+        (libm::round(f64::from(input) * error) as u32).max(1)
+    }
+
+    /// What a prompt of this length shares with others.
+    #[inline]
+    fn prefix_of(&self, input: u32, draws: &Draws) -> Option<Prefix> {
+        let (groups, tokens) = self.prefix?;
+        Some(Prefix { group: groups.draw(draws.bits(Purpose::Prefix)), tokens: tokens.min(input) })
     }
 
     #[inline]

@@ -11,7 +11,7 @@ pub(super) struct Terms {
     first_token: Option<Span>,
     total: Option<Span>,
     announce: bool,
-    slo: SloSettings,
+    slo: Option<SloSettings>,
     pub(super) retry: Option<Retry>,
 }
 
@@ -31,7 +31,7 @@ impl Terms {
             first_token: timeout.first_token,
             total: timeout.total,
             announce: timeout.announce,
-            slo: class.slo.unwrap_or_default(),
+            slo: class.slo,
             retry: class.retry.as_ref().map(Retry::new),
         }
     }
@@ -65,20 +65,21 @@ impl Terms {
     pub(super) fn judge(&self, answer: Answer, degraded: bool) -> Outcome {
         match () {
             () if degraded => Outcome::Degraded,
-            () if self.meets_slo(answer) => Outcome::Good,
+            () if self.slo.is_none_or(|slo| meets(slo, answer)) => Outcome::Good,
             () => Outcome::Late,
         }
     }
+}
 
-    /// All that the objective names: TTFT and e2e from the intended first arrival, TPOT = (e2e - TTFT) / (output - 1).
-    fn meets_slo(&self, answer: Answer) -> bool {
-        let within = |limit: Option<Span>, took: Span| limit.is_none_or(|limit| took <= limit);
-        let gaps = u64::from(answer.output_tokens.saturating_sub(1));
-        let tpot = self.slo.tpot.filter(|_| gaps > 0).map(|tpot| tpot * gaps);
-        within(self.slo.ttft, answer.first_token - answer.arrival)
-            && within(self.slo.e2e, answer.end - answer.arrival)
-            && within(tpot, answer.end - answer.first_token)
-    }
+/// Whether an answer meets all that an objective names: TTFT and e2e from the intended first arrival, TPOT = (e2e - TTFT) /
+/// (output - 1).
+fn meets(slo: SloSettings, answer: Answer) -> bool {
+    let within = |limit: Option<Span>, took: Span| limit.is_none_or(|limit| took <= limit);
+    let gaps = u64::from(answer.output_tokens.saturating_sub(1));
+    let tpot = slo.tpot.filter(|_| gaps > 0).map(|tpot| tpot * gaps);
+    within(slo.ttft, answer.first_token - answer.arrival)
+        && within(slo.e2e, answer.end - answer.arrival)
+        && within(tpot, answer.end - answer.first_token)
 }
 
 #[cfg(test)]

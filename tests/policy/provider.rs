@@ -24,7 +24,7 @@ use plimsoll::time::{Span, Time};
 use plimsoll::units::{Count, Fraction, Positive};
 use plimsoll::upstream::{
     Call, CallWork, EventKind, LatencySettings, LimiterSettings, Output, OutputKind, ProxyPlace, ProxySettings, Setup,
-    TokenApi, TokenApiSettings,
+    TokenApi, TokenApiSettings, Upstream,
 };
 use slotmap::{SecondaryMap, SlotMap};
 

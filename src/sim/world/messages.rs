@@ -1,21 +1,21 @@
 //! What each message between the machines does to the others, and what the driver notes of it.
 
 use super::sent::Closed;
-use super::{Kind, Wire, World};
-use crate::journal::What;
+use super::{Kind, Run, Wire};
+use crate::journal::{Journal, What};
 use crate::policy::{Action, Attempt, CallEnd, Finish, Input, Refusal, Usage};
 use crate::request::{AttemptId, CallId, Cause, Profile, RequestId, Vantage, slot_of};
 use crate::rng::mix;
 use crate::sim::area::inside;
 use crate::time::Time;
-use crate::upstream::{Call, CallWork, Output, OutputKind};
+use crate::upstream::{Call, CallWork, Output, OutputKind, Upstream};
 use crate::workload::{ClientAction, ClientInput, Finished, Sending};
 
-impl World<'_> {
+impl<U: Upstream> Run<'_, U> {
     #[inline]
     pub(super) fn on_client(&mut self, action: ClientAction) {
         match action {
-            ClientAction::Send { attempt } => self.send(attempt),
+            ClientAction::Send(sending) => self.send(sending),
             ClientAction::Leave { attempt } => {
                 self.note_attempt(Kind::Left, attempt);
                 // Who loses patience at the very instant of the answer leaves an attempt that the gateway is done with.
@@ -34,10 +34,14 @@ impl World<'_> {
         }
     }
 
-    fn send(&mut self, id: AttemptId) {
-        let Sending { request, number, deadline } = self.client.sending(id).expect("a client sends what it has");
+    pub(super) fn send(&mut self, sending: Sending) {
+        let Sending { attempt: id, request, number, deadline } = sending;
+        self.system.up(self.now);
+        self.waiting.up(self.now);
+        self.note(Kind::Sent, request);
+        let request = self.sent.send(id, number, self.now);
         let class = &self.plan.workload.classes[request.class.index()];
-        let attempt = Attempt {
+        let input = Input::Arrive(Attempt {
             id,
             request: request.id,
             class: request.class,
@@ -51,13 +55,8 @@ impl World<'_> {
             streaming: class.streaming,
             profile: request.profile,
             draw: mix(request.later, 2 * u64::from(number) + 1),
-        };
-        self.sent.insert(id, request, number, self.now);
-        let request = request.id;
-        self.system.up(self.now);
-        self.waiting.up(self.now);
-        self.note(Kind::Sent, request);
-        self.tell_gateway(Input::Arrive(attempt));
+        });
+        self.tell_gateway(input);
     }
 
     #[inline]
@@ -70,7 +69,7 @@ impl World<'_> {
     #[inline]
     pub(super) fn write(&mut self, what: impl FnOnce() -> What) {
         if let Some(journal) = self.journal.as_deref_mut() {
-            journal.write(self.now, what());
+            put_down(journal, self.now, what);
         }
     }
 
@@ -157,10 +156,27 @@ impl World<'_> {
 
     #[inline]
     pub(super) fn on_output(&mut self, output: &Output) {
-        let Some(&Wire { call, attempt, request, known, streaming, .. }) = self.wires.get(output.call) else { return };
-        self.write(|| What::Upstream { request, kind: output.kind });
-        match output.kind {
-            OutputKind::Began => self.began(request, attempt, output.at),
+        let Output { call, at, kind } = *output;
+        match kind {
+            OutputKind::Began | OutputKind::FirstToken | OutputKind::Reneged => {
+                if let Some(&wire) = self.wires.get(call) {
+                    self.on_progress(call, &wire, at, kind);
+                }
+            }
+            OutputKind::Done(_) | OutputKind::Failed { .. } | OutputKind::Cancelled(_) => {
+                if let Some(wire) = self.wires.remove(call) {
+                    self.on_end(&wire, kind);
+                }
+            }
+        }
+    }
+
+    /// A call goes on upstream, or its client has left the queue there.
+    #[inline]
+    fn on_progress(&mut self, id: CallId, wire: &Wire, at: Time, kind: OutputKind) {
+        let Wire { call, attempt, request, known, streaming, .. } = *wire;
+        self.write(|| What::Upstream { request, kind });
+        match kind {
             OutputKind::FirstToken => {
                 self.note(Kind::FirstToken, request);
                 // An answer that is not streamed has its first byte at its end.
@@ -168,42 +184,39 @@ impl World<'_> {
                     self.tell_gateway(Input::FirstByte { call });
                 }
             }
-            OutputKind::Reneged => self.reneged(output.call),
-            OutputKind::Done(_) | OutputKind::Failed { .. } | OutputKind::Cancelled(_) => self.on_end(output),
+            OutputKind::Reneged => self.reneged(id, wire),
+            _ => self.began(request, attempt, at),
         }
     }
 
     /// A call is over upstream.
     #[inline]
-    fn on_end(&mut self, output: &Output) {
-        let Some(wire) = self.wires.remove(output.call) else { return };
-        match output.kind {
+    fn on_end(&mut self, wire: &Wire, kind: OutputKind) {
+        self.write(|| What::Upstream { request: wire.request, kind });
+        match kind {
             OutputKind::Done(work) => {
-                let usage = if self.upstream.bills() {
+                let usage = if U::BILLS {
                     Usage { input: work.prefill_tokens, output: work.decode_tokens }
                 } else {
                     Usage { input: wire.input_tokens, output: wire.output_tokens }
                 };
-                if let Some(sent) = self.sent.get_mut(wire.attempt) {
-                    sent.output_tokens = wire.output_tokens;
-                }
-                self.ended(&wire, work, Some(CallEnd::Ok { usage: Some(usage), finish: wire.finish }));
+                let awaited = self.answer(wire);
+                self.ended(wire, work, Some(CallEnd::Ok { usage: Some(usage), finish: wire.finish }), awaited);
             }
             OutputKind::Failed { cause, work, retry_after } => {
                 if cause == Cause::RateLimited {
                     self.record.metered.refused_for_rate();
                 }
-                self.ended(&wire, work, Some(CallEnd::Failed { cause, retry_after }));
+                self.ended(wire, work, Some(CallEnd::Failed { cause, retry_after }), false);
             }
-            OutputKind::Cancelled(work) => self.ended(&wire, work, None),
+            OutputKind::Cancelled(work) => self.ended(wire, work, None, false),
             OutputKind::Began | OutputKind::FirstToken | OutputKind::Reneged => unreachable!("none of these ends a call"),
         }
     }
 
     /// A call has left the upstream's queue. Where its client is still there, it is the client who leaves: the gateway then
     /// cancels the call, or learns of its end when it has had its say.
-    fn reneged(&mut self, id: CallId) {
-        let wire = self.wires[id];
+    fn reneged(&mut self, id: CallId, wire: &Wire) {
         self.reneged.push(id);
         if wire.attached && self.over(wire.attempt) {
             self.client.handle(self.now, ClientInput::Reneged { attempt: wire.attempt });
@@ -242,14 +255,23 @@ impl World<'_> {
         }
     }
 
-    /// A call's work is over; `end` is for the gateway, unless it has cancelled the call itself.
+    /// The answer to a call is complete. Whether somebody still waits for it: neither has the gateway let it go, nor has the
+    /// client left.
     #[inline]
-    fn ended(&mut self, wire: &Wire, work: CallWork, end: Option<CallEnd>) {
+    fn answer(&mut self, wire: &Wire) -> bool {
+        let Some(sent) = self.sent.get_mut(wire.attempt) else { return false };
+        sent.output_tokens = wire.output_tokens;
+        wire.attached && sent.open
+    }
+
+    /// A call's work is over; `end` is for the gateway, unless it has cancelled the call itself. The work is `complete` where
+    /// somebody gets the answer.
+    #[inline]
+    fn ended(&mut self, wire: &Wire, work: CallWork, end: Option<CallEnd>, complete: bool) {
         self.note(Kind::CallEnded, wire.request);
         if wire.measured {
-            let complete = self.is_awaited(wire) && matches!(end, Some(CallEnd::Ok { .. }));
             // What a metered API bills for search results is not work done twice.
-            let needed = if self.upstream.bills() { work.prefill_tokens } else { wire.input_tokens };
+            let needed = if U::BILLS { work.prefill_tokens } else { wire.input_tokens };
             self.record.spent(wire.class, needed, work, complete);
         }
         if let Some(end) = end.filter(|_| wire.known) {
@@ -259,11 +281,6 @@ impl World<'_> {
             }
             self.tell_gateway(Input::Ended { call: wire.call, end });
         }
-    }
-
-    /// Whether somebody still waits for the call's answer: neither has the gateway let it go, nor has the client left.
-    fn is_awaited(&self, wire: &Wire) -> bool {
-        wire.attached && self.sent.get(wire.attempt).is_some_and(|sent| sent.open)
     }
 
     /// The wire of a call that the gateway still knows.
@@ -315,6 +332,11 @@ impl World<'_> {
         self.events += 1;
         self.digest.event(self.now, kind as u8, request.0);
     }
+}
+
+#[cold] // few runs have a journal, and those that have none should not pay for the room it takes
+fn put_down(journal: &mut Journal, now: Time, what: impl FnOnce() -> What) {
+    journal.write(now, what());
 }
 
 /// Whether a call failed before it came to the upstream.

@@ -9,6 +9,8 @@
 //! Each machine keeps its own indexed heap of deadlines and tells the loop only its next one, so that the loop's own queue
 //! is four times: the earliest goes first, and at equal times completions come before timeouts, timeouts before arrivals,
 //! arrivals before steps. Between two events everything that follows from the first is settled.
+//!
+//! The loop is built once for each kind of upstream, which is chosen here.
 
 mod messages;
 mod sent;
@@ -29,8 +31,53 @@ use crate::policy::{Finish, Gateway, Hint, Input};
 use crate::request::{AttemptId, CallId, ClassId, RequestId};
 use crate::rng::Streams;
 use crate::time::Time;
-use crate::upstream::{EventKind, Setup, Upstream, UpstreamModel};
+use crate::upstream::{EventKind, Fleet, Setup, Station, TokenApi, Upstream, UpstreamModel};
 use crate::workload::{Client, ClientInput, Source};
+
+/// One replication of one variant.
+pub struct World<'a> {
+    plan: &'a Plan,
+    replication: u32,
+    journal: Option<&'a mut Journal>,
+    /// Whether somebody watches, and if so whether through the run.
+    watched: Option<bool>,
+}
+
+impl<'a> World<'a> {
+    /// A world at time zero. With a journal, every message between the machines is written to it.
+    #[must_use]
+    pub const fn new(plan: &'a Plan, replication: u32, journal: Option<&'a mut Journal>) -> Self {
+        Self { plan, replication, journal, watched: None }
+    }
+
+    /// The same world, watched for those who draw it: how graduated rejection decides and, if `through`, the run over time.
+    /// Nothing happens otherwise than unwatched.
+    #[must_use]
+    pub const fn watched(mut self, through: bool) -> Self {
+        self.watched = Some(through);
+        self
+    }
+
+    /// Runs to the end of the drain, until nothing more can happen, or until it would never end
+    /// ([`Halt`](crate::journal::Halt)), and counts.
+    #[must_use]
+    pub fn run(self) -> Tally {
+        let streams = Streams::new(self.plan.seed, self.replication);
+        let names: Vec<String> = self.plan.workload.classes.iter().map(|class| class.name.clone()).collect();
+        let setup = Setup { speed: speed(self.plan, streams), streams, classes: &names };
+        match &self.plan.upstream {
+            UpstreamModel::Station(settings) => Run::new(self, &setup, Station::new(settings)).run(),
+            UpstreamModel::Vllm(model) => Run::new(self, &setup, Fleet::new(model, setup.speed, names.len())).run(),
+            UpstreamModel::TokenApi(settings) => Run::new(self, &setup, TokenApi::new(settings, &setup)).run(),
+        }
+    }
+}
+
+/// This run's speed against the model's own: lognormal with median 1, the same for every variant of one spread.
+fn speed(plan: &Plan, streams: Streams) -> f64 {
+    let sigma = plan.upstream.speed_sigma();
+    if sigma > 0.0 { libm::exp(sigma * standard_normal(streams.named("upstream/speed").next_u64())) } else { 1.0 }
+}
 
 /// Kinds of external events, as the digest folds them.
 #[derive(Copy, Clone)]
@@ -65,13 +112,13 @@ struct Wire {
     known: bool,
 }
 
-/// One replication of one variant.
-pub struct World<'a> {
+/// One replication under way, in front of one kind of upstream.
+struct Run<'a, U> {
     plan: &'a Plan,
     source: Source,
     client: Client,
     gateway: Gateway,
-    upstream: Upstream,
+    upstream: U,
     /// Whether the upstream has been told anything since it was last silent.
     stirred: bool,
     journal: Option<&'a mut Journal>,
@@ -105,34 +152,27 @@ enum Machine {
     Hint,
 }
 
-/// This run's speed against the model's own: lognormal with median 1, the same for every variant of one spread.
-fn speed(plan: &Plan, streams: Streams) -> f64 {
-    let sigma = plan.upstream.speed_sigma();
-    if sigma > 0.0 { libm::exp(sigma * standard_normal(streams.named("upstream/speed").next_u64())) } else { 1.0 }
-}
-
-fn class_names(plan: &Plan) -> Vec<String> {
-    plan.workload.classes.iter().map(|class| class.name.clone()).collect()
-}
-
-impl<'a> World<'a> {
-    /// A world at time zero. With a journal, every message between the machines is written to it.
-    #[must_use]
-    pub fn new(plan: &'a Plan, replication: u32, mut journal: Option<&'a mut Journal>) -> Self {
-        let streams = Streams::new(plan.seed, replication);
+impl<'a, U: Upstream> Run<'a, U> {
+    /// Everything at time zero.
+    pub fn new(world: World<'a>, setup: &Setup<'_>, upstream: U) -> Self {
+        let World { plan, replication, mut journal, watched } = world;
         let mut gateway = Gateway::new(&plan.policy);
         if let Some(journal) = journal.as_deref_mut() {
             gateway.set_notes(true);
-            journal.write(Time::ZERO, What::run(&plan.name, replication, plan.seed, &plan.policy, class_names(plan)));
+            let what = What::run(&plan.name, replication, plan.seed, &plan.policy, setup.classes.to_vec());
+            journal.write(Time::ZERO, what);
         }
-        let names = class_names(plan);
-        let classes = names.len();
-        let setup = Setup { speed: speed(plan, streams), streams, classes: &names };
-        let upstream = Upstream::new(&plan.upstream, &setup);
-        let metered = MeteredRecord::new(&plan.policy, &gateway, &upstream);
+        let metered = MeteredRecord::new(&plan.policy, &gateway, U::BILLS);
+        let mut record = Record::new(plan.window, setup.classes.len(), metered);
+        if let Some(through) = watched {
+            record.be_watched(&plan.policy, through, matches!(plan.upstream, UpstreamModel::Vllm(_)));
+            if record.watch.wants_notes() {
+                gateway.set_notes(true);
+            }
+        }
         Self {
             plan,
-            source: Source::new(&plan.workload, streams),
+            source: Source::new(&plan.workload, setup.streams),
             client: Client::new(&plan.workload.classes),
             gateway,
             upstream,
@@ -145,7 +185,7 @@ impl<'a> World<'a> {
             waiting: Area::over(plan.window),
             system: Area::over(plan.window),
             residence: 0,
-            record: Record::new(plan.window, classes, metered),
+            record,
             digest: Digest::default(),
             events: 0,
             turns: 0,
@@ -156,20 +196,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// The same world, watched for those who draw it: how graduated rejection decides and, if `through`, the run over time.
-    /// Nothing happens otherwise than unwatched.
-    #[must_use]
-    pub fn watched(mut self, through: bool) -> Self {
-        let has_kv = matches!(self.plan.upstream, UpstreamModel::Vllm(_));
-        self.record.be_watched(&self.plan.policy, through, has_kv);
-        if self.record.watch.wants_notes() {
-            self.gateway.set_notes(true);
-        }
-        self
-    }
-
-    /// Runs to the end of the drain, until nothing more can happen, or until it would never end ([`Halt`]), and counts.
-    #[must_use]
+    /// As [`World::run`].
     pub fn run(mut self) -> Tally {
         let end = self.plan.window.drained;
         while let Some((at, machine)) = self.next() {
@@ -182,8 +209,8 @@ impl<'a> World<'a> {
             self.turns += 1;
             self.turn(machine);
             self.settle();
-            self.halted = self.guard.watch(at, self.sent.len() + self.wires.len());
-            if self.halted.is_some() {
+            if let Some(halt) = self.guard.watch(at, self.sent.len() + self.wires.len()) {
+                self.halted = Some(halt);
                 break;
             }
         }
@@ -232,11 +259,13 @@ impl<'a> World<'a> {
             Machine::Hint => self.hint(),
             Machine::Client => self.client.handle(self.now, ClientInput::Wake),
             Machine::Source => {
-                let request = self.source.take().expect("an arrival was announced");
+                let request = self.source.take();
                 self.note(Kind::Arrival, request.id);
                 self.record.arrive(&request);
                 self.write(|| What::Request(Box::new(request)));
-                self.client.begin(self.now, &request);
+                let sending = self.client.begin(self.now, &request);
+                self.sent.enter(sending.attempt, &request);
+                self.send(sending);
             }
         }
     }

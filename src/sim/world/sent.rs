@@ -11,7 +11,7 @@ use crate::time::Time;
 pub(super) struct Sent {
     /// Its id as a number, which is compared in one step; 0, which is no id, in a slot that none has had yet.
     key: u64,
-    /// The driver's own copy: at one instant the client may have left before the gateway's call is on its way.
+    /// Whose it is. It stays here when the client has left: at one instant that may be before the gateway's call is on its way.
     pub request: Request,
     /// Which try it is, from 1.
     pub number: u16,
@@ -30,6 +30,20 @@ pub(super) struct Sent {
 }
 
 impl Sent {
+    /// No attempt of `request` yet.
+    const fn none(request: &Request) -> Self {
+        let at = Time::ZERO;
+        Self { key: 0, request: *request, number: 0, calls: 0, at, began: None, waited: false, open: false, output_tokens: 0 }
+    }
+
+    /// An attempt is sent.
+    #[inline]
+    const fn send(&mut self, key: u64, number: u16, at: Time) {
+        (self.key, self.number, self.at) = (key, number, at);
+        (self.calls, self.began, self.output_tokens) = (0, None, 0);
+        (self.waited, self.open) = (false, true);
+    }
+
     /// Seed of the next call's draws upstream. A request's first draws are 2 n and 2 n + 1 of its attempt n (backoff and
     /// admission): below 2^18.
     pub fn draw(&mut self) -> u64 {
@@ -70,25 +84,31 @@ pub(super) struct SentTable {
 }
 
 impl SentTable {
-    /// An attempt is sent at `at`.
+    /// A request gets the slot of its first attempt, and keeps it for those that may follow.
     #[inline]
-    pub fn insert(&mut self, id: AttemptId, request: &Request, number: u16, at: Time) {
-        let (key, request) = (id.data().as_ffi(), *request);
-        let sent = Sent { key, request, number, calls: 0, at, began: None, waited: false, open: true, output_tokens: 0 };
-        match self.slots.get_mut(slot_of(id) as usize) {
-            Some(slot) if slot.key != 0 => *slot = sent,
-            _ => self.insert_new(slot_of(id), sent),
+    pub fn enter(&mut self, first: AttemptId, request: &Request) {
+        match self.slots.get_mut(slot_of(first) as usize) {
+            Some(slot) if slot.key != 0 => slot.request = *request,
+            _ => self.grow(slot_of(first), request),
         }
     }
 
     #[cold]
-    fn insert_new(&mut self, slot: u32, sent: Sent) {
+    fn grow(&mut self, slot: u32, request: &Request) {
         let index = slot as usize;
         if index >= self.slots.len() {
-            self.slots.resize(index + 1, Sent { key: 0, open: false, ..sent });
+            self.slots.resize(index + 1, Sent::none(request));
         }
-        self.slots[index] = sent;
+        self.slots[index] = Sent::none(request);
         self.used += 1;
+    }
+
+    /// An attempt of the request in its slot is sent at `at`.
+    #[inline]
+    pub fn send(&mut self, id: AttemptId, number: u16, at: Time) -> &Request {
+        let slot = &mut self.slots[slot_of(id) as usize];
+        slot.send(id.data().as_ffi(), number, at);
+        &slot.request
     }
 
     /// The attempt, if it is still in its slot.

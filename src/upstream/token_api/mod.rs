@@ -31,7 +31,7 @@ pub use settings::{ClassLatencySettings, LatencySettings, LimiterSettings, Token
 
 use self::latency::{DRAW_ERROR, DRAW_ERROR_AFTER, Latency};
 use super::proxy_pool::{ProxyPlace, ProxyPool};
-use super::{Call, CallWork, EventKind, Gauges, Output, OutputKind, Setup, Totals};
+use super::{Call, CallWork, EventKind, Gauges, Output, OutputKind, Setup, Totals, Upstream};
 use crate::dist::SpanDist;
 use crate::fifo::Fifo;
 use crate::heap::IndexedHeap;
@@ -119,12 +119,16 @@ impl TokenApi {
             decode_tokens: 0,
         }
     }
+}
+
+impl Upstream for TokenApi {
+    const BILLS: bool = true;
 
     /// A call comes in.
     ///
     /// # Panics
     /// INV-2: where `now` runs back. INV-5: where a call with the same slot index is still here.
-    pub fn start(&mut self, now: Time, call: &Call) {
+    fn start(&mut self, now: Time, call: &Call) {
         self.catch_up(now);
         let slot = self.take_slot(call);
         self.waiting += 1;
@@ -139,7 +143,7 @@ impl TokenApi {
     ///
     /// # Panics
     /// INV-2: where `now` runs back.
-    pub fn cancel(&mut self, now: Time, call: CallId) {
+    fn cancel(&mut self, now: Time, call: CallId) {
         self.catch_up(now);
         let slot = slot_of(call);
         let here = self.slots.get(slot as usize).is_some_and(|entry| entry.call.id == call && entry.stage != Stage::Gone);
@@ -151,8 +155,7 @@ impl TokenApi {
     }
 
     /// When [`TokenApi::advance`] is wanted next.
-    #[must_use]
-    pub fn next_event(&self) -> Option<(Time, EventKind)> {
+    fn next_event(&self) -> Option<(Time, EventKind)> {
         self.due.first().map(|(key, _)| (time_of(key), EventKind::Completion))
     }
 
@@ -160,24 +163,22 @@ impl TokenApi {
     ///
     /// # Panics
     /// INV-2: where `now` runs back.
-    pub fn advance(&mut self, now: Time, _kind: EventKind) {
+    fn advance(&mut self, now: Time, _kind: EventKind) {
         self.run(now, |at| at <= now);
     }
 
     /// The next output, until there is none.
-    pub fn poll(&mut self) -> Option<Output> {
+    fn poll(&mut self) -> Option<Output> {
         self.outputs.pop()
     }
 
     /// Calls being answered, and calls on their way to that: connecting, or being refused.
-    #[must_use]
-    pub const fn gauges(&self) -> Gauges {
+    fn gauges(&self) -> Gauges {
         Gauges { running: self.running, waiting: self.waiting, kv_use: 0.0 }
     }
 
     /// Sums of what was billed. The busy time is that which the token limit takes to allow it; 0 without a limit.
-    #[must_use]
-    pub fn totals(&self) -> Totals {
+    fn totals(&mut self, _now: Time) -> Totals {
         let billed = (self.prefill_tokens + self.decode_tokens) as f64;
         Totals {
             busy_s: self.tokens_per_minute.map_or(0.0, |limit| billed * 60.0 / f64::from(limit.value())),
@@ -187,6 +188,16 @@ impl TokenApi {
         }
     }
 
+    fn remaining_tokens(&self, now: Time) -> Option<u64> {
+        self.headers(now).tokens.map(|tokens| tokens.remaining)
+    }
+
+    fn rate_headers(&self, now: Time) -> Option<RateHeaders> {
+        Some(self.headers(now)).filter(|headers| *headers != RateHeaders::default())
+    }
+}
+
+impl TokenApi {
     /// What the `x-ratelimit-*` headers say at `now`, which is not before anything else here.
     #[must_use]
     pub fn headers(&self, now: Time) -> RateHeaders {

@@ -185,7 +185,7 @@ fn a_cancelled_call_is_billed_what_was_generated() {
         assert_eq!(bench.left(millis), left);
         assert_eq!(bench.of(call).last(), Some(&(millis, OutputKind::Cancelled(expected))));
         assert_eq!(
-            (bench.api.totals().prefill_tokens, bench.api.gauges()),
+            (bench.api.totals(Time::ZERO).prefill_tokens, bench.api.gauges()),
             (u64::from(expected.prefill_tokens), Gauges::default())
         );
     }
@@ -209,7 +209,7 @@ fn errors_come_at_their_rate_and_are_billed_nothing() {
     bench.until(at(1_000_000));
     let failed = bench.log.iter().filter(|entry| entry.2 == OutputKind::failed(Cause::Server)).count();
     assert!((failed as f64 / 20_000.0 - 0.2).abs() < 0.01);
-    assert_eq!(bench.api.totals().decode_tokens, 10 * (20_000 - failed as u64));
+    assert_eq!(bench.api.totals(Time::ZERO).decode_tokens, 10 * (20_000 - failed as u64));
 }
 
 /// Through a proxy that is down: before the API nothing is taken; behind it, what was taken comes back or does not.
@@ -324,7 +324,7 @@ proptest! {
                 _ => prop_assert!(false, "{:?} is no end", end),
             }
         }
-        let totals = bench.api.totals();
+        let totals = bench.api.totals(Time::ZERO);
         prop_assert_eq!(totals.prefill_tokens + totals.decode_tokens, billed);
         prop_assert!((totals.busy_s - billed as f64 / 150.0).abs() < 1e-6);
     }
