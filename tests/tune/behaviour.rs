@@ -83,7 +83,7 @@ fn an_interrupted_search_ends_the_same() {
         assert_ne!(cut.ended, Ended::Complete, "after {after}");
         let finalists = cut.selection.iter().flat_map(|selection| &selection.finalists);
         assert!(finalists.map(|finalist| finalist.objectives.len()).all(|shown| shown == 1), "after {after}");
-        assert_eq!(cut.choice.is_some(), after > 1, "after {after}: the best so far");
+        assert!(cut.choice.is_some() || cut.ended == Ended::InScreening, "after {after}: the best so far");
         let written = host.seen.into_inner().unwrap();
         assert!(written.len() >= after);
         let mut evaluator = Evaluator::quiet(&problem);
