@@ -2,17 +2,24 @@
 //!
 //! The cells are those of an HDR histogram with three significant digits (Gil Tene, <http://hdrhistogram.org>): below 2,048 ns
 //! each nanosecond has its own, above that each power of two is divided into 1,024 equal cells. Writing a value down is on
-//! the path of every request, so that the cell is found from constants, and nothing is kept beside the counts.
+//! the path of every request, so that the cell is found from constants. Only blocks of cells that were ever counted in take
+//! memory: a search makes and sums up many thousands of short runs, whose latencies lie close together.
 
 use crate::time::Span;
 
 /// Each power of two is divided into this many cells, two to the power of this; three significant digits need 1,000.
 const HALF_BITS: u32 = 10;
 
+/// Cells in a block, as a power of two.
+const BLOCK_BITS: u32 = 7;
+const BLOCK: usize = 1 << BLOCK_BITS;
+
 /// A latency's histogram (three significant digits, nanoseconds) and its exact sum.
 #[derive(Clone, Debug)]
 pub struct Latency {
-    /// How many values in each cell.
+    /// For each block of cells its place in `cells`, in blocks and from 1; 0 where nothing was ever counted.
+    places: [u16; Latency::BLOCKS],
+    /// How many values in each cell, in the order in which the blocks were first counted in.
     cells: Vec<u64>,
     /// How many values.
     count: u64,
@@ -34,10 +41,12 @@ impl Latency {
     /// As many as there are up to the power of two that holds the longest.
     const CELLS: usize = (((Self::MAX_NS.ilog2() - HALF_BITS) as usize) + 2) << HALF_BITS;
 
+    const BLOCKS: usize = Self::CELLS >> BLOCK_BITS;
+
     /// No values yet.
     #[must_use]
-    pub fn new() -> Self {
-        Self { cells: vec![0; Self::CELLS], count: 0, sum: 0 } // untouched memory until a value comes
+    pub const fn new() -> Self {
+        Self { places: [0; Self::BLOCKS], cells: Vec::new(), count: 0, sum: 0 }
     }
 
     /// One more value.
@@ -60,14 +69,39 @@ impl Latency {
             cell if cell < Self::CELLS => cell,
             _ => const { cell_of(Self::MAX_NS) },
         };
-        self.cells[cell] += times;
+        let first = self.first_of(cell >> BLOCK_BITS);
+        self.cells[first + (cell & (BLOCK - 1))] += times;
         self.count += times;
+    }
+
+    /// Where a block's cells begin, which are there from now on.
+    #[inline]
+    fn first_of(&mut self, block: usize) -> usize {
+        match usize::from(self.places[block]) {
+            0 => self.open(block),
+            place => (place - 1) << BLOCK_BITS,
+        }
+    }
+
+    #[cold]
+    fn open(&mut self, block: usize) -> usize {
+        let first = self.cells.len();
+        self.cells.resize(first + BLOCK, 0);
+        self.places[block] = u16::try_from(self.cells.len() >> BLOCK_BITS).expect("there are fewer blocks than 65,536");
+        first
+    }
+
+    /// The blocks that were counted in, in order: the first cell of each, and its counts.
+    fn blocks(&self) -> impl Iterator<Item = (usize, &[u64])> {
+        let open = self.places.iter().enumerate().filter(|(_, place)| **place > 0);
+        open.map(|(block, place)| (block << BLOCK_BITS, &self.cells[(usize::from(*place) - 1) << BLOCK_BITS..][..BLOCK]))
     }
 
     /// All values of `other` as well.
     pub fn merge(&mut self, other: &Self) {
-        for (cell, more) in self.cells.iter_mut().zip(&other.cells) {
-            *cell += more;
+        for (cell, more) in other.blocks() {
+            let first = self.first_of(cell >> BLOCK_BITS);
+            self.cells[first..first + BLOCK].iter_mut().zip(more).for_each(|(count, more)| *count += more);
         }
         self.count += other.count;
         self.sum += other.sum;
@@ -81,7 +115,8 @@ impl Latency {
 
     /// The cells that hold a value, in order: the largest value that falls into each, ns, and how many did.
     pub fn cells(&self) -> impl Iterator<Item = (u64, u64)> {
-        self.cells.iter().enumerate().filter(|(_, count)| **count > 0).map(|(cell, count)| (top_of(cell), *count))
+        let each = self.blocks().flat_map(|(first, counts)| (first..).zip(counts));
+        each.filter(|(_, count)| **count > 0).map(|(cell, count)| (top_of(cell), *count))
     }
 
     /// The largest value in the same cell as `ns`.
@@ -103,11 +138,11 @@ impl Latency {
     pub fn quantile_s(&self, q: f64) -> Option<f64> {
         let wanted = ((q.min(1.0) * self.count as f64).ceil() as u64).max(1);
         let mut seen = 0;
-        let cell = self.cells.iter().position(|count| {
+        let (top, _) = self.cells().find(|(_, count)| {
             seen += count;
             seen >= wanted
         })?;
-        Some(top_of(cell) as f64 / 1e9)
+        Some(top as f64 / 1e9)
     }
 }
 

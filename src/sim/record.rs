@@ -50,7 +50,7 @@ impl Record {
         let series = Series::over(window.drained);
         let bin_end = Time::ZERO + series.bin;
         let bins = vec![Bin::default(); series.offered.len()];
-        let classes = (0..classes).map(|_| ClassTally::default()).collect(); // no clones: a fresh histogram is untouched memory
+        let classes = (0..classes).map(|_| ClassTally::default()).collect();
         Self {
             window,
             classes,
