@@ -4,7 +4,7 @@ use super::{Tuning, shown, turned};
 use crate::journal::summary::Measure;
 use crate::report::format::{count, number, percent, range, wrap};
 use crate::stats::Interval;
-use crate::tune::{Binding, Ended, Finalist, Id, RobustBy, Standing};
+use crate::tune::{Binding, Elsewhere, Ended, Finalist, Id, RobustBy, Standing};
 
 /// Share of the objective that a neighbouring setting may cost before it counts as a cliff.
 const CLIFF: f64 = 0.1;
@@ -32,6 +32,7 @@ impl Tuning<'_> {
         paragraphs.extend(self.not_separable());
         paragraphs.extend(self.binding());
         paragraphs.extend(self.cliff());
+        paragraphs.extend(self.worse_elsewhere());
         paragraphs.iter().map(|paragraph| wrap(paragraph) + "\n").collect()
     }
 
@@ -222,6 +223,17 @@ impl Tuning<'_> {
         });
         let each: Vec<String> = each.collect();
         (!each.is_empty()).then(|| format!("Constraints: {}.", each.join("; ")))
+    }
+
+    /// Futures beside the expected one in which today's settings are surely better.
+    fn worse_elsewhere(&self) -> Option<String> {
+        let surely = |case: &&Elsewhere| {
+            let gain = case.gain.first().copied().flatten().and_then(|gain| gain.interval);
+            !case.held_out && gain.is_some_and(|interval| interval.hi < 0.0)
+        };
+        let worse: Vec<String> = self.tuned.elsewhere.iter().filter(surely).map(|case| case.case.words(self.scenes)).collect();
+        let robust = if self.futures < 2 { ": `--robust` looks for settings that are good there too" } else { "" };
+        (!worse.is_empty()).then(|| format!("Careful, today's settings are better {}{robust}.", worse.join(", and ")))
     }
 
     /// A fifth more or less of something that costs a tenth of the objective or more.
