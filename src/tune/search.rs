@@ -63,7 +63,7 @@ pub fn search(
         without_chance: false,
     };
     if !raced.stopped {
-        let room = shares.room_for(raced.left.len(), settings.first);
+        let room = shares.room_for(raced.left.len(), settings.first).max(1);
         raced.left.extend(closest(&outcome.rungs, &raced.left, room));
         outcome.without_chance = !evaluator.has_chance(&raced.left);
         finish(evaluator, settings, &shares, &raced.left, &mut outcome)?;
@@ -344,3 +344,7 @@ fn costs(rungs: &[Rung], choice: Id, constraint: usize) -> Option<f64> {
     };
     rungs.iter().rev().find_map(in_rung)
 }
+
+#[cfg(test)]
+#[path = "search_tests.rs"]
+mod tests;

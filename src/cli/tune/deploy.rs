@@ -9,7 +9,6 @@ use crate::cli::{Failure, files};
 use crate::policy::Settings as Policies;
 use crate::report::Tuning;
 use crate::scenario::Scenario;
-use crate::stats::Interval;
 use crate::tune::{Ended, Figure, Task, Tuned};
 
 /// The recommended settings, in every language.
@@ -69,10 +68,8 @@ pub(super) fn write(
 
 /// Why the settings are not for deployment, whatever was asked for.
 fn doubt(tuned: &Tuned) -> Option<&'static str> {
-    let surely =
-        |figure: &Option<Figure>, below: fn(Interval) -> bool| figure.and_then(|figure| figure.interval).is_some_and(below);
-    let breaks = |slacks: &[Option<Figure>]| slacks.iter().any(|slack| surely(slack, |interval| interval.hi < 0.0));
-    let loses = |gain: &[Option<Figure>]| gain.first().is_some_and(|gain| surely(gain, |interval| interval.hi < 0.0));
+    let breaks = |slacks: &[Option<Figure>]| slacks.iter().flatten().any(|slack| slack.is_below_zero());
+    let loses = |gain: &[Option<Figure>]| gain.first().copied().flatten().is_some_and(Figure::is_below_zero);
     let held_out = || tuned.elsewhere.iter().filter(|one| one.held_out);
     if tuned.outcome.ended != Ended::Complete {
         return Some("the search was cut short");

@@ -188,3 +188,6 @@ fn plateau_text(plateau: &Plateau) -> String {
     };
     format!("{from} to {to}{ends}")
 }
+
+#[cfg(test)]
+mod tests;
