@@ -35,8 +35,8 @@ fn the_closest_is_of_the_whole_search_and_not_of_the_finalists() {
     let last = outcome.rungs.last().unwrap();
     let kept = last.visits.iter().filter(|visit| visit.verdict == crate::tune::Verdict::Kept);
     assert!(kept.map(|visit| x(outcome.point(visit.candidate))).all(|x| x > 20), "by merit alone large ones are kept");
-    let least = outcome.points.iter().map(x).min().unwrap();
-    assert_eq!(x(outcome.point(outcome.closest.unwrap())), least);
+    let lowest = outcome.points.iter().map(x).min().unwrap();
+    assert_eq!(x(outcome.point(outcome.closest.unwrap())), lowest);
 }
 
 /// Best at 7, nothing drawn; from 50 on the constraint is broken.

@@ -305,7 +305,7 @@ fn the_worst_of_a_rate_is_warned_of_and_figures_say_which_future_they_are_of() {
     let output = tune(folder.path(), &["--simulations", "100"]);
     assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
     let text = told(&output.stdout).replace("\n  ", " ");
-    let warned = "the worst of futures of unlike load by goodput_rps is the quietest one whatever the settings do";
+    let warned = "goodput_rps is a rate: of futures of unlike load the quietest has the lowest ceiling";
     assert!(text.contains(warned) && text.contains("Take `goodput_fraction`, or `by = \"regret\"`"), "{text}");
     assert!(text.contains("are of one future alone: at 100 % of this load."), "{text}");
     assert!(text.contains("One simulation of the search is a run in each of 3 futures."), "{text}");

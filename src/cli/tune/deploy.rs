@@ -9,7 +9,7 @@ use crate::cli::{Failure, files};
 use crate::policy::Settings as Policies;
 use crate::report::Tuning;
 use crate::scenario::Scenario;
-use crate::tune::{Ended, Figure, Task, Tuned};
+use crate::tune::{Domain, Ended, Figure, Parameter, Setting, Task, Tuned};
 
 /// The recommended settings, in every language.
 const SETTINGS: [(&str, Language); 3] =
@@ -29,8 +29,14 @@ pub(super) fn check(folder: &Path, inputs: &[PathBuf]) -> Result<(), Failure> {
 
 /// What is in force today, parameter by parameter.
 pub(super) fn current(scenario: &Scenario, task: &Task) -> Vec<Option<String>> {
-    let in_force = |path: &String| scenario.in_force(task.variant, &path.parse().ok()?).filter(|value| !value.is_null());
-    task.space.parameters().iter().map(|parameter| in_force(&parameter.path).map(|value| value.to_string())).collect()
+    let in_force = |parameter: &Parameter| {
+        let value = scenario.in_force(task.variant, &parameter.path.parse().ok()?).filter(|value| !value.is_null())?;
+        let span =
+            value.as_str().filter(|_| matches!(parameter.domain, Domain::Duration { .. })).and_then(|text| text.parse().ok());
+        // As the recommended one beside it is written.
+        Some(span.map_or_else(|| value.to_string(), |span| Setting::Duration(span).to_string()))
+    };
+    task.space.parameters().iter().map(in_force).collect()
 }
 
 /// Writes the recommended settings, and says which files hold them now. Where nothing is recommended, the settings of an

@@ -8,7 +8,7 @@ impl Tuning<'_> {
     /// Each part of the command with its simulations, and all requests.
     pub(super) fn cost(&self) -> String {
         let parts = self.parts();
-        let told: Vec<String> = parts.iter().map(|(what, spent)| format!("{} {what}", number(spent.simulations))).collect();
+        let told: Vec<String> = parts.iter().map(|(what, spent)| format!("{} {what}", simulations(*spent))).collect();
         let requests: u64 = parts.iter().map(|(_, spent)| spent.requests).sum();
         let each = if self.futures > 1 {
             format!(" One simulation of the search is a run in each of {} futures.", self.futures)
@@ -65,4 +65,8 @@ impl Tuning<'_> {
             n => format!(", {} of them refused because their settings do not go together", count(n as u64)),
         }
     }
+}
+
+fn simulations(spent: Spent) -> String {
+    if spent.runs == 0 { "0".to_owned() } else { number(spent.simulations) }
 }

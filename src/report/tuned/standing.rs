@@ -109,7 +109,7 @@ impl Tuning<'_> {
             return Some(format!("No other finalist{holds} was better in its run."));
         }
         let zone = selection.zone.map_or(String::new(), |zone| format!(" by more than {}", self.unit(0).difference(zone)));
-        let told = || self.beside_zero(selection);
+        let told = || beside_zero(selection);
         if selection.decided {
             let error = percent(selection.alpha);
             return Some(format!(
@@ -129,29 +129,11 @@ impl Tuning<'_> {
         };
         let ended = if selection.capped { "Replications" } else { "The budget" };
         let open = selection.finalists.iter().filter(|one| one.candidate != choice && one.standing == Standing::Open).count();
-        let others = if open == 1 { "1 other finalist" } else { "other finalists" };
-        let others = if open == 1 { others.to_owned() } else { format!("{open} {others}") };
+        let others = if open == 1 { "1 other finalist is".to_owned() } else { format!("{open} other finalists are") };
         Some(format!(
-            "{ended} ran out before the selection (Kim and Nelson) was decided: of {others} it is not ruled out that they are better{zone}.{} {rest}",
+            "{ended} ran out before the selection (Kim and Nelson) was decided: it is not ruled out that {others} better{zone}.{} {rest}",
             told()
         ))
-    }
-
-    /// Of those that were compared with the choice: how many paired intervals hold 0.
-    fn beside_zero(&self, selection: &Selection) -> String {
-        let compared =
-            selection.finalists.iter().filter(|one| matches!(one.standing, Standing::Open | Standing::Beaten { .. }));
-        let behind: Vec<_> = compared.filter_map(|one| one.behind).collect();
-        let alike = behind.iter().filter(|behind| !behind.is_above_zero()).count();
-        let unlike = behind.len() - alike;
-        match (alike, unlike) {
-            (0, 0) => String::new(),
-            (0, 1) => " By its paired 95 % interval the other one is worse.".to_owned(),
-            (0, n) => format!(" By their paired 95 % intervals all {n} others are worse."),
-            (1, 0) => " By its paired 95 % interval the other one may be as good.".to_owned(),
-            (n, 0) => format!(" By their paired 95 % intervals all {n} others may be as good."),
-            (n, m) => format!(" By their paired 95 % intervals {m} of the others {} worse, and {n} may be as good.", is(m)),
-        }
     }
 
     /// How standing is decided with several objectives.
@@ -165,6 +147,26 @@ impl Tuning<'_> {
             self.objective()
         )
     }
+}
+
+/// Of those that were compared with the choice: how many paired intervals hold 0.
+fn beside_zero(selection: &Selection) -> String {
+    let compared = selection.finalists.iter().filter(|one| matches!(one.standing, Standing::Open | Standing::Beaten { .. }));
+    let behind: Vec<_> = compared.filter_map(|one| one.behind).collect();
+    let alike = behind.iter().filter(|behind| !behind.is_above_zero()).count();
+    let unlike = behind.len() - alike;
+    match (alike, unlike) {
+        (0, 0) => String::new(),
+        (0, 1) => " By its paired 95 % interval the other one is worse.".to_owned(),
+        (0, n) => format!(" By their paired 95 % intervals {} are worse.", all(n)),
+        (1, 0) => " By its paired 95 % interval the other one may be as good.".to_owned(),
+        (n, 0) => format!(" By their paired 95 % intervals {} may be as good.", all(n)),
+        (n, m) => format!(" By their paired 95 % intervals {m} of the others {} worse, and {n} may be as good.", is(m)),
+    }
+}
+
+fn all(count: usize) -> String {
+    if count == 2 { "both others".to_owned() } else { format!("all {count} others") }
 }
 
 const fn is(count: usize) -> &'static str {

@@ -4,6 +4,9 @@ use crate::journal::summary::Measure;
 use crate::report::format::{hundredths, number, range, tenths};
 use crate::tune::Figure;
 
+/// Differences below it, in any unit here, are rounding and the tie-break of worst cases.
+const NOTHING: f64 = 1e-6;
+
 /// What a figure is counted in.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Unit {
@@ -57,6 +60,7 @@ impl Unit {
     }
 
     fn bare_difference(self, x: f64) -> String {
+        let x = if x.abs() < NOTHING { 0.0 } else { x };
         if self == Self::Share { hundredths(100.0 * x) } else { number(x) }
     }
 
@@ -86,6 +90,7 @@ mod tests {
         assert_eq!(unit("late_fraction").difference_with(Figure { mean: 0.0021, interval: None }), "0.21 points");
         assert_eq!(unit("goodput_rps").level(56.54), "56.5 req/s");
         assert_eq!(unit("p99_ttft_ms").difference(-5_314.2), "-5,314 ms");
+        assert_eq!(unit("p99_ttft_ms").difference(-9.3e-13), "0.000 ms");
         assert_eq!(unit("recovery_s").level(2.5), "2.50 s");
         assert_eq!(unit("attempts_per_request").level(1.25), "1.25");
     }

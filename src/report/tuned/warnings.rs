@@ -126,11 +126,11 @@ impl Tuning<'_> {
         let first = counting.next().unwrap_or(Case::EXPECTED);
         let unlike = counting.any(|case| case.scene != first.scene || case.load.to_bits() != first.load.to_bits());
         let looks = self.futures > 1 && self.by == RobustBy::Worst && self.objective().is_rate() && unlike;
+        let (measure, fraction) = (self.objective(), self.objective().to_string().replace("_rps", "_fraction"));
         looks.then(|| {
             format!(
-                "Careful, the worst of futures of unlike load by {} is the quietest one whatever the settings do, for no more can be \
-                 good there than comes; the others decided ties only. Take `goodput_fraction`, or `by = \"regret\"`.",
-                self.objective()
+                "Careful, {measure} is a rate: of futures of unlike load the quietest has the lowest ceiling, for no more can be good \
+                 than comes, and the worst case may look at it alone. Take `{fraction}`, or `by = \"regret\"`."
             )
         })
     }

@@ -1,5 +1,5 @@
-//! A search by the worst of several futures whose objective is a rate: the quietest future is the worst whatever the settings
-//! do, because no more can be good there than comes, and so it alone is looked at.
+//! A search by the worst of several futures whose objective is a rate: the quietest future has the lowest ceiling, because no more
+//! can be good there than comes, and so it alone may be looked at.
 
 use super::{Finding, Level};
 use crate::scenario::{RobustBy, Scenario, TuneSettings, Variant};
@@ -12,8 +12,8 @@ pub(super) fn check(_: &Variant, scenario: &Scenario, found: &mut Vec<Finding>) 
     if name != "goodput_rps" || !differ_in_load(tune) {
         return;
     }
-    let message = "the worst of several futures by `goodput_rps` is the quietest one, whatever the settings do: no more can be good \
-                   than comes. Take `objective = \"goodput_fraction\"`, or `by = \"regret\"` in `tune.robust`";
+    let message = "`goodput_rps` is a rate: of futures of unlike load the quietest has the lowest ceiling, for no more can be good \
+                   than comes, and the worst case may look at it alone. Take `objective = \"goodput_fraction\"`, or `by = \"regret\"` in `tune.robust`";
     found.push(Finding {
         code: "worst_of_a_rate",
         level: Level::Warning,
