@@ -319,7 +319,7 @@ fn the_worst_of_a_rate_is_warned_of_and_figures_say_which_future_they_are_of() {
 
 #[test]
 fn it_says_who_pays_and_what_all_of_it_cost() {
-    let two = QUEUE.replace("name = 'all'\nslo = { e2e = '4s' }", "name = 'all'\nslo = { e2e = '4s' }").replace(
+    let two = QUEUE.replace(
         "[policy.concurrency]",
         "[[class]]\nname = 'patient'\narrival = { process = 'poisson', rate = 0.3 }\n[policy.concurrency]",
     );

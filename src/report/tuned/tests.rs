@@ -1,33 +1,35 @@
 //! What the verdict says, of outcomes made by hand.
 
 use super::*;
-use crate::journal::summary::Summary;
-use crate::scenario::Scenario;
+use crate::journal::summary::{Bound, Summary};
 use crate::tune::{
-    Bar, Beside, Binding, Case, Confirmation, Elsewhere, Ended, Errors, Finalist, Front, Plan, Point, Refused, Selection,
-    Series, Side, Spending, Spent, Standing,
+    Bar, Beside, Binding, Case, Confirmation, Domain, Elsewhere, Ended, Errors, Finalist, Front, Objective, Parameter, Plan,
+    Point, Refused, Scale, Selection, Series, Side, Space, Spending, Spent, Standing,
 };
 
-const SCENARIO: &str = "
-schema = 1
-upstream = { kind = 'station', servers = 1, service = { dist = 'fixed', value = '1s' } }
-policy = { concurrency = {}, queue = {} }
-[[class]]
-name = 'a'
-arrival = { process = 'poisson', rate = 1 }
-[tune]
-objective = 'goodput_rps'
-constraints = ['p99_ttft_ms <= 500']
-[[tune.parameter]]
-path = 'policy.queue.max_queue_size'
-range = [1, 64]
-[[tune.parameter]]
-path = 'policy.queue.adaptive_lifo_share'
-range = [0.1, 0.9]
-";
+const CONSTRAINT: &str = "p99_ttft_ms <= 500";
 
+/// Goodput over two numbers, under a bound on the time to the first token.
+fn task() -> Task {
+    let parameter = |path: &str, domain| Parameter { path: path.to_owned(), domain, only_if: None };
+    let places = Domain::Integer { lo: 1, hi: 64, scale: Scale::Linear };
+    let share = Domain::Real { lo: 0.1, hi: 0.9, scale: Scale::Linear };
+    let space = Space::new(vec![
+        parameter("policy.queue.max_queue_size", places),
+        parameter("policy.queue.adaptive_lifo_share", share),
+    ]);
+    let (left, bound) = Bound::split(CONSTRAINT).unwrap();
+    Task {
+        variant: 0,
+        space: space.unwrap(),
+        objectives: vec![Objective { measure: "goodput_rps".parse().unwrap(), sign: 1.0 }],
+        constraints: vec![(left.parse().unwrap(), bound)],
+    }
+}
+
+#[allow(clippy::unnecessary_wraps)] // as results hold them
 fn fig(mean: f64, half: f64) -> Option<Figure> {
-    let interval = (half > 0.0).then(|| Interval { lo: mean - half, hi: mean + half });
+    let interval = (half > 0.0).then_some(Interval { lo: mean - half, hi: mean + half });
     Some(Figure { mean, interval })
 }
 
@@ -93,15 +95,12 @@ fn tuned() -> Tuned {
 
 /// The report of `tuned`, its lines put together again.
 fn text(tuned: &Tuned) -> String {
-    let scenario = Scenario::parse("a.toml", SCENARIO, &[]).unwrap_or_else(|wrong| panic!("{wrong}"));
-    let settings = scenario.file.tune.clone().unwrap();
-    let task = Task::read(&scenario, &settings).unwrap();
     let tuning = Tuning {
         scenario: "a",
         variant: "default",
         seed: 1,
-        task: &task,
-        constraints: &settings.constraints,
+        task: &task(),
+        constraints: &[CONSTRAINT.to_owned()],
         current: &[Some("50".to_owned()), Some("0.5".to_owned())],
         scenes: &["a".to_owned(), "tue.csv".to_owned()],
         by: RobustBy::Worst,
@@ -204,18 +203,16 @@ fn without_chance_nothing_is_told_of_intervals() {
     let exact = |figures: &mut Vec<Option<Figure>>| figures.iter_mut().flatten().for_each(|figure| figure.interval = None);
     let confirmation = sure.outcome.confirmation.as_mut().unwrap();
     confirmation.series.count = 1;
-    [
-        &mut confirmation.objectives,
-        &mut confirmation.constraints,
-        &mut confirmation.baseline_objectives,
-        &mut confirmation.baseline_constraints,
-        &mut confirmation.gain,
-    ]
-    .map(exact);
+    exact(&mut confirmation.objectives);
+    exact(&mut confirmation.constraints);
+    exact(&mut confirmation.baseline_objectives);
+    exact(&mut confirmation.baseline_constraints);
+    exact(&mut confirmation.gain);
     sure.outcome.bindings[0].slack = fig(41.5, 0.0);
     let selection = sure.outcome.selection.as_mut().unwrap();
     for finalist in &mut selection.finalists {
-        [&mut finalist.objectives, &mut finalist.constraints].map(exact);
+        exact(&mut finalist.objectives);
+        exact(&mut finalist.constraints);
         finalist.behind = finalist.behind.map(|behind| Figure { interval: None, ..behind });
     }
     selection.decided = true;
