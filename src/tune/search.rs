@@ -4,6 +4,8 @@
 //! for the screening; the selection has what is then left. The phases use replications that have nothing in common, so that
 //! the luck that brought a candidate through one phase is not counted in the next.
 
+use std::collections::BTreeSet;
+
 use crate::tune::halving::{observe, since};
 use crate::tune::measure::{Measured, Series, figure, paired};
 use crate::tune::outcome::{Binding, Confirmation, Ended, Errors, Front, Outcome, Spending};
@@ -70,6 +72,38 @@ pub fn search(
     Ok(outcome)
 }
 
+/// Makes sure that a search can be made, as far as that can be told without running anything: settings in their ranges, and a
+/// budget that pays for the shortest race of the candidates. What a model will propose is not known before.
+///
+/// # Errors
+/// As [`search`].
+pub fn affordable(space: &Space, settings: &Settings, baseline: Option<&Point>) -> Result<(), SearchFault> {
+    settings.check()?;
+    let shares = Shares::of(settings, baseline.is_some())?;
+    let (Method::Fixed { pool, .. } | Method::Halving { pool, .. }) = &settings.method else { return Ok(()) };
+    let candidates: BTreeSet<Point> = pool.points(space, settings.seed).into_iter().chain(baseline.cloned()).collect();
+    plan(settings, &shares, candidates.len()).map(drop)
+}
+
+/// The screening of `candidates` by a method that knows them all before it begins.
+fn plan(settings: &Settings, shares: &Shares, candidates: usize) -> Result<Plan, SearchFault> {
+    match &settings.method {
+        Method::Fixed { replications, .. } => {
+            let plan = Plan::fixed(candidates, shares.finalists, *replications);
+            if plan.cost() > shares.screening {
+                let needed = (plan.cost() / SCREENING / (1.0 - CONFIRMATION)).ceil();
+                return Err(TooLittle { budget: settings.budget, candidates, needed }.into());
+            }
+            Ok(plan)
+        }
+        Method::Halving { halving, .. } => whole(settings, Plan::new(candidates, shares.finalists, shares.screening, halving)),
+        Method::Model { halving, .. } => {
+            let budget = shares.screening * (1.0 - model::EXPLORE);
+            whole(settings, Plan::new(candidates, shares.finalists, budget, halving))
+        }
+    }
+}
+
 /// The budget and the error, split.
 struct Shares {
     screening: f64,
@@ -109,32 +143,20 @@ fn screen(
     baseline: Option<Id>,
     shares: &Shares,
 ) -> Result<(Raced, Plan), SearchFault> {
-    let (pool, plan, before) = match &settings.method {
-        Method::Fixed { pool, replications } => {
-            let pool = pool.candidates(space, settings.seed, evaluator, baseline);
-            let plan = Plan::fixed(pool.len(), shares.finalists, *replications);
-            if plan.cost() > shares.screening {
-                let needed = (plan.cost() / SCREENING / (1.0 - CONFIRMATION)).ceil();
-                return Err(TooLittle { budget: settings.budget, candidates: pool.len(), needed }.into());
-            }
-            (pool, plan, Vec::new())
+    let (pool, before) = match &settings.method {
+        Method::Fixed { pool, .. } | Method::Halving { pool, .. } => {
+            (pool.candidates(space, settings.seed, evaluator, baseline), Vec::new())
         }
-        Method::Halving { pool, halving } => {
-            let pool = pool.candidates(space, settings.seed, evaluator, baseline);
-            let plan = whole(settings, Plan::new(pool.len(), shares.finalists, shares.screening, halving))?;
-            (pool, plan, Vec::new())
-        }
-        Method::Model { model, halving } => {
+        Method::Model { model, .. } => {
             let proposed = model::propose(space, evaluator, model, settings.seed, shares.screening, baseline);
-            let Ok((pool, rungs)) = proposed else {
+            let Ok(proposed) = proposed else {
                 let raced = Raced { rungs: Vec::new(), left: Vec::new(), stopped: true };
                 return Ok((raced, Plan { steps: Vec::new(), finalists: shares.finalists }));
             };
-            let budget = shares.screening * (1.0 - model::EXPLORE);
-            let plan = whole(settings, Plan::new(pool.len(), shares.finalists, budget, halving))?;
-            (pool, plan, rungs)
+            proposed
         }
     };
+    let plan = plan(settings, shares, pool.len())?;
     if pool.is_empty() {
         return Err(SearchFault::NoCandidate);
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{plimsoll, told};
 
 /// A server at 150 % load whose clients want an answer within 4 s, with a queue that is far too long for that.
-const QUEUE: &str = "# Ours.
+pub const QUEUE: &str = "# Ours.
 schema = 1
 [run]
 duration = '120s'
@@ -232,4 +232,50 @@ fn who_interrupts_is_told_where_to_go_on() {
     let said = told(&output.stderr);
     assert!(said.contains("interrupted: what was seen so far is in") && said.contains("goes on from there"), "{said}");
     assert!(!out.join("result.json").exists());
+}
+
+#[test]
+fn todays_settings_are_looked_around_where_they_are_the_choice() {
+    // Whatever may be chosen is far too long, and today's queue is short.
+    let folder = folder(&QUEUE.replace("max_queue_size = 50", "max_queue_size = 3").replace("[1, 64]", "[20, 64]"));
+    let output = tune(folder.path(), &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
+    let json: serde_json::Value = serde_json::from_str(&read(folder.path(), "result.json")).unwrap();
+    let tune = &json["tune"];
+    assert_eq!(tune["outcome"]["choice"], tune["outcome"]["baseline"]);
+    assert_eq!(tune["centre"][0]["Integer"], 3, "{}", tune["centre"]);
+    let sides = tune["tornado"][0]["sides"].as_array().unwrap();
+    assert_eq!((sides.len(), &sides[0]["setting"]["Integer"]), (1, &serde_json::json!(20)));
+    assert!(sides[0]["change"][0]["mean"].as_f64().unwrap() < -0.1, "{sides:?}");
+    assert!(!tune["plateaus"].as_array().unwrap().is_empty());
+    assert!(read(folder.path(), "plots/sensitivity.csv").contains("policy.queue.max_queue_size"));
+}
+
+#[cfg(unix)]
+#[test]
+#[allow(clippy::disallowed_methods)] // waits for another process
+fn who_interrupts_a_long_run_is_not_kept_waiting() {
+    use std::time::{Duration, Instant};
+
+    let folder = folder(QUEUE);
+    let (scenario, out) = (folder.path().join("q.toml"), folder.path().join("run"));
+    // Each run alone takes far longer than the test may.
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_plimsoll"))
+        .args(["tune", scenario.to_str().unwrap(), "--out", out.to_str().unwrap(), "--quiet"])
+        .args(["--set", "run.duration='100d'", "--set", "class[0].arrival.rate=100"])
+        .stderr(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    while !out.join("observations.jsonl").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it could be interrupted");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    let asked = Instant::now();
+    let killed = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", told(&output.stderr));
+    assert!(asked.elapsed() < Duration::from_secs(5), "it went on for {:?}", asked.elapsed());
 }

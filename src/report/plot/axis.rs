@@ -61,6 +61,25 @@ impl Axis {
         Self::new(self.lo, self.hi, self.log, ticks, self.unit)
     }
 
+    /// The same with nothing written at ticks that lie so close to an earlier one, on `room` pixels, that both would overprint.
+    pub(super) fn uncrowded(mut self, room: f64) -> Self {
+        /// Pixels between two labels.
+        const GAP: f64 = 8.0;
+        let mut order: Vec<usize> = (0..self.ticks.len()).collect();
+        order.sort_by(|a, b| self.part(self.ticks[*a]).total_cmp(&self.part(self.ticks[*b])));
+        let mut free_from = f64::NEG_INFINITY;
+        for i in order {
+            let half = font::width(&self.labels[i], TICK_SIZE, false) / 2.0;
+            let middle = room * self.part(self.ticks[i]);
+            if middle - half < free_from {
+                self.labels[i].clear();
+            } else if half > 0.0 {
+                free_from = middle + half + GAP;
+            }
+        }
+        self
+    }
+
     /// The same without what is written at its ticks: for panels that share the axis below.
     pub(super) fn silent(mut self) -> Self {
         self.labels.iter_mut().for_each(String::clear);
@@ -164,6 +183,17 @@ mod tests {
         }
         assert_eq!(Axis::log((0.01, 100.0), Unit::Number).map(&1.0, (0, 100)), 50);
         assert_eq!(Axis::choices(&["a".to_owned(), "b".to_owned()], 50.0).reversed().map(&0.0, (100, 0)), 25);
+    }
+
+    #[test]
+    fn labels_that_would_overprint_are_left_out() {
+        let shown = |room: f64| {
+            let axis = Axis::linear((0.0, 1.0), 5, Unit::Percent).uncrowded(room);
+            axis.labels.iter().filter(|label| !label.is_empty()).cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(shown(400.0), ["0 %", "20 %", "40 %", "60 %", "80 %", "100 %"]);
+        assert_eq!(shown(120.0), ["0 %", "40 %", "80 %"]);
+        assert_eq!(shown(10.0), ["0 %"]);
     }
 
     #[test]

@@ -332,7 +332,7 @@ proptest! {
         let points = series.iter().map(|(latency, share, _)| (*latency, *share)).collect();
         let class = LatencyCdf { name: "class".to_owned(), points, slo_s: Some(slo) };
         sound(LatencyCdfs { head: head(), panels: vec![LatencyPanel { title: "TTFT".to_owned(), classes: vec![class] }] }.plot());
-        let candidate = |(a, b, c): &(f64, f64, f64)| Candidate { name: "one".to_owned(), spent: vec![*a, *b], dropped: *c > 0.0, chosen: *c > 9.0 };
+        let candidate = |(a, b, c): &(f64, f64, f64)| Candidate { name: "one".to_owned(), spent: vec![*a, *b], fate: if *c > 0.0 { Fate::Dropped } else { Fate::Chosen } };
         sound(Racing { head: head(), unit: "requests".to_owned(), candidates: series.iter().map(candidate).collect() }.plot());
         let mut values: Vec<f64> = series.iter().map(|(x, ..)| *x).collect();
         values.sort_by(f64::total_cmp);
