@@ -10,57 +10,64 @@ pub(super) const TUNABLE: &str = "tune what an operator sets: `policy.*`, the li
     `upstream.max_num_batched_tokens` or `upstream.replicas`), `upstream.servers` and `upstream.places` of a station, or \
     `class[..].priority`";
 
+const DEMAND: &str = "is what users ask for, and not what an operator sets";
+const CLIENT: &str = "is how users behave, and not what an operator sets";
+const PROMISE: &str = "is what good means: with it every candidate would be measured by another yardstick";
+const MACHINE: &str = "is what the machine can do, and not what an operator sets";
+const PROVIDER: &str = "is what the provider does, and not what an operator sets";
+const RUN: &str = "is how the scenario is run, and no setting of a system";
+
 /// Why the setting at `path` is not an operator's choice; `None` where it is, or where there is no such setting.
 pub(super) fn why_not(path: &Path) -> Option<&'static str> {
-    const DEMAND: &str = "is what users ask for, and not what an operator sets";
-    const CLIENT: &str = "is how users behave, and not what an operator sets";
-    const MACHINE: &str = "is what the machine can do, and not what an operator sets";
-    const PROVIDER: &str = "is what the provider does, and not what an operator sets";
     let keys: Vec<&str> =
         path.steps().filter_map(|step| if let Step::Key(key) = step { Some(key.as_str()) } else { None }).collect();
     match keys[..] {
-        ["arrival", ..] | ["class", "arrival" | "weight" | "tenants" | "name", ..] => Some(DEMAND),
-        [
-            "class",
-            "input"
-            | "output"
-            | "lengths"
-            | "max_tokens"
-            | "prefix"
-            | "streaming"
-            | "grounded"
-            | "vantage_policy"
-            | "country"
-            | "proxy_mode"
-            | "usage_ratio"
-            | "grounded_usage_ratio"
-            | "estimate_sigma",
-            ..,
-        ] => Some(DEMAND),
-        ["class", "timeout" | "retry" | "patience", ..] => Some(CLIENT),
-        ["class", "slo", ..] => Some("is what good means: with it every candidate would be measured by another yardstick"),
-        ["upstream", "kind" | "preset" | "cost" | "host" | "speed" | "speed_sigma" | "num_gpu_blocks" | "service", ..] => {
-            Some(MACHINE)
-        }
-        [
-            "upstream",
-            "tokens_per_minute"
-            | "requests_per_minute"
-            | "limiter"
-            | "charge_excess"
-            | "latency"
-            | "class_latency"
-            | "error_rate"
-            | "error_after"
-            | "refused_after"
-            | "proxy"
-            | "price"
-            | "prices",
-            ..,
-        ] => Some(PROVIDER),
-        ["run" | "sweep" | "variant" | "tune" | "measured" | "schema" | "about", ..] => {
-            Some("is how the scenario is run, and no setting of a system")
-        }
+        ["arrival", ..] => Some(DEMAND),
+        ["class", key, ..] => of_class(key),
+        ["upstream", key, ..] => of_upstream(key),
+        ["run" | "sweep" | "variant" | "tune" | "measured" | "schema" | "about", ..] => Some(RUN),
+        _ => None,
+    }
+}
+
+fn of_class(key: &str) -> Option<&'static str> {
+    match key {
+        "name"
+        | "arrival"
+        | "weight"
+        | "tenants"
+        | "input"
+        | "output"
+        | "lengths"
+        | "max_tokens"
+        | "prefix"
+        | "streaming"
+        | "grounded"
+        | "vantage_policy"
+        | "country"
+        | "proxy_mode"
+        | "usage_ratio"
+        | "grounded_usage_ratio"
+        | "estimate_sigma" => Some(DEMAND),
+        "timeout" | "retry" | "patience" => Some(CLIENT),
+        "slo" => Some(PROMISE),
+        _ => None,
+    }
+}
+
+fn of_upstream(key: &str) -> Option<&'static str> {
+    match key {
+        "kind" | "preset" | "cost" | "host" | "speed" | "speed_sigma" | "num_gpu_blocks" | "service" => Some(MACHINE),
+        "tokens_per_minute"
+        | "requests_per_minute"
+        | "limiter"
+        | "charge_excess"
+        | "latency"
+        | "class_latency"
+        | "error_rate"
+        | "error_after"
+        | "refused_after"
+        | "proxy" => Some(PROVIDER),
         _ => None,
     }
 }

@@ -247,7 +247,7 @@ fn what_is_bad_in_a_search_is_explained() {
         let said = refused(&["tune", scenario, "--out", out, "--quiet"]);
         assert_eq!(said, refused(&["check", scenario]), "{what}: `check` says something else");
         assert!(!said.contains("--set"), "{what}: nobody wrote a `--set`: {said}");
-        all.push_str(&format!("# {what}\n{}\n", said.replace(folder.path().to_str().unwrap(), "FOLDER")));
+        all += &["# ", what, "\n", &said.replace(folder.path().to_str().unwrap(), "FOLDER"), "\n"].concat();
     }
     assert!(!Path::new(out).exists(), "nothing is left behind");
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/commands/bad_tune.txt");

@@ -142,8 +142,8 @@ fn head(language: Language, lost: &[String]) -> String {
     } else {
         ""
     };
-    let each: String = lost.iter().map(|sentence| format!("#   {sentence}\n")).collect();
-    format!("{about}{queue}# Without a name here, or always set by who reads it (settings.toml has everything):\n{each}")
+    let each = lost.join("\n#   ");
+    format!("{about}{queue}# Without a name here, or always set by who reads it (settings.toml has everything):\n#   {each}\n")
 }
 
 #[cfg(test)]

@@ -131,7 +131,16 @@ pub(super) fn check(places: &[Place], settings: &TuneSettings, task: &Task) -> R
         task.try_ends(scenario, variant).map_err(unfit)?;
     }
     let asked = task.settings(settings, &scenarios(places), places[0].scenario.run.seed);
-    tune::affordable(&task.space, &asked, Some(&task.current())).map_err(|fault| fruitless(&fault, task))
+    tune::affordable(&task.space, &asked, Some(&task.current())).map_err(|fault| match fault {
+        // Where the file says it, and nothing else was typed, it is shown there.
+        SearchFault::TooLittle(lacks)
+            if places[0].scenario.file.tune.as_ref().is_some_and(|own| own.simulations == settings.simulations) =>
+        {
+            let help = format!("raise it to {} at least, or try fewer candidates", number(lacks.needed));
+            Unfit::new("tune.simulations", lacks.to_string()).help(help).diagnose(&places[0].scenario).into()
+        }
+        fault => fruitless(&fault, task),
+    })
 }
 
 fn scenarios(places: &[Place]) -> Vec<&Scenario> {
