@@ -57,6 +57,9 @@ fn it_recommends_a_short_queue_and_writes_what_can_be_deployed() {
     let text = told(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
     assert!(text.starts_with("Set policy.queue.max_queue_size = "), "{text}");
+    assert_eq!(told(&output.stderr), "", "`--quiet` is quiet");
+    let env = read(folder.path(), "settings.env");
+    assert!(env.contains("has no queue") && env.contains("#   queue: an environment file cannot say it"), "{env}");
     let json: serde_json::Value = serde_json::from_str(&read(folder.path(), "result.json")).unwrap();
     let recommended = json["tune"]["recommended"][0].as_str().unwrap().split_once('=').unwrap().1;
     assert!((1..=5).contains(&recommended.parse::<u32>().unwrap()), "{recommended}");
@@ -186,6 +189,15 @@ fn of_several_traces_the_last_is_held_out() {
     let elsewhere = json["tune"]["elsewhere"].as_array().unwrap();
     let last = elsewhere.last().unwrap();
     assert_eq!((last["case"]["scene"].as_u64(), last["held_out"].as_bool()), (Some(1), Some(true)), "{elsewhere:?}");
+    // A class with arrivals of its own has no place for a trace, and is told what to change.
+    let apart = recorded.replace("slo = {", "arrival = { process = 'poisson', rate = 1 }\nslo = {");
+    fs::write(folder.path().join("q.toml"), apart.replace("[arrival]\nprocess = 'recorded'\nfile = 'mon.csv'\n", "")).unwrap();
+    let output = tune(folder.path(), &[]);
+    let said = told(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("class `all` has an `arrival` of its own") && said.contains("[arrival]"), "{said}");
+    assert!(said.contains("time,input_tokens,output_tokens,class"), "{said}");
+    fs::write(folder.path().join("q.toml"), &recorded).unwrap();
     let own = tune(folder.path(), &["--trace", "nowhere.csv"]);
     assert_eq!(own.status.code(), Some(2));
     assert!(told(&own.stderr).contains("nowhere.csv"), "{}", told(&own.stderr));
