@@ -12,8 +12,8 @@ use crate::tune::outcome::{Binding, Confirmation, Ended, Errors, Front, Outcome,
 use crate::tune::problem::CONFIRMATION_FROM;
 use crate::tune::select::{Limits, Selected, measure_all, select};
 use crate::tune::{
-    Evaluator, Id, Method, Plan, Point, Raced, Rung, SearchFault, Settings, Space, Stage, Stopped, Terms, TooLittle, Zone,
-    hypervolume, model, race,
+    Evaluator, Id, Method, Plan, Point, Pool, Raced, Rung, SearchFault, Settings, Space, Stage, Stopped, Terms, TooLittle,
+    Zone, hypervolume, model, race,
 };
 
 /// The screening's part of what the confirmation leaves.
@@ -72,38 +72,6 @@ pub fn search(
     Ok(outcome)
 }
 
-/// Makes sure that a search can be made, as far as that can be told without running anything: settings in their ranges, and a
-/// budget that pays for the shortest race of the candidates. What a model will propose is not known before.
-///
-/// # Errors
-/// As [`search`].
-pub fn affordable(space: &Space, settings: &Settings, baseline: Option<&Point>) -> Result<(), SearchFault> {
-    settings.check()?;
-    let shares = Shares::of(settings, baseline.is_some())?;
-    let (Method::Fixed { pool, .. } | Method::Halving { pool, .. }) = &settings.method else { return Ok(()) };
-    let candidates: BTreeSet<Point> = pool.points(space, settings.seed).into_iter().chain(baseline.cloned()).collect();
-    plan(settings, &shares, candidates.len()).map(drop)
-}
-
-/// The screening of `candidates` by a method that knows them all before it begins.
-fn plan(settings: &Settings, shares: &Shares, candidates: usize) -> Result<Plan, SearchFault> {
-    match &settings.method {
-        Method::Fixed { replications, .. } => {
-            let plan = Plan::fixed(candidates, shares.finalists, *replications);
-            if plan.cost() > shares.screening {
-                let needed = (plan.cost() / SCREENING / (1.0 - CONFIRMATION)).ceil();
-                return Err(TooLittle { budget: settings.budget, candidates, needed }.into());
-            }
-            Ok(plan)
-        }
-        Method::Halving { halving, .. } => whole(settings, Plan::new(candidates, shares.finalists, shares.screening, halving)),
-        Method::Model { halving, .. } => {
-            let budget = shares.screening * (1.0 - model::EXPLORE);
-            whole(settings, Plan::new(candidates, shares.finalists, budget, halving))
-        }
-    }
-}
-
 /// The budget and the error, split.
 struct Shares {
     screening: f64,
@@ -143,20 +111,28 @@ fn screen(
     baseline: Option<Id>,
     shares: &Shares,
 ) -> Result<(Raced, Plan), SearchFault> {
-    let (pool, before) = match &settings.method {
-        Method::Fixed { pool, .. } | Method::Halving { pool, .. } => {
-            (pool.candidates(space, settings.seed, evaluator, baseline), Vec::new())
+    let (pool, plan, before) = match &settings.method {
+        Method::Fixed { pool, replications } => {
+            let pool = pool.candidates(space, settings.seed, evaluator, baseline);
+            let plan = fixed(settings, shares, pool.len(), *replications)?;
+            (pool, plan, Vec::new())
         }
-        Method::Model { model, .. } => {
+        Method::Halving { pool, halving } => {
+            let pool = pool.candidates(space, settings.seed, evaluator, baseline);
+            let plan = whole(settings, Plan::new(pool.len(), shares.finalists, shares.screening, halving))?;
+            (pool, plan, Vec::new())
+        }
+        Method::Model { model, halving } => {
             let proposed = model::propose(space, evaluator, model, settings.seed, shares.screening, baseline);
-            let Ok(proposed) = proposed else {
+            let Ok((pool, rungs)) = proposed else {
                 let raced = Raced { rungs: Vec::new(), left: Vec::new(), stopped: true };
                 return Ok((raced, Plan { steps: Vec::new(), finalists: shares.finalists }));
             };
-            proposed
+            let budget = shares.screening * (1.0 - model::EXPLORE);
+            let plan = whole(settings, Plan::new(pool.len(), shares.finalists, budget, halving))?;
+            (pool, plan, rungs)
         }
     };
-    let plan = plan(settings, shares, pool.len())?;
     if pool.is_empty() {
         return Err(SearchFault::NoCandidate);
     }
@@ -292,6 +268,37 @@ fn confirm(evaluator: &mut Evaluator<'_>, choice: Id, baseline: Option<Id>, coun
         baseline_constraints: base.map(Measured::constraint_figures).unwrap_or_default(),
         gain: base.map(gain).unwrap_or_default(),
     })
+}
+
+/// Makes sure that a search can be made, as far as that can be told without running anything: settings in their ranges, and a
+/// budget that pays for the shortest race of the candidates. What a model will propose is not known before.
+///
+/// # Errors
+/// As [`search`].
+pub fn affordable(space: &Space, settings: &Settings, baseline: Option<&Point>) -> Result<(), SearchFault> {
+    settings.check()?;
+    let shares = Shares::of(settings, baseline.is_some())?;
+    let count = |pool: &Pool| -> usize {
+        let points = pool.points(space, settings.seed).into_iter().chain(baseline.cloned());
+        points.collect::<BTreeSet<Point>>().len()
+    };
+    match &settings.method {
+        Method::Fixed { pool, replications } => fixed(settings, &shares, count(pool), *replications).map(drop),
+        Method::Halving { pool, halving } => {
+            whole(settings, Plan::new(count(pool), shares.finalists, shares.screening, halving)).map(drop)
+        }
+        Method::Model { .. } => Ok(()),
+    }
+}
+
+/// All candidates run alike at full length.
+fn fixed(settings: &Settings, shares: &Shares, candidates: usize, replications: u32) -> Result<Plan, SearchFault> {
+    let plan = Plan::fixed(candidates, shares.finalists, replications);
+    if plan.cost() > shares.screening {
+        let needed = (plan.cost() / SCREENING / (1.0 - CONFIRMATION)).ceil();
+        return Err(TooLittle { budget: settings.budget, candidates, needed }.into());
+    }
+    Ok(plan)
 }
 
 fn bindings(outcome: &Outcome, choice: Id, tolerances: &[f64]) -> Vec<Binding> {
