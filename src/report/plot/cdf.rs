@@ -201,11 +201,12 @@ impl LatencyPanel {
     }
 
     fn draw(&self, panel: &Panel, names: &[&str], right: f64) {
-        self.objectives(panel);
         for class in &self.classes {
             let series = names.iter().position(|name| *name == class.name).unwrap_or(0);
             class.draw(panel, Look::of(series), right);
         }
+        // Over the curves, so that none of them runs through what is written.
+        self.objectives(panel);
         // What is missing, in figures right of the edge; those that would meet are pushed down.
         let mut missing: Vec<f64> = self.classes.iter().map(LatencyCdf::never).filter(|never| *never > 0.0005).collect();
         missing.sort_by(f64::total_cmp);
