@@ -108,7 +108,7 @@ fn measure(method: usize, threads: usize) {
     let seed = scene.scenario.run.seed;
     let scenes = [scene];
     let futures = Futures { scenes: &scenes, cases: vec![Case::EXPECTED], held_out: Vec::new(), by: RobustBy::Worst };
-    let settings = task.settings(&settings, &scenes, seed);
+    let settings = task.settings(&settings, &[&scenes[0].scenario], seed);
     let around = Around { replications: 0, rows: 0 };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads can be started");
     let (wall, cpu) = (seconds(ClockId::Monotonic), seconds(ClockId::ProcessCPUTime));

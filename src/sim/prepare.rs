@@ -113,6 +113,15 @@ pub fn inspect(scenario: &Scenario) -> Result<(), Diagnostics> {
     Ok(())
 }
 
+/// Makes sure that `candidate`, which has other settings than variant number `index` and the same requests, makes a model.
+/// Nothing is measured or run.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn inspect_model(scenario: &Scenario, index: usize, candidate: &Variant) -> Result<(), Diagnostics> {
+    Files { scenario, traces: BTreeMap::new() }.model(index, candidate).map(drop)
+}
+
 /// Reads each file once.
 struct Files<'a> {
     scenario: &'a Scenario,

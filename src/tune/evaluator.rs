@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
+use std::sync::atomic::Ordering;
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -211,6 +212,10 @@ impl<'a> Evaluator<'a> {
         }
         let point = self.point(job.candidate);
         let observation = self.problem.run(point, job.replication, job.share);
+        // It may be half of a run: whether it is whole, nobody can tell here.
+        if self.host.interrupted().is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+            return None;
+        }
         let finished =
             Finished { of: self.of, point, replication: job.replication, share: job.share, observation: &observation };
         self.host.keep(&finished);
@@ -254,7 +259,7 @@ fn cost(job: &Job, observation: &Observation) -> Spent {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU64};
 
     use super::*;
     use crate::tune::Setting;
@@ -332,6 +337,29 @@ mod tests {
         }
     }
 
+    /// Interrupted in the middle of the third run.
+    struct Hasty {
+        runs: AtomicU64,
+        flag: AtomicBool,
+    }
+
+    impl Problem for Hasty {
+        fn run(&self, _: &Point, _: u32, _: f64) -> Observation {
+            self.flag.store(self.runs.fetch_add(1, Ordering::Relaxed) == 2, Ordering::Relaxed);
+            Observation { objectives: vec![Some(1.0)], constraints: vec![], requests: 1 }
+        }
+    }
+
+    impl Host for Hasty {
+        fn stop(&self) -> bool {
+            self.flag.load(Ordering::Relaxed)
+        }
+
+        fn interrupted(&self) -> Option<&AtomicBool> {
+            Some(&self.flag)
+        }
+    }
+
     #[test]
     fn without_chance_one_replication_stands_for_all() {
         let mut evaluator = Evaluator::quiet(&Clockwork);
@@ -342,6 +370,18 @@ mod tests {
         assert_eq!((evaluator.spent().runs, evaluator.fresh().runs, evaluator.spent().requests), (1, 1, 10));
         assert_eq!(evaluator.seen(id, 1_000, 0.5).unwrap().objectives, [Some(0.5)]);
         assert!(evaluator.seen(id, 3, 1.0).is_none());
+    }
+
+    #[test]
+    fn what_an_interruption_broke_off_is_no_observation() {
+        let hasty = Hasty { runs: AtomicU64::new(0), flag: AtomicBool::new(false) };
+        let mut evaluator = Evaluator::new(&hasty, 0, &hasty);
+        let id = evaluator.id(&point(1));
+        // One by one, so that it is known which run is the third.
+        for (replication, runs) in [(0, Ok(())), (1, Ok(())), (2, Err(Stopped))] {
+            assert_eq!(evaluator.run(&jobs(id, replication..replication + 1, 1.0)), runs);
+        }
+        assert!(evaluator.seen(id, 1, 1.0).is_some() && evaluator.seen(id, 2, 1.0).is_none());
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! for the screening; the selection has what is then left. The phases use replications that have nothing in common, so that
 //! the luck that brought a candidate through one phase is not counted in the next.
 
+use std::collections::BTreeSet;
+
 use crate::tune::closest::closest;
 use crate::tune::halving::{observe, since};
 use crate::tune::measure::{Measured, Series, figure, paired};
@@ -11,8 +13,8 @@ use crate::tune::outcome::{Binding, Confirmation, Ended, Errors, Front, Outcome,
 use crate::tune::problem::CONFIRMATION_FROM;
 use crate::tune::select::{Limits, Selected, measure_all, select, select_at_once};
 use crate::tune::{
-    Evaluator, Halving, Id, Method, Plan, Point, Raced, Rung, SearchFault, Settings, Space, Stage, Stopped, Terms, TooLittle,
-    Zone, hypervolume, model, race,
+    Evaluator, Halving, Id, Method, Plan, Point, Pool, Raced, Rung, SearchFault, Settings, Space, Stage, Stopped, Terms,
+    TooLittle, Zone, hypervolume, model, race,
 };
 
 /// The screening's part of what the confirmation leaves.
@@ -124,11 +126,7 @@ fn screen(
     let (pool, plan, before) = match &settings.method {
         Method::Fixed { pool, replications } => {
             let pool = pool.candidates(space, settings.seed, evaluator, baseline);
-            let plan = Plan::fixed(pool.len(), shares.finalists, *replications);
-            if plan.cost() > shares.screening {
-                let needed = (plan.cost() / SCREENING / (1.0 - CONFIRMATION)).ceil();
-                return Err(TooLittle { budget: settings.budget, candidates: pool.len(), needed }.into());
-            }
+            let plan = fixed(settings, shares, pool.len(), *replications)?;
             (pool, plan, Vec::new())
         }
         Method::Halving { pool, halving } => {
@@ -312,6 +310,37 @@ fn confirm(evaluator: &mut Evaluator<'_>, choice: Id, baseline: Option<Id>, coun
         baseline_constraints: base.map(Measured::constraint_figures).unwrap_or_default(),
         gain: base.map(gain).unwrap_or_default(),
     })
+}
+
+/// Makes sure that a search can be made, as far as that can be told without running anything: settings in their ranges, and a
+/// budget that pays for the shortest race of the candidates. What a model will propose is not known before.
+///
+/// # Errors
+/// As [`search`].
+pub fn affordable(space: &Space, settings: &Settings, baseline: Option<&Point>) -> Result<(), SearchFault> {
+    settings.check()?;
+    let shares = Shares::of(settings, baseline.is_some())?;
+    let count = |pool: &Pool| -> usize {
+        let points = pool.points(space, settings.seed).into_iter().chain(baseline.cloned());
+        points.collect::<BTreeSet<Point>>().len()
+    };
+    match &settings.method {
+        Method::Fixed { pool, replications } => fixed(settings, &shares, count(pool), *replications).map(drop),
+        Method::Halving { pool, halving } => {
+            whole(settings, Plan::new(count(pool), shares.finalists, shares.screening, halving)).map(drop)
+        }
+        Method::Model { .. } => Ok(()),
+    }
+}
+
+/// All candidates run alike at full length.
+fn fixed(settings: &Settings, shares: &Shares, candidates: usize, replications: u32) -> Result<Plan, SearchFault> {
+    let plan = Plan::fixed(candidates, shares.finalists, replications);
+    if plan.cost() > shares.screening {
+        let needed = (plan.cost() / SCREENING / (1.0 - CONFIRMATION)).ceil();
+        return Err(TooLittle { budget: settings.budget, candidates, needed }.into());
+    }
+    Ok(plan)
 }
 
 fn bindings(outcome: &Outcome, choice: Id, tolerances: &[f64]) -> Vec<Binding> {

@@ -127,13 +127,18 @@ impl Settings {
 }
 
 impl Pool {
-    /// Its candidates; `first`, where given, is one of them and stands first.
-    pub(super) fn candidates(&self, space: &Space, seed: u64, evaluator: &mut Evaluator<'_>, first: Option<Id>) -> Vec<Id> {
-        let points = match self {
+    /// Its candidates as they come.
+    pub(super) fn points(&self, space: &Space, seed: u64) -> Vec<Point> {
+        match self {
             Self::Grid { levels } => space.grid(*levels),
             Self::Sobol { points } => sobol_points(space, *points, seed),
             Self::List(points) => points.clone(),
-        };
+        }
+    }
+
+    /// Its candidates; `first`, where given, is one of them and stands first.
+    pub(super) fn candidates(&self, space: &Space, seed: u64, evaluator: &mut Evaluator<'_>, first: Option<Id>) -> Vec<Id> {
+        let points = self.points(space, seed);
         let mut pool: Vec<Id> = first.into_iter().collect();
         let mut known: std::collections::BTreeSet<Id> = first.into_iter().collect();
         for point in &points {

@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
-use crate::scenario::{RobustBy, TuneMethod, TuneSettings};
+use crate::scenario::{RobustBy, Scenario, TuneMethod, TuneSettings};
 use crate::tune::halving::since;
 use crate::tune::{
-    Bar, Case, Combine, Elsewhere, Ended, Evaluator, Halving, Host, Method, Model, Outcome, Plateau, Point, Pool, Problem,
-    Robust, ScenarioProblem, Scene, SearchFault, Sensitivity, Settings, Slice, SobolIndices, Spent, Stage, Stopped, Task, Zone,
-    elsewhere, plateaus, search, slice, sobol_indices, tornado,
+    Bar, Case, Combine, Elsewhere, Ended, Evaluator, GRID_MAX, Halving, Host, Method, Model, Outcome, Plateau, Point, Pool,
+    Problem, Robust, ScenarioProblem, Scene, SearchFault, Sensitivity, Settings, Slice, SobolIndices, Spent, Stage, Stopped,
+    Task, Zone, elsewhere, plateaus, search, slice, sobol_indices, tornado,
 };
 
 /// Levels of each number at which the plateau is looked for.
@@ -32,10 +32,10 @@ const DRAINS: f64 = 3.0;
 const FIXED_SHARE: f64 = 0.4;
 
 impl Task {
-    /// The search that `settings` ask for in `scenes`.
+    /// The search that `settings` ask for in `scenarios`.
     #[must_use]
-    pub fn settings(&self, settings: &TuneSettings, scenes: &[Scene], seed: u64) -> Settings {
-        let halving = Halving { share_min: share_min(scenes), ..Halving::default() };
+    pub fn settings(&self, settings: &TuneSettings, scenarios: &[&Scenario], seed: u64) -> Settings {
+        let halving = Halving { share_min: share_min(scenarios), ..Halving::default() };
         let budget = f64::from(settings.simulations.value());
         let points = settings.candidates.value() as usize;
         let fixed = |pool, candidates: u64| {
@@ -48,7 +48,7 @@ impl Task {
             TuneMethod::Sobol => fixed(Pool::Sobol { points }, points as u64),
             TuneMethod::Grid => {
                 let levels = settings.levels.value() as usize;
-                fixed(Pool::Grid { levels }, self.space.grid_size(levels))
+                fixed(Pool::Grid { levels }, self.space.grid_size(levels, GRID_MAX))
             }
             TuneMethod::Model => Method::Model {
                 model: Model { share: halving.share_min.max(Model::default().share), ..Model::default() },
@@ -65,10 +65,10 @@ impl Task {
     }
 }
 
-/// The shortest part of the simulated time that shows in all of `scenes` how settings do.
-fn share_min(scenes: &[Scene]) -> f64 {
-    let least = |scene: &Scene| DRAINS * scene.scenario.drain().as_secs_f64() / scene.scenario.run.duration.as_secs_f64();
-    scenes.iter().map(least).fold(Halving::default().share_min, f64::max).min(1.0)
+/// The shortest part of the simulated time that shows in all of `scenarios` how settings do.
+fn share_min(scenarios: &[&Scenario]) -> f64 {
+    let least = |scenario: &&Scenario| DRAINS * scenario.drain().as_secs_f64() / scenario.run.duration.as_secs_f64();
+    scenarios.iter().map(least).fold(Halving::default().share_min, f64::max).min(1.0)
 }
 
 /// The futures that a search is made for.
@@ -122,6 +122,9 @@ pub struct Tuned {
     pub outcome: Outcome,
     /// The best objective of each future alone, where regret was asked for.
     pub alone: Vec<f64>,
+    /// What plateaus, tornado and slice stand around: the choice or, where that is today's settings, these as they are in force.
+    /// `None` where nothing was looked at around it.
+    pub centre: Option<Point>,
     /// Where each number may stand without losing more than 2 %.
     pub plateaus: Vec<Plateau>,
     /// What a fifth less and more of each parameter does.
@@ -163,7 +166,7 @@ pub fn tune(
     around: Around,
     host: &dyn Host,
 ) -> Result<Tuned, SearchFault> {
-    let problems = futures.cases.iter().map(|case| ScenarioProblem::new(futures.scenes, task, *case)).collect();
+    let problems = futures.cases.iter().map(|case| problem(futures, task, *case, host)).collect();
     let mut tuning = Tuning { task, settings: settings.clone(), around, futures, problems, host, beside: Beside::default() };
     let alone = if tuning.by_regret() { tuning.alone()? } else { Vec::new() };
     let problem = tuning.together(&alone);
@@ -175,6 +178,7 @@ pub fn tune(
     let mut tuned = Tuned {
         outcome,
         alone,
+        centre: None,
         plateaus: Vec::new(),
         tornado: Vec::new(),
         indices: None,
@@ -188,6 +192,11 @@ pub fn tune(
         tuned.stopped = tuning.look_around(&mut evaluator, &choice, &mut tuned).is_err();
     }
     Ok(tuned)
+}
+
+/// The task in one future, broken off when `host` is interrupted.
+fn problem<'a>(futures: &Futures<'a>, task: &'a Task, case: Case, host: &'a dyn Host) -> ScenarioProblem<'a> {
+    ScenarioProblem::new(futures.scenes, task, case).until(host.interrupted())
 }
 
 impl Tuning<'_> {
@@ -260,10 +269,10 @@ impl Tuning<'_> {
         let Around { replications, rows } = self.around;
         let space = &self.task.space;
         let begun = evaluator.spent();
-        // Where nothing is laid over the variant there is nothing to vary.
-        if replications > 0 && *choice != self.task.current() {
-            tuned.tornado = tornado(space, evaluator, choice, replications)?;
-            tuned.plateaus = plateaus(space, evaluator, choice, LEVELS, replications)?;
+        let centre = self.centre(choice).filter(|_| replications > 0);
+        if let Some(centre) = &centre {
+            tuned.tornado = tornado(space, evaluator, centre, replications)?;
+            tuned.plateaus = plateaus(space, evaluator, centre, LEVELS, replications)?;
         }
         tuned.beside.around += since(evaluator.spent(), begun);
         if rows >= 2 {
@@ -272,13 +281,23 @@ impl Tuning<'_> {
             tuned.indices = Some(sobol_indices(space, evaluator, 0, &plan)?);
             tuned.beside.sensitivity += since(evaluator.spent(), begun);
         }
-        if replications > 0 && *choice != self.task.current() {
+        if let Some(centre) = &centre {
             let begun = evaluator.spent();
             let known = (&tuned.tornado[..], tuned.indices.as_ref());
-            tuned.slice = slice(space, evaluator, choice, known, replications)?;
+            tuned.slice = slice(space, evaluator, centre, known, replications)?;
             tuned.beside.around += since(evaluator.spent(), begun);
         }
+        tuned.centre = centre;
         Ok(())
+    }
+
+    /// The point around which parameters are changed: today's settings lay nothing over the variant, and are read from it.
+    fn centre(&self, choice: &Point) -> Option<Point> {
+        if *choice != self.task.current() {
+            return Some(choice.clone());
+        }
+        let scene = &self.futures.scenes[0];
+        self.task.in_force(&scene.scenario, scene.variant)
     }
 
     /// The futures that the choice is looked at in, each with whether it is held out.
@@ -304,7 +323,7 @@ impl Tuning<'_> {
             if replications == 0 {
                 continue;
             }
-            let problem = ScenarioProblem::new(self.futures.scenes, self.task, case);
+            let problem = problem(self.futures, self.task, case, self.host);
             let mut evaluator = Evaluator::new(&problem, of, self.host);
             let rivals = if several && !held_out { rivals.as_slice() } else { &[] };
             let both = [choice, &self.task.current()];

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{plimsoll, told};
 
 /// A server at 150 % load whose clients want an answer within 4 s, with a queue that is far too long for that.
-const QUEUE: &str = "# Ours.
+pub const QUEUE: &str = "# Ours.
 schema = 1
 [run]
 duration = '120s'
@@ -57,6 +57,9 @@ fn it_recommends_a_short_queue_and_writes_what_can_be_deployed() {
     let text = told(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
     assert!(text.starts_with("Set policy.queue.max_queue_size = "), "{text}");
+    assert_eq!(told(&output.stderr), "", "`--quiet` is quiet");
+    let env = read(folder.path(), "settings.env");
+    assert!(env.contains("has no queue") && env.contains("#   queue: an environment file cannot say it"), "{env}");
     let json: serde_json::Value = serde_json::from_str(&read(folder.path(), "result.json")).unwrap();
     let recommended = json["tune"]["recommended"][0].as_str().unwrap().split_once('=').unwrap().1;
     assert!((1..=5).contains(&recommended.parse::<u32>().unwrap()), "{recommended}");
@@ -186,6 +189,15 @@ fn of_several_traces_the_last_is_held_out() {
     let elsewhere = json["tune"]["elsewhere"].as_array().unwrap();
     let last = elsewhere.last().unwrap();
     assert_eq!((last["case"]["scene"].as_u64(), last["held_out"].as_bool()), (Some(1), Some(true)), "{elsewhere:?}");
+    // A class with arrivals of its own has no place for a trace, and is told what to change.
+    let apart = recorded.replace("slo = {", "arrival = { process = 'poisson', rate = 1 }\nslo = {");
+    fs::write(folder.path().join("q.toml"), apart.replace("[arrival]\nprocess = 'recorded'\nfile = 'mon.csv'\n", "")).unwrap();
+    let output = tune(folder.path(), &[]);
+    let said = told(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("class `all` has an `arrival` of its own") && said.contains("[arrival]"), "{said}");
+    assert!(said.contains("time,input_tokens,output_tokens,class"), "{said}");
+    fs::write(folder.path().join("q.toml"), &recorded).unwrap();
     let own = tune(folder.path(), &["--trace", "nowhere.csv"]);
     assert_eq!(own.status.code(), Some(2));
     assert!(told(&own.stderr).contains("nowhere.csv"), "{}", told(&own.stderr));
@@ -380,4 +392,50 @@ fn the_reference_has_every_key_of_the_section() {
     told.sort_unstable();
     keys.sort_unstable();
     assert_eq!(told, keys);
+}
+
+#[test]
+fn todays_settings_are_looked_around_where_they_are_the_choice() {
+    // Whatever may be chosen is far too long, and today's queue is short.
+    let folder = folder(&QUEUE.replace("max_queue_size = 50", "max_queue_size = 3").replace("[1, 64]", "[20, 64]"));
+    let output = tune(folder.path(), &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
+    let json: serde_json::Value = serde_json::from_str(&read(folder.path(), "result.json")).unwrap();
+    let tune = &json["tune"];
+    assert_eq!(tune["outcome"]["choice"], tune["outcome"]["baseline"]);
+    assert_eq!(tune["centre"][0]["Integer"], 3, "{}", tune["centre"]);
+    let sides = tune["tornado"][0]["sides"].as_array().unwrap();
+    assert_eq!((sides.len(), &sides[0]["setting"]["Integer"]), (1, &serde_json::json!(20)));
+    assert!(sides[0]["change"][0]["mean"].as_f64().unwrap() < -0.1, "{sides:?}");
+    assert!(!tune["plateaus"].as_array().unwrap().is_empty());
+    assert!(read(folder.path(), "plots/sensitivity.csv").contains("policy.queue.max_queue_size"));
+}
+
+#[cfg(unix)]
+#[test]
+#[allow(clippy::disallowed_methods)] // waits for another process
+fn who_interrupts_a_long_run_is_not_kept_waiting() {
+    use std::time::{Duration, Instant};
+
+    let folder = folder(QUEUE);
+    let (scenario, out) = (folder.path().join("q.toml"), folder.path().join("run"));
+    // Each run alone takes far longer than the test may.
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_plimsoll"))
+        .args(["tune", scenario.to_str().unwrap(), "--out", out.to_str().unwrap(), "--quiet"])
+        .args(["--set", "run.duration='100d'", "--set", "class[0].arrival.rate=100"])
+        .stderr(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    while !out.join("observations.jsonl").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it could be interrupted");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    let asked = Instant::now();
+    let killed = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", told(&output.stderr));
+    assert!(asked.elapsed() < Duration::from_secs(5), "it went on for {:?}", asked.elapsed());
 }

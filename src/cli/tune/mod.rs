@@ -14,7 +14,7 @@ use super::common::{Format, JOBS_MAX, ScenarioArguments, in_pool};
 use super::{Exit, Failure, publish};
 use crate::report::Tuning;
 use crate::scenario::{Scenario, TuneSettings};
-use crate::tune::{RobustBy, RobustText, Store, Task, Unfit};
+use crate::tune::{RobustBy, RobustText, Store, Task};
 use crate::units::Count;
 
 /// The observations of a search, in its folder.
@@ -75,10 +75,10 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<Exit, Failure> {
     let mut scenario = arguments.scenario.load()?;
     scenario.run.seed = arguments.seed.unwrap_or(scenario.run.seed);
-    let settings = asked(arguments, &scenario)?;
-    let task = Task::read(&scenario, &settings).map_err(|Unfit { path, message }| scenario.diagnose_file(&path, message))?;
+    let (settings, task) = understand(arguments, &scenario)?;
     let folder = arguments.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.tune", scenario.name)));
     let places = scenes::find(arguments, &scenario, &settings)?;
+    search::check(&places, &settings, &task)?;
     let inputs: Vec<PathBuf> = places.iter().flat_map(|place| place.inputs.clone()).collect();
     publish::check(&folder, &inputs)?;
     deploy::check(&folder, &inputs)?;
@@ -113,6 +113,50 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
     Ok(Exit::Done)
 }
 
+/// What is asked for, understood.
+fn understand(arguments: &Arguments, scenario: &Scenario) -> Result<(TuneSettings, Task), Failure> {
+    let settings = asked(arguments, scenario)?;
+    let task = Task::read(scenario, &settings).map_err(|unfit| unfit.diagnose(scenario))?;
+    Ok((settings, task))
+}
+
+/// Makes sure that `plimsoll tune` would search `scenario`, without measuring or running anything; one without `[tune]` has
+/// nothing to search.
+///
+/// # Errors
+/// What `plimsoll tune` would refuse.
+pub(super) fn inspect(named: &ScenarioArguments, scenario: &Scenario) -> Result<(), Failure> {
+    if scenario.file.tune.is_none() {
+        return Ok(());
+    }
+    let arguments = Arguments::of_scenario(named.clone());
+    let (settings, task) = understand(&arguments, scenario)?;
+    let places = scenes::find(&arguments, scenario, &settings)?;
+    search::check(&places, &settings, &task)
+}
+
+impl Arguments {
+    /// A search as the scenario itself asks for it.
+    fn of_scenario(scenario: ScenarioArguments) -> Self {
+        Self {
+            scenario,
+            seed: None,
+            robust: None,
+            also: Vec::new(),
+            traces: Vec::new(),
+            hold_out: Vec::new(),
+            simulations: None,
+            around: 0,
+            sensitivity: 0,
+            format: Format::default(),
+            out: None,
+            write: false,
+            jobs: None,
+            quiet: true,
+        }
+    }
+}
+
 /// What the scenario asks for, and what the command line says instead.
 fn asked(arguments: &Arguments, scenario: &Scenario) -> Result<TuneSettings, Failure> {
     let mut settings = scenario.file.tune.clone().ok_or_else(|| no_section(scenario))?;
@@ -130,11 +174,20 @@ fn asked(arguments: &Arguments, scenario: &Scenario) -> Result<TuneSettings, Fai
     Ok(settings)
 }
 
+/// Most rows of the Sobol indices: half of the sequence's points.
+const ROWS_MAX: u32 = 1 << 15;
+
 /// Rows of the Sobol indices: none, or enough to tell them apart.
 fn rows(text: &str) -> Result<u32, String> {
-    match text.parse() {
-        Ok(rows @ (0 | 2..=65_535)) => Ok(rows),
-        _ => Err("0, or 2 to 65535 rows".to_owned()),
+    match text.parse::<u32>() {
+        Ok(0) => Ok(0),
+        Ok(rows @ 2..=ROWS_MAX) if rows.is_power_of_two() => Ok(rows),
+        Ok(rows @ 2..=ROWS_MAX) => {
+            let above = rows.next_power_of_two();
+            let near = if above > ROWS_MAX { (above / 2).to_string() } else { format!("{} or {above}", above / 2) };
+            Err(format!("the points lie evenly for powers of two only: {near} is near"))
+        }
+        _ => Err(format!("0, or a power of two from 2 to {ROWS_MAX}")),
     }
 }
 

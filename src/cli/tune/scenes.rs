@@ -48,10 +48,14 @@ fn place(arguments: &Arguments, name: String, scenario: Scenario) -> Place {
 
 /// The scenario once for each trace.
 fn with_traces(arguments: &Arguments, scenario: &Scenario, settings: &TuneSettings) -> Result<Vec<Place>, Failure> {
-    if scenario.variants.iter().any(|variant| variant.classes.iter().any(|class| class.arrival.is_some())) {
-        let message = "its classes have arrivals of their own, which a trace cannot stand for";
-        let help = "  = give the scenario one `[arrival]` for all classes, and the trace a column `class`";
-        return Err(Failure::Input(format!("`{}` cannot be tuned on traces: {message}\n{help}", scenario.name)));
+    let own = scenario.variants.iter().flat_map(|variant| &variant.classes).find(|class| class.arrival.is_some());
+    if let Some(class) = own {
+        return Err(Failure::Input(format!(
+            "`{}` cannot be tuned on traces: class `{}` has an `arrival` of its own, which a trace cannot stand for\n  = move it out of \
+             the classes: write one `[arrival]` for all of them, like\n      [arrival]\n      process = \"poisson\"\n      rate = 10\n  \
+             = the trace's column `class` then says whose each request is (`time,input_tokens,output_tokens,class`)",
+            scenario.name, class.name
+        )));
     }
     let one = |name: &String| {
         let path = resolved(arguments, name, &arguments.traces);

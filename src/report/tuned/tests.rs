@@ -80,6 +80,7 @@ fn tuned() -> Tuned {
         without_chance: false,
     };
     Tuned {
+        centre: None,
         outcome,
         alone: Vec::new(),
         plateaus: Vec::new(),
