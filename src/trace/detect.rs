@@ -1,0 +1,118 @@
+//! What a log is, by its first bytes, and by what that is known.
+
+use std::borrow::Cow;
+use std::io::Cursor;
+
+use super::error::{TraceError, excerpt_of};
+use super::format::{Fields, Format, OBJECTS, Recipe, SPECIAL, TABLES, first_object, header};
+use super::reader::Options;
+use super::rows::Rows;
+use super::source::Source;
+
+/// A format that was recognised.
+pub(super) struct Recognised {
+    /// Which.
+    pub format: Format,
+    /// By what, in words.
+    pub by: String,
+}
+
+const HELP: &str = "say which columns hold what (--map arrival=COLUMN:KIND,input=COLUMN,output=COLUMN), or which format it is";
+const UVICORN: &str = "an access log of uvicorn has no times and no tokens. Take OpenTelemetry spans of vLLM instead \
+                       (--otlp-traces-endpoint, exported as OTLP-JSON), or the log of a gateway in front of it (LiteLLM, Envoy \
+                       AI Gateway, nginx with $msec, $request_time and token counts)";
+
+/// Finds out what a log is.
+///
+/// # Errors
+/// If it is of no format known here, or of one that cannot be replayed.
+pub(super) fn recognise(source: &Source, options: &Options) -> Result<Recognised, TraceError> {
+    let sample = source.sample.trim_ascii_start();
+    if sample.is_empty() {
+        return Err(TraceError::Empty { file: source.file.clone() });
+    }
+    if is_uvicorn(sample) {
+        return Err(TraceError::NotReplayable { file: source.file.clone(), what: "an access log of uvicorn", why: UVICORN });
+    }
+    let is_object = sample[0] == b'{';
+    let generic = if is_object { Format::Jsonl } else { Format::Csv };
+    if let Some(preset) = options.preset {
+        return Ok(Recognised { format: generic, by: format!("the preset {}", preset.name()) });
+    }
+    let found = if is_object { of_objects(sample) } else { of_table(sample) };
+    let mapped = || options.map.is_some().then(|| Recognised { format: generic, by: "the map".to_owned() });
+    let found = found.or_else(mapped);
+    found.ok_or_else(|| TraceError::UnknownFormat {
+        file: source.file.clone(),
+        found: format!("it begins with `{}`", excerpt_of(first_line(sample))),
+        help: Cow::Borrowed(HELP),
+    })
+}
+
+/// Whether a log that is said to be of `format` may be: its first columns or keys tell of it.
+pub(super) fn may_be(source: &Source, format: Format, options: &Options) -> Result<(), TraceError> {
+    let has_all = |recipe: &Recipe, names: &[String]| recipe.is_told_by(|column| names.iter().any(|name| name == column));
+    let names = names(&source.sample);
+    let (mut known, mut told, mut wanted) = (false, false, "");
+    for recipe in TABLES.iter().chain(OBJECTS).filter(|recipe| recipe.format == format) {
+        known = true;
+        told |= has_all(recipe, &names);
+        wanted = recipe.signature.first().copied().unwrap_or("");
+    }
+    if !known || told || options.map.is_some() || options.preset.is_some() {
+        return Ok(());
+    }
+    let why = format!("there is no `{wanted}` among {}", names.join(", "));
+    Err(TraceError::OtherFormat { file: source.file.clone(), claimed: format.name(), why })
+}
+
+/// The columns of a table, or the keys of the first object.
+fn names(sample: &[u8]) -> Vec<String> {
+    let sample = sample.trim_ascii_start();
+    if sample.starts_with(b"{") {
+        return first_object(sample).map(|object| object.keys().cloned().collect()).unwrap_or_default();
+    }
+    header_of(sample).unwrap_or_default()
+}
+
+pub(super) fn header_of(sample: &[u8]) -> Option<Vec<String>> {
+    let mut rows = Rows::new(Box::new(Cursor::new(sample.to_vec())));
+    header(&mut rows).ok().flatten().map(|(_, names)| names)
+}
+
+fn first_line(sample: &[u8]) -> &[u8] {
+    sample.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii()
+}
+
+/// `INFO:     127.0.0.1:54321 - "POST /v1/completions HTTP/1.1" 200 OK`
+fn is_uvicorn(sample: &[u8]) -> bool {
+    let line = String::from_utf8_lossy(first_line(sample)).into_owned();
+    let asks = ["\"GET /", "\"POST /", "\"HEAD /", "\"OPTIONS /", "\"DELETE /"].iter().any(|method| line.contains(method));
+    asks && line.contains(" HTTP/") && !line.starts_with('{') && (line.contains("INFO") || line.contains(" - \""))
+}
+
+fn of_table(sample: &[u8]) -> Option<Recognised> {
+    let names = header_of(sample)?;
+    let told = TABLES.iter().find(|recipe| recipe.is_told_by(|column| names.iter().any(|name| name == column)))?;
+    let by = format!("the columns {}", told.signature.join(", "));
+    if told.format != Format::Azure2023 {
+        return Some(Recognised { format: told.format, by });
+    }
+    // The years have the same columns; those of 2024 say their zone.
+    let second = sample.split(|byte| *byte == b'\n').nth(1).unwrap_or_default();
+    let time = second.split(|byte| *byte == b',').next().unwrap_or_default();
+    let zoned = time.get(19..).is_some_and(|rest| rest.contains(&b'+') || rest.contains(&b'Z'));
+    let (format, zone) = if zoned { (Format::Azure2024, "times with") } else { (Format::Azure2023, "times without") };
+    Some(Recognised { format, by: format!("{by}, and {zone} a zone") })
+}
+
+fn of_objects(sample: &[u8]) -> Option<Recognised> {
+    let by_keys = |object: &Fields| {
+        if let Some((format, keys)) = SPECIAL.iter().find(|(_, keys)| keys.iter().all(|key| object.contains_key(*key))) {
+            return Some(Recognised { format: *format, by: format!("the keys {}", keys.join(", ")) });
+        }
+        let told = OBJECTS.iter().find(|recipe| recipe.is_told_by(|key| object.contains_key(key)))?;
+        Some(Recognised { format: told.format, by: format!("the keys {}", told.signature.join(", ")) })
+    };
+    first_object(sample).as_ref().and_then(by_keys)
+}

@@ -1,0 +1,139 @@
+//! Reading objects: JSON Lines, keys found by name or by path.
+
+use std::io;
+
+use serde_json::{Map as Object, Value};
+
+use super::recipe::Recipe;
+use super::{Field, Map};
+use crate::trace::assemble::Assembler;
+use crate::trace::cell::{Cell, Cells};
+use crate::trace::error::{RowProblem, TraceError, excerpt, excerpt_of};
+use crate::trace::names::Names;
+use crate::trace::reader::{Dropped, Head, Reader, Row};
+use crate::trace::source::{Line, Lines, Source};
+
+/// A JSON object.
+pub(in crate::trace) type Fields = Object<String, Value>;
+
+/// A line's number from 1, and what it holds.
+pub(in crate::trace) type Numbered = (u64, Result<Fields, RowProblem>);
+
+/// Lines of JSON objects.
+pub(in crate::trace) struct ObjectLines {
+    lines: Lines,
+    file: String,
+    any: bool,
+    done: bool,
+}
+
+impl ObjectLines {
+    pub fn new(source: Source) -> Self {
+        Self { lines: Lines::new(source.bytes), file: source.file, any: false, done: false }
+    }
+
+    /// The next line and what it holds; `None` at the end, and from then on.
+    pub fn next(&mut self) -> Result<Option<Numbered>, TraceError> {
+        if self.done {
+            return Ok(None);
+        }
+        let line = self.lines.line();
+        let found = match self.lines.next() {
+            Ok(Some((row, Line::Text(text)))) => Some((row, object(text))),
+            Ok(Some((row, Line::TooLong))) => Some((row, Err(RowProblem::TooLong))),
+            Ok(None) if !self.any => return Err(self.stop(TraceError::Empty { file: self.file.clone() })),
+            Ok(None) => None,
+            Err(error) => return Err(self.stop(failed(&self.file, line, &error))),
+        };
+        self.done = found.is_none();
+        self.any = true;
+        Ok(found)
+    }
+
+    fn stop(&mut self, error: TraceError) -> TraceError {
+        self.done = true;
+        error
+    }
+}
+
+fn failed(file: &str, line: u64, error: &io::Error) -> TraceError {
+    TraceError::Read { file: file.to_owned(), line, reason: error.to_string() }
+}
+
+/// What a line holds.
+pub(in crate::trace) fn object(text: &[u8]) -> Result<Fields, RowProblem> {
+    let text = str::from_utf8(text).map_err(|_| RowProblem::NotUtf8 { text: excerpt_of(text) })?;
+    serde_json::from_str(text).map_err(|error| not_json(&error, text))
+}
+
+/// Why a text is not the JSON that it should be.
+pub(in crate::trace) fn not_json(error: &serde_json::Error, text: &str) -> RowProblem {
+    RowProblem::Json { column: error.column(), reason: error.to_string(), text: excerpt(text) }
+}
+
+/// JSON Lines that are made of named values.
+pub(in crate::trace) struct Objects {
+    lines: ObjectLines,
+    paths: Vec<String>,
+    assembler: Assembler,
+}
+
+impl Objects {
+    /// Opens a log of a format; what `own` maps stands before the format's own keys.
+    pub fn new(source: Source, recipe: &Recipe, own: Option<Map>, recognised_by: String) -> Result<Self, TraceError> {
+        let head = recipe.head(&source.file, recognised_by);
+        let map = own.unwrap_or_default().or(recipe.map());
+        first_has_a_time(&source, &map)?;
+        let places: Vec<Option<usize>> = (0..map.columns.len()).map(Some).collect();
+        let assembler = Assembler::new(head, &map, &places, recipe.empty_answer)?;
+        let paths = map.columns.into_iter().map(|mapped| mapped.column).collect();
+        Ok(Self { lines: ObjectLines::new(source), paths, assembler })
+    }
+}
+
+/// The first object of a log, if it fits into the sample.
+pub(in crate::trace) fn first_object(sample: &[u8]) -> Option<Fields> {
+    let mut lines = sample.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+    lines.next().and_then(|line| object(line).ok())
+}
+
+/// Keys are not promised by a header: a log whose first object says nothing about its time is of another kind.
+fn first_has_a_time(source: &Source, map: &Map) -> Result<(), TraceError> {
+    let Some(first) = first_object(&source.sample) else { return Ok(()) };
+    let times = map.columns.iter().filter(|mapped| matches!(mapped.field, Field::Arrival | Field::End));
+    let columns: Vec<&str> = times.map(|mapped| mapped.column.as_str()).collect();
+    if columns.iter().any(|column| !Cell::at_path(&first, column).is_missing()) {
+        return Ok(());
+    }
+    let column = columns.first().map_or("arrival", |column| column).to_owned();
+    Err(TraceError::MissingColumn { file: source.file.clone(), line: 1, column, header: first.keys().cloned().collect() })
+}
+
+struct Keyed<'a> {
+    object: &'a Fields,
+    paths: &'a [String],
+}
+
+impl Cells for Keyed<'_> {
+    fn cell(&self, at: usize) -> Cell<'_> {
+        Cell::at_path(self.object, &self.paths[at])
+    }
+}
+
+impl Reader for Objects {
+    fn next(&mut self) -> Result<Option<Row>, TraceError> {
+        let Some((row, found)) = self.lines.next()? else { return Ok(None) };
+        Ok(Some(match found {
+            Ok(object) => self.assembler.row(row, &Keyed { object: &object, paths: &self.paths }),
+            Err(problem) => Row::Dropped(Dropped { row, problem }),
+        }))
+    }
+
+    fn head(&self) -> &Head {
+        &self.assembler.head
+    }
+
+    fn names(&self) -> &Names {
+        &self.assembler.names
+    }
+}
