@@ -11,6 +11,7 @@ use super::map::{Field, Map, TimeKind};
 use super::names::Names;
 use super::reader::{Dropped, Head, Row};
 use super::record::{Ended, Key, Record};
+use super::sessions::Sessions;
 
 pub(super) const TOKENS: &str = "a whole number of tokens, at least 0 and below 2^32";
 const STATUS: &str = "an HTTP status like 200, or success, failure, timeout, cancelled, rejected";
@@ -39,6 +40,7 @@ pub(super) struct Assembler {
     pub names: Names,
     steps: Vec<Step>,
     clock: Clock,
+    sessions: Sessions,
     empty_answer: EmptyAnswer,
 }
 
@@ -54,6 +56,8 @@ struct Draft {
     duration: Option<i64>,
     ttft: Option<i64>,
     failed: bool,
+    /// The turn before, where the log names one; `Some(None)` for a first turn.
+    parent: Option<Option<Key>>,
     record: Record,
 }
 
@@ -71,7 +75,8 @@ impl Assembler {
             })
             .collect();
         let has = |field: Field| steps.iter().any(|step| step.field == field);
-        if !has(Field::Arrival) && !(has(Field::End) && has(Field::Duration)) {
+        let dated = has(Field::Arrival) || (has(Field::End) && has(Field::Duration));
+        if !dated {
             let why = "the map does not say when requests arrive: it needs `arrival`, or `end` and `duration`";
             return Err(TraceError::Map(format!("{}: {why}", head.file)));
         }
@@ -82,7 +87,7 @@ impl Assembler {
             let help = "all times must be since 1970 (unix_*, iso8601), or all since the log's own zero";
             return Err(TraceError::Map(format!("{}: {why}: {help}", head.file)));
         }
-        Ok(Self { head, names: Names::default(), steps, clock: Clock::new(wall), empty_answer })
+        Ok(Self { head, names: Names::default(), steps, clock: Clock::new(wall), sessions: Sessions::default(), empty_answer })
     }
 
     /// The row that these values make.
@@ -111,6 +116,9 @@ impl Assembler {
         draft.settle_end();
         draft.settle_lengths(self.empty_answer, |field| column(&self.steps, field))?;
         draft.settle_times(&mut self.clock, || column(&self.steps, Field::Arrival))?;
+        if let (Some(parent), Some(own)) = (draft.parent, draft.record.request) {
+            draft.record.session = Some(self.sessions.of(own, parent));
+        }
         Ok(draft.record)
     }
 }
@@ -138,8 +146,12 @@ impl Draft {
             Field::Tenant => record.tenant = cell.name().and_then(|name| names.tenants.id(&name)),
             Field::Session => record.session = cell.key(),
             Field::Request => record.request = cell.key(),
+            Field::Parent => self.parent = Some(cell.key().filter(|_| cell.shown() != "-1")),
             Field::Status => status(step, cell, record)?,
-            Field::Error => self.failed = !matches!(cell, Cell::Json(Value::Bool(false))),
+            Field::Error => match cell.tokens().and_then(http_error) {
+                Some(status) => (record.status, record.ended) = (Some(status), Some(Ended::of_status(status))),
+                None => self.failed = !matches!(cell, Cell::Json(Value::Bool(false))),
+            },
             Field::Flags => super::format::envoy::flags(cell, record),
             Field::CacheHit => {
                 if cell.flag().ok_or_else(|| cell.wrong(&step.column, About::Other, "true or false"))? {
@@ -181,12 +193,16 @@ impl Draft {
         let missing = || RowProblem::Missing { column: column(), about: About::Time };
         let arrival = self.arrival.or_else(from_end).ok_or_else(missing)?;
         let after = |lasting: Option<i64>| lasting.and_then(|lasting| arrival.checked_add(lasting));
+        // A later time of 0 is how tables without nulls write "not recorded".
+        let recorded = |at: Option<i64>| at.filter(|at| *at != 0);
         // All of the row is looked at before its arrival moves the clock.
         let later = |at: Option<i64>, name| at.map(|at| not_before(arrival, at, name)).transpose();
-        let first = later(self.first_byte.or_else(|| after(self.ttft)), "first_byte")?;
-        let last = later(self.last_byte, "last_byte")?;
-        let end = later(self.end.or_else(|| after(self.duration)), "end")?;
-        let sent = later(self.sent, "sent")?;
+        let first = later(recorded(self.first_byte).or_else(|| after(self.ttft)), "first_byte")?;
+        let last = later(recorded(self.last_byte), "last_byte")?;
+        let end = later(recorded(self.end).or_else(|| after(self.duration)), "end")?;
+        let sent = later(self.sent.filter(|sent| *sent != 0 || arrival == 0), "sent")?;
+        // A long answer whose first token comes with its end was not streamed: nobody saw a first token.
+        let first = first.filter(|first| Some(*first) != end || self.record.output_tokens == Some(1));
         let record = &mut self.record;
         record.arrival = clock.arrival(arrival)?;
         record.first_byte = first.map(|at| clock.at(at));
@@ -225,6 +241,11 @@ fn time(step: &Step, cell: Cell<'_>) -> Result<i64, RowProblem> {
 
 fn tokens(step: &Step, cell: Cell<'_>) -> Result<u32, RowProblem> {
     cell.tokens().ok_or_else(|| cell.wrong(&step.column, About::Tokens, TOKENS))
+}
+
+/// A number that is the status of an error.
+fn http_error(number: u32) -> Option<u16> {
+    u16::try_from(number).ok().filter(|status| (400..600).contains(status))
 }
 
 /// A status by number, or by word.

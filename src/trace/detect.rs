@@ -22,6 +22,8 @@ const UVICORN: &str = "an access log of uvicorn has no times and no tokens. Take
                        (--otlp-traces-endpoint, exported as OTLP-JSON), or the log of a gateway in front of it (LiteLLM, Envoy \
                        AI Gateway, nginx with $msec, $request_time and token counts)";
 
+const BLIS_HEADER: &str = "its rows are in the CSV file that belongs to it: name that one";
+
 /// Finds out what a log is.
 ///
 /// # Errors
@@ -34,7 +36,7 @@ pub(super) fn recognise(source: &Source, options: &Options) -> Result<Recognised
     if is_uvicorn(sample) {
         return Err(TraceError::NotReplayable { file: source.file.clone(), what: "an access log of uvicorn", why: UVICORN });
     }
-    let is_object = sample[0] == b'{';
+    let is_object = matches!(sample[0], b'{' | b'[');
     let generic = if is_object { Format::Jsonl } else { Format::Csv };
     if let Some(preset) = options.preset {
         return Ok(Recognised { format: generic, by: format!("the preset {}", preset.name()) });
@@ -47,6 +49,31 @@ pub(super) fn recognise(source: &Source, options: &Options) -> Result<Recognised
         found: format!("it begins with `{}`", excerpt_of(first_line(sample))),
         help: Cow::Borrowed(HELP),
     })
+}
+
+/// The first column of BLIS's table, behind its YAML.
+const BLIS_COLUMN: &[u8] = b"request_id,";
+
+/// Passes over the YAML that may stand in front of a BLIS trace.
+///
+/// # Errors
+/// If there is nothing behind it.
+pub(super) fn pass_yaml(source: &mut Source) -> Result<(), TraceError> {
+    let first = first_line(source.sample.trim_ascii_start());
+    if !first.starts_with(b"trace_version:") && first != b"---" {
+        return Ok(());
+    }
+    let failed =
+        |file: &str, error: std::io::Error| TraceError::Read { file: file.to_owned(), line: 0, reason: error.to_string() };
+    match source.pass_to(BLIS_COLUMN) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(TraceError::NotReplayable {
+            file: source.file.clone(),
+            what: "the YAML header of a BLIS trace",
+            why: BLIS_HEADER,
+        }),
+        Err(error) => Err(failed(&source.file, error)),
+    }
 }
 
 /// Whether a log that is said to be of `format` may be: its first columns or keys tell of it.
@@ -69,7 +96,7 @@ pub(super) fn may_be(source: &Source, format: Format, options: &Options) -> Resu
 /// The columns of a table, or the keys of the first object.
 fn names(sample: &[u8]) -> Vec<String> {
     let sample = sample.trim_ascii_start();
-    if sample.starts_with(b"{") {
+    if matches!(sample.first(), Some(b'{' | b'[')) {
         return first_object(sample).map(|object| object.keys().cloned().collect()).unwrap_or_default();
     }
     header_of(sample).unwrap_or_default()
@@ -106,7 +133,14 @@ fn of_table(sample: &[u8]) -> Option<Recognised> {
     Some(Recognised { format, by: format!("{by}, and {zone} a zone") })
 }
 
+/// The keys that only OTLP-JSON has.
+const OTLP_KEYS: [&str; 3] = ["resourceSpans", "scopeSpans", "instrumentationLibrarySpans"];
+
 fn of_objects(sample: &[u8]) -> Option<Recognised> {
+    let text = String::from_utf8_lossy(&sample[..sample.len().min(4096)]);
+    if let Some(key) = OTLP_KEYS.into_iter().find(|key| text.contains(&format!("\"{key}\""))) {
+        return Some(Recognised { format: Format::Otlp, by: format!("the key {key}") });
+    }
     let by_keys = |object: &Fields| {
         if let Some((format, keys)) = SPECIAL.iter().find(|(_, keys)| keys.iter().all(|key| object.contains_key(*key))) {
             return Some(Recognised { format: *format, by: format!("the keys {}", keys.join(", ")) });

@@ -31,9 +31,11 @@ pub enum Field {
     Session,
     /// The source's own id of the request.
     Request,
+    /// The id of the request before it in the conversation; -1 for the first.
+    Parent,
     /// HTTP status, or a word: `success`, `failure`, `timeout`, `cancelled`, ...
     Status,
-    /// What went wrong; anything in it means that it failed.
+    /// What went wrong; anything in it means that it failed, an HTTP status counts as one.
     Error,
     /// Envoy's response flags.
     Flags,
@@ -49,7 +51,7 @@ pub enum Field {
 
 impl Field {
     /// Every field, in order of its discriminant.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Arrival,
         Self::Sent,
         Self::FirstByte,
@@ -63,6 +65,7 @@ impl Field {
         Self::Tenant,
         Self::Session,
         Self::Request,
+        Self::Parent,
         Self::Status,
         Self::Error,
         Self::Flags,
@@ -89,6 +92,7 @@ impl Field {
             Self::Tenant => "tenant",
             Self::Session => "session",
             Self::Request => "request",
+            Self::Parent => "parent",
             Self::Status => "status",
             Self::Error => "error",
             Self::Flags => "flags",
@@ -310,7 +314,7 @@ mod tests {
         for (text, part) in [
             ("", "`` is not FIELD=COLUMN"),
             ("arival=ts", "there is no field `arival` (did you mean `arrival`?); the fields are: arrival, sent,"),
-            ("arrival=ts:unixms", "there is no kind of time `unixms` (did you mean `unix_ms`?)"),
+            ("arrival=ts:unix-ms", "there is no kind of time `unix-ms` (did you mean `unix_ms`?)"),
             ("arrival=", "is not FIELD=COLUMN"),
             ("ttft=x:unix_s", "`ttft` is a length of time: `unix_s` is none; write s, ms, us or ns"),
         ] {

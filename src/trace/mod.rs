@@ -19,9 +19,11 @@ mod lengths;
 mod map;
 mod names;
 mod number;
+mod pieces;
 mod reader;
 mod record;
 mod rows;
+mod sessions;
 mod source;
 mod whole;
 
@@ -45,6 +47,9 @@ use self::source::Source;
 /// # Errors
 /// [`TraceError`]: the file cannot be opened, is of no known format, is not what `options` say, or lacks a column.
 pub fn open(path: &Path, options: &Options) -> Result<Box<dyn Reader>, TraceError> {
+    if path.is_dir() {
+        return format::servegen::open_folder(path, options);
+    }
     open_source(Source::open(path)?, options)
 }
 
@@ -56,7 +61,11 @@ pub fn open_bytes(bytes: impl Read + 'static, file: &str, options: &Options) -> 
     open_source(Source::new(Box::new(bytes), file)?, options)
 }
 
-fn open_source(source: Source, options: &Options) -> Result<Box<dyn Reader>, TraceError> {
+fn open_source(mut source: Source, options: &Options) -> Result<Box<dyn Reader>, TraceError> {
+    if source.is_tar() {
+        return format::servegen::open_tar(source, options);
+    }
+    detect::pass_yaml(&mut source)?;
     let Recognised { format, by } = match options.format {
         Some(format) => {
             detect::may_be(&source, format, options)?;

@@ -16,6 +16,8 @@ pub(super) struct Rows {
     text: Vec<u8>,
     ends: Vec<usize>,
     fields: usize,
+    /// Line ends that were passed over between rows.
+    between: u64,
 }
 
 /// A row that was read.
@@ -29,17 +31,32 @@ pub(super) struct RowAt {
 
 impl Rows {
     pub fn new(bytes: Box<dyn BufRead>) -> Self {
-        Self { core: csv_core::Reader::new(), bytes, text: vec![0; 4096], ends: vec![0; 64], fields: 0 }
+        Self { core: csv_core::Reader::new(), bytes, text: vec![0; 4096], ends: vec![0; 64], fields: 0, between: 0 }
     }
 
-    /// Lines read so far.
+    /// The rows of a file of which `passed` lines have been read.
+    pub fn after(bytes: Box<dyn BufRead>, passed: u64) -> Self {
+        Self { between: passed, ..Self::new(bytes) }
+    }
+
+    /// The line that is being read, from 1.
     pub fn line(&self) -> u64 {
-        self.core.line()
+        self.core.line() + self.between
+    }
+
+    /// Passes over the ends of blank lines, and over the second half of a Windows line end.
+    fn pass_line_ends(&mut self) -> io::Result<()> {
+        while let Some(byte @ (b'\n' | b'\r')) = self.bytes.fill_buf()?.first().copied() {
+            self.between += u64::from(byte == b'\n');
+            self.bytes.consume(1);
+        }
+        Ok(())
     }
 
     /// Goes to the next row; blank lines are passed over.
     pub fn next(&mut self) -> io::Result<Option<RowAt>> {
-        let line = self.core.line();
+        self.pass_line_ends()?;
+        let line = self.line();
         let (mut text, mut ends, mut too_long) = (0, 0, false);
         self.fields = 0;
         loop {
@@ -108,6 +125,7 @@ mod tests {
         assert_eq!(fields, [expected(&["a", "b"]), expected(&["1", "x\ny"]), expected(&["p\"q", "2"]), expected(&["3", "4"])]);
         assert_eq!(found[1].0, 2);
         assert_eq!(found[2].0, 4);
+        assert_eq!(all(b"a\r\n\r\nb\r\n").iter().map(|(line, _)| *line).collect::<Vec<_>>(), [1, 3]);
     }
 
     #[test]

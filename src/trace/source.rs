@@ -29,6 +29,8 @@ pub(super) struct Source {
     pub sample: Vec<u8>,
     /// All of it, decompressed, without a byte order mark.
     pub bytes: Box<dyn BufRead>,
+    /// Lines that were passed over.
+    pub passed: u64,
 }
 
 impl Source {
@@ -53,7 +55,28 @@ impl Source {
             sample.drain(..BYTE_ORDER_MARK.len());
         }
         let bytes = Cursor::new(sample.clone()).chain(plain);
-        Ok(Self { file: file.to_owned(), sample, bytes: Box::new(BufReader::with_capacity(BUFFER_BYTES, bytes)) })
+        Ok(Self { file: file.to_owned(), sample, bytes: Box::new(BufReader::with_capacity(BUFFER_BYTES, bytes)), passed: 0 })
+    }
+
+    /// Whether it is a tar archive.
+    pub fn is_tar(&self) -> bool {
+        self.sample.get(257..262) == Some(b"ustar")
+    }
+
+    /// Passes over what stands in front of the line that begins with `start`, if there is such a line in the sample.
+    pub fn pass_to(&mut self, start: &[u8]) -> io::Result<bool> {
+        let mut before = 0;
+        let mut lines = self.sample.split_inclusive(|byte| *byte == b'\n').enumerate();
+        let Some((passed, found)) = lines.find_map(|(passed, line)| {
+            before += line.len();
+            line.starts_with(start).then_some((passed, before - line.len()))
+        }) else {
+            return Ok(false);
+        };
+        self.sample.drain(..found);
+        self.passed = passed as u64;
+        io::copy(&mut self.bytes.by_ref().take(found as u64), &mut io::sink())?;
+        Ok(true)
     }
 }
 

@@ -58,7 +58,7 @@ pub(super) const CALLBACK: Recipe = Recipe {
             (Field::Session, "trace_id", UNIX),
             (Field::Request, "id", UNIX),
             (Field::CacheHit, "cache_hit", UNIX),
-            (Field::Status, "error_information.error_code", UNIX),
+            (Field::Error, "error_information.error_code", UNIX),
             (Field::Status, "status", UNIX),
         ],
     )

@@ -6,11 +6,14 @@ mod burstgpt;
 mod driver;
 pub(super) mod envoy;
 mod generic;
+mod journal;
 mod litellm;
 mod mooncake;
 mod objects;
+mod otlp;
 mod presets;
 mod recipe;
+pub(super) mod servegen;
 mod table;
 
 use std::str::FromStr;
@@ -39,7 +42,7 @@ pub(super) const OBJECTS: &[Recipe] =
     &[mooncake::BAILIAN, mooncake::MOONCAKE, litellm::CALLBACK, litellm::SPEND_LOGS, envoy::ENVOY, generic::JSONL];
 
 /// The formats that are lines of objects which no map describes.
-pub(super) const SPECIAL: &[(Format, &[&str])] = &[(Format::Driver, driver::SIGNATURE)];
+pub(super) const SPECIAL: &[(Format, &[&str])] = &[(Format::Driver, driver::SIGNATURE), (Format::Journal, journal::SIGNATURE)];
 
 /// Opens a log whose format is known.
 pub(super) fn reader(source: Source, format: Format, options: &Options, by: String) -> Result<Box<dyn Reader>, TraceError> {
@@ -48,7 +51,7 @@ pub(super) fn reader(source: Source, format: Format, options: &Options, by: Stri
         (Some(map), Some(preset)) => Some(map.or(preset)),
         (map, preset) => map.or(preset),
     };
-    let is_objects = source.sample.trim_ascii_start().starts_with(b"{");
+    let is_objects = matches!(source.sample.trim_ascii_start().first(), Some(b'{' | b'['));
     let generic = if is_objects { &generic::MAPPED_JSONL } else { &generic::MAPPED_CSV };
     let recipe = match format {
         Format::Csv | Format::Jsonl if own.is_some() => Some(generic),
@@ -56,6 +59,8 @@ pub(super) fn reader(source: Source, format: Format, options: &Options, by: Stri
     };
     match recipe {
         None if format == Format::Driver => Ok(Box::new(driver::Driver::new(source, by))),
+        None if format == Format::Journal => Ok(Box::new(journal::Journal::new(source, by))),
+        None if format == Format::Otlp => Ok(Box::new(otlp::Otlp::new(source, own, by)?)),
         Some(recipe) if is_objects => Ok(Box::new(Objects::new(source, recipe, own, by)?)),
         Some(recipe) => Ok(Box::new(Table::new(source, recipe, own, by)?)),
         None => {
@@ -191,3 +196,8 @@ impl FromStr for Preset {
         found.ok_or_else(|| TraceError::Map(format!("there is no preset `{name}`; the presets are: {}", known())))
     }
 }
+
+#[cfg(test)]
+mod any_bytes_tests;
+#[cfg(test)]
+mod formats_tests;

@@ -34,8 +34,7 @@ pub(super) const BAILIAN: Recipe = Recipe {
             (Field::Blocks, "hash_ids", TimeKind::Seconds),
             (Field::Class, "type", TimeKind::Seconds),
             (Field::Request, "chat_id", TimeKind::Seconds),
-            // The first turn of a conversation has the parent -1, and is known by its own id.
-            (Field::Session, "session_id", TimeKind::Seconds),
+            (Field::Parent, "parent_chat_id", TimeKind::Seconds),
         ],
     )
 };

@@ -1,4 +1,4 @@
-//! Reading objects: JSON Lines, keys found by name or by path.
+//! Reading objects: JSON Lines or an array of objects, keys found by name or by path.
 
 use std::io;
 
@@ -10,6 +10,7 @@ use crate::trace::assemble::Assembler;
 use crate::trace::cell::{Cell, Cells};
 use crate::trace::error::{RowProblem, TraceError, excerpt, excerpt_of};
 use crate::trace::names::Names;
+use crate::trace::pieces::{Piece, Pieces, Wanted};
 use crate::trace::reader::{Dropped, Head, Reader, Row};
 use crate::trace::source::{Line, Lines, Source};
 
@@ -19,40 +20,61 @@ pub(in crate::trace) type Fields = Object<String, Value>;
 /// A line's number from 1, and what it holds.
 pub(in crate::trace) type Numbered = (u64, Result<Fields, RowProblem>);
 
-/// Lines of JSON objects.
+/// JSON objects: one on each line, or the elements of an array.
 pub(in crate::trace) struct ObjectLines {
-    lines: Lines,
+    supply: Supply,
     file: String,
     any: bool,
     done: bool,
 }
 
+enum Supply {
+    Lines(Lines),
+    Array(Box<Pieces>),
+}
+
+impl Supply {
+    fn next(&mut self) -> io::Result<Option<Numbered>> {
+        Ok(match self {
+            Self::Lines(lines) => lines.next()?.map(|(row, line)| match line {
+                Line::Text(text) => (row, object(text)),
+                Line::TooLong => (row, Err(RowProblem::TooLong)),
+            }),
+            Self::Array(pieces) => pieces.next()?.map(|(row, piece)| match piece {
+                Piece::Text(text) => (row, object(&text)),
+                Piece::TooLong => (row, Err(RowProblem::TooLong)),
+            }),
+        })
+    }
+}
+
 impl ObjectLines {
     pub fn new(source: Source) -> Self {
-        Self { lines: Lines::new(source.bytes), file: source.file, any: false, done: false }
+        let is_array = source.sample.trim_ascii_start().starts_with(b"[");
+        let supply = if is_array {
+            Supply::Array(Box::new(Pieces::new(source.bytes, Wanted::Elements)))
+        } else {
+            Supply::Lines(Lines::new(source.bytes))
+        };
+        Self { supply, file: source.file, any: false, done: false }
     }
 
-    /// The next line and what it holds; `None` at the end, and from then on.
+    /// The next object and its line; `None` at the end, and from then on.
     pub fn next(&mut self) -> Result<Option<Numbered>, TraceError> {
         if self.done {
             return Ok(None);
         }
-        let line = self.lines.line();
-        let found = match self.lines.next() {
-            Ok(Some((row, Line::Text(text)))) => Some((row, object(text))),
-            Ok(Some((row, Line::TooLong))) => Some((row, Err(RowProblem::TooLong))),
-            Ok(None) if !self.any => return Err(self.stop(TraceError::Empty { file: self.file.clone() })),
-            Ok(None) => None,
-            Err(error) => return Err(self.stop(failed(&self.file, line, &error))),
+        let line = match &self.supply {
+            Supply::Lines(lines) => lines.line(),
+            Supply::Array(pieces) => pieces.line(),
         };
-        self.done = found.is_none();
+        let found = self.supply.next().map_err(|error| failed(&self.file, line, &error));
+        self.done = !matches!(found, Ok(Some(_)));
+        if self.done && !self.any && found.is_ok() {
+            return Err(TraceError::Empty { file: self.file.clone() });
+        }
         self.any = true;
-        Ok(found)
-    }
-
-    fn stop(&mut self, error: TraceError) -> TraceError {
-        self.done = true;
-        error
+        found
     }
 }
 
@@ -71,7 +93,7 @@ pub(in crate::trace) fn not_json(error: &serde_json::Error, text: &str) -> RowPr
     RowProblem::Json { column: error.column(), reason: error.to_string(), text: excerpt(text) }
 }
 
-/// JSON Lines that are made of named values.
+/// Objects that are made of named values.
 pub(in crate::trace) struct Objects {
     lines: ObjectLines,
     paths: Vec<String>,
@@ -93,6 +115,11 @@ impl Objects {
 
 /// The first object of a log, if it fits into the sample.
 pub(in crate::trace) fn first_object(sample: &[u8]) -> Option<Fields> {
+    if sample.trim_ascii_start().starts_with(b"[") {
+        let mut pieces = Pieces::new(Box::new(io::Cursor::new(sample.to_vec())), Wanted::Elements);
+        let Ok(Some((_, Piece::Text(text)))) = pieces.next() else { return None };
+        return object(&text).ok();
+    }
     let mut lines = sample.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
     lines.next().and_then(|line| object(line).ok())
 }

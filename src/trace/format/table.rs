@@ -31,7 +31,7 @@ impl Table {
     pub fn new(source: Source, recipe: &Recipe, own: Option<Map>, recognised_by: String) -> Result<Self, TraceError> {
         let file = source.file.clone();
         let head = recipe.head(&file, recognised_by);
-        let mut rows = Rows::new(source.bytes);
+        let mut rows = Rows::after(source.bytes, source.passed);
         let failed = |error: io::Error| TraceError::Read { file: file.clone(), line: 0, reason: error.to_string() };
         let Some((line, header)) = header(&mut rows).map_err(failed)? else { return Err(TraceError::Empty { file }) };
         let missing = |column: &str| TraceError::MissingColumn {
