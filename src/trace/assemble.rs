@@ -113,9 +113,11 @@ impl Assembler {
                 }
             }
         }
+        let missing = || RowProblem::Missing { column: column(&self.steps, Field::Arrival), about: About::Time };
+        let arrival = draft.arrives().ok_or_else(missing)?;
         draft.settle_end();
         draft.settle_lengths(self.empty_answer, |field| column(&self.steps, field))?;
-        draft.settle_times(&mut self.clock, || column(&self.steps, Field::Arrival))?;
+        draft.settle_times(arrival, &mut self.clock)?;
         if let (Some(parent), Some(own)) = (draft.parent, draft.record.request) {
             draft.record.session = Some(self.sessions.of(own, parent));
         }
@@ -188,10 +190,13 @@ impl Draft {
         record.settle_lengths(column)
     }
 
-    fn settle_times(&mut self, clock: &mut Clock, column: impl Fn() -> Cow<'static, str>) -> Result<(), RowProblem> {
+    /// When it arrived: as the log says, or its end less its duration.
+    fn arrives(&self) -> Option<i64> {
         let from_end = || self.end.zip(self.duration).and_then(|(end, lasting)| end.checked_sub(lasting));
-        let missing = || RowProblem::Missing { column: column(), about: About::Time };
-        let arrival = self.arrival.or_else(from_end).ok_or_else(missing)?;
+        self.arrival.or_else(from_end)
+    }
+
+    fn settle_times(&mut self, arrival: i64, clock: &mut Clock) -> Result<(), RowProblem> {
         let after = |lasting: Option<i64>| lasting.and_then(|lasting| arrival.checked_add(lasting));
         // A later time of 0 is how tables without nulls write "not recorded".
         let recorded = |at: Option<i64>| at.filter(|at| *at != 0);
@@ -256,7 +261,10 @@ fn status(step: &Step, cell: Cell<'_>, record: &mut Record) -> Result<(), RowPro
         record.status = Some(status);
         record.ended = Some(Ended::of_status(status));
     } else {
-        record.ended = Some(cell.name().and_then(|word| ended(&word.to_ascii_lowercase())).ok_or_else(wrong)?);
+        let said = cell.name().and_then(|word| ended(&word.to_ascii_lowercase())).ok_or_else(wrong)?;
+        // An error's own status says more than "failure".
+        let known = record.ended.filter(|known| said == Ended::Failed && *known != Ended::Complete);
+        record.ended = known.or(Some(said));
     }
     Ok(())
 }

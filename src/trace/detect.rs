@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::Cursor;
 
 use super::error::{TraceError, excerpt_of};
-use super::format::{Fields, Format, OBJECTS, Recipe, SPECIAL, TABLES, first_object, header};
+use super::format::{Fields, Format, OBJECTS, SPECIAL, TABLES, header, objects_in};
 use super::reader::Options;
 use super::rows::Rows;
 use super::source::Source;
@@ -18,9 +18,12 @@ pub(super) struct Recognised {
 }
 
 const HELP: &str = "say which columns hold what (--map arrival=COLUMN:KIND,input=COLUMN,output=COLUMN), or which format it is";
-const UVICORN: &str = "an access log of uvicorn has no times and no tokens. Take OpenTelemetry spans of vLLM instead \
+const UVICORN: &str = "it has no times and no tokens. Take OpenTelemetry spans of vLLM instead \
                        (--otlp-traces-endpoint, exported as OTLP-JSON), or the log of a gateway in front of it (LiteLLM, Envoy \
                        AI Gateway, nginx with $msec, $request_time and token counts)";
+
+/// Lines of a sample that are looked at where the first says nothing.
+const LINES_SEEN: usize = 1_000;
 
 const BLIS_HEADER: &str = "its rows are in the CSV file that belongs to it: name that one";
 
@@ -33,9 +36,6 @@ pub(super) fn recognise(source: &Source, options: &Options) -> Result<Recognised
     if sample.is_empty() {
         return Err(TraceError::Empty { file: source.file.clone() });
     }
-    if is_uvicorn(sample) {
-        return Err(TraceError::NotReplayable { file: source.file.clone(), what: "an access log of uvicorn", why: UVICORN });
-    }
     let is_object = matches!(sample[0], b'{' | b'[');
     let generic = if is_object { Format::Jsonl } else { Format::Csv };
     if let Some(preset) = options.preset {
@@ -44,6 +44,9 @@ pub(super) fn recognise(source: &Source, options: &Options) -> Result<Recognised
     let found = if is_object { of_objects(sample) } else { of_table(sample) };
     let mapped = || options.map.is_some().then(|| Recognised { format: generic, by: "the map".to_owned() });
     let found = found.or_else(mapped);
+    if found.is_none() && sample.split(|byte| *byte == b'\n').take(LINES_SEEN).any(is_uvicorn) {
+        return Err(TraceError::NotReplayable { file: source.file.clone(), what: "an access log of uvicorn", why: UVICORN });
+    }
     found.ok_or_else(|| TraceError::UnknownFormat {
         file: source.file.clone(),
         found: format!("it begins with `{}`", excerpt_of(first_line(sample))),
@@ -78,18 +81,20 @@ pub(super) fn pass_yaml(source: &mut Source) -> Result<(), TraceError> {
 
 /// Whether a log that is said to be of `format` may be: its first columns or keys tell of it.
 pub(super) fn may_be(source: &Source, format: Format, options: &Options) -> Result<(), TraceError> {
-    let has_all = |recipe: &Recipe, names: &[String]| recipe.is_told_by(|column| names.iter().any(|name| name == column));
     let names = names(&source.sample);
-    let (mut known, mut told, mut wanted) = (false, false, "");
-    for recipe in TABLES.iter().chain(OBJECTS).filter(|recipe| recipe.format == format) {
-        known = true;
-        told |= has_all(recipe, &names);
-        wanted = recipe.signature.first().copied().unwrap_or("");
-    }
-    if !known || told || options.map.is_some() || options.preset.is_some() {
+    let of_tables = TABLES.iter().chain(OBJECTS).filter(|recipe| recipe.format == format).map(|recipe| recipe.signature);
+    let of_others = SPECIAL.iter().filter(|(special, _)| *special == format).map(|(_, keys)| *keys);
+    let signatures: Vec<&[&str]> = of_tables.chain(of_others).collect();
+    let told = |keys: &[&str]| keys.iter().all(|key| names.iter().any(|name| name == key));
+    let otlp = format == Format::Otlp && otlp_key(&source.sample).is_none();
+    let mapped = options.map.is_some() || options.preset.is_some();
+    if !otlp && (mapped || signatures.is_empty() || signatures.iter().any(|keys| told(keys))) {
         return Ok(());
     }
-    let why = format!("there is no `{wanted}` among {}", names.join(", "));
+    let wanted: &[&str] = if otlp { &OTLP_KEYS } else { signatures.first().copied().unwrap_or_default() };
+    let missing = wanted.iter().find(|key| !names.iter().any(|name| name == *key)).copied().unwrap_or_default();
+    let shown: Vec<&str> = names.iter().take(20).map(String::as_str).collect();
+    let why = format!("there is no `{missing}` among {}", shown.join(", "));
     Err(TraceError::OtherFormat { file: source.file.clone(), claimed: format.name(), why })
 }
 
@@ -97,7 +102,7 @@ pub(super) fn may_be(source: &Source, format: Format, options: &Options) -> Resu
 fn names(sample: &[u8]) -> Vec<String> {
     let sample = sample.trim_ascii_start();
     if matches!(sample.first(), Some(b'{' | b'[')) {
-        return first_object(sample).map(|object| object.keys().cloned().collect()).unwrap_or_default();
+        return objects_in(sample).first().map(|object| object.keys().cloned().collect()).unwrap_or_default();
     }
     header_of(sample).unwrap_or_default()
 }
@@ -112,10 +117,10 @@ fn first_line(sample: &[u8]) -> &[u8] {
 }
 
 /// `INFO:     127.0.0.1:54321 - "POST /v1/completions HTTP/1.1" 200 OK`
-fn is_uvicorn(sample: &[u8]) -> bool {
-    let line = String::from_utf8_lossy(first_line(sample)).into_owned();
+fn is_uvicorn(line: &[u8]) -> bool {
+    let line = String::from_utf8_lossy(line);
     let asks = ["\"GET /", "\"POST /", "\"HEAD /", "\"OPTIONS /", "\"DELETE /"].iter().any(|method| line.contains(method));
-    asks && line.contains(" HTTP/") && !line.starts_with('{') && (line.contains("INFO") || line.contains(" - \""))
+    asks && line.contains(" HTTP/") && line.contains(" - \"")
 }
 
 fn of_table(sample: &[u8]) -> Option<Recognised> {
@@ -136,9 +141,14 @@ fn of_table(sample: &[u8]) -> Option<Recognised> {
 /// The keys that only OTLP-JSON has.
 const OTLP_KEYS: [&str; 3] = ["resourceSpans", "scopeSpans", "instrumentationLibrarySpans"];
 
-fn of_objects(sample: &[u8]) -> Option<Recognised> {
+/// What tells that a document is OTLP-JSON: its key stands near the beginning.
+fn otlp_key(sample: &[u8]) -> Option<&'static str> {
     let text = String::from_utf8_lossy(&sample[..sample.len().min(4096)]);
-    if let Some(key) = OTLP_KEYS.into_iter().find(|key| text.contains(&format!("\"{key}\""))) {
+    OTLP_KEYS.into_iter().find(|key| text.contains(&format!("\"{key}\"")))
+}
+
+fn of_objects(sample: &[u8]) -> Option<Recognised> {
+    if let Some(key) = otlp_key(sample) {
         return Some(Recognised { format: Format::Otlp, by: format!("the key {key}") });
     }
     let by_keys = |object: &Fields| {
@@ -148,5 +158,6 @@ fn of_objects(sample: &[u8]) -> Option<Recognised> {
         let told = OBJECTS.iter().find(|recipe| recipe.is_told_by(|key| object.contains_key(key)))?;
         Some(Recognised { format: told.format, by: format!("the keys {}", told.signature.join(", ")) })
     };
-    first_object(sample).as_ref().and_then(by_keys)
+    // Other lines may stand between those of the log.
+    objects_in(sample).iter().find_map(by_keys)
 }

@@ -82,9 +82,9 @@ proptest! {
         let kind = super::TimeKind::ALL[kind].name();
         let map: Map = format!("arrival=a:{kind},input=b,output=c,end=d:{kind}").parse().unwrap();
         let options = Options { map: Some(map), ..Options::default() };
-        let table: String = rows.iter().map(|(a, b, c)| format!("{a},{b},{c},{a}\n")).collect();
-        let count = answer(format!("a,b,c,d\n{table}").into_bytes(), &options);
-        prop_assert_eq!(count.unwrap(), rows.iter().filter(|(a, b, c)| !format!("{a}{b}{c}").is_empty() || true).count() as u64);
+        let table: Vec<String> = rows.iter().map(|(a, b, c)| format!("{a},{b},{c},{a}")).collect();
+        let count = answer(format!("a,b,c,d\n{}\n", table.join("\n")).into_bytes(), &options);
+        prop_assert_eq!(count, Ok(rows.len() as u64));
     }
 }
 
@@ -118,6 +118,14 @@ fn ends_before_beginnings_and_lines_that_are_no_json_are_dropped() {
 }
 
 #[test]
+fn other_lines_between_those_of_a_log_are_dropped_and_do_not_hide_it() {
+    let text = format!("{{\"level\":\"info\"}}\n{}{{\"level\":\"info\"}}\n", SEEDS[7]);
+    let read = read(&text);
+    assert_eq!((read.reader.head().format, read.records.len()), (Format::Envoy, 1));
+    assert_eq!(read.dropped(), [(DropReason::NoTime, 1)]);
+}
+
+#[test]
 fn mixed_line_ends_marks_and_quoted_newlines_lose_nothing() {
     let text = "\u{FEFF}time,input_tokens,output_tokens,class\r\n1,2,3,\"a\nb\"\r\n2,2,3,\"say \"\"c\"\"\"\n\n3,2,3,d";
     let read = read(text);
@@ -142,7 +150,10 @@ fn what_is_damaged_in_a_file_is_an_error() {
         (said(SEEDS[5], &claimed(Format::Driver)), "log: not driver"),
         (said(SEEDS[5], &claimed(Format::Otlp)), "log: not otlp"),
         (
-            said("INFO:     127.0.0.1:54321 - \"POST /v1/completions HTTP/1.1\" 200 OK\n", &auto),
+            said(
+                "INFO 11-22 10:00:00 [api_server.py:1] starting\nINFO:     127.0.0.1:54321 - \"POST /v1/completions HTTP/1.1\" 200 OK\n",
+                &auto,
+            ),
             "an access log of uvicorn cannot be replayed: it has no times and no tokens. Take OpenTelemetry spans",
         ),
     ] {
@@ -159,8 +170,8 @@ fn a_folder_and_a_log_that_was_cut_off_are_errors() {
     let folder = tempfile::tempdir().unwrap();
     let opened = open(folder.path(), &Options::default()).err().unwrap().to_string();
     assert!(opened.contains("without chunk-N-trace.csv"), "{opened}");
-    let rows: String = (0..200_000).map(|n| format!("{n},{},{}\n", n * 7 % 1_000 + 1, n * 13 % 777 + 1)).collect();
-    let mut packed = gzip(format!("time,input_tokens,output_tokens\n{rows}").as_bytes());
+    let rows: Vec<String> = (0..200_000).map(|n| format!("{n},{},{}", n * 7 % 1_000 + 1, n * 13 % 777 + 1)).collect();
+    let mut packed = gzip(format!("time,input_tokens,output_tokens\n{}\n", rows.join("\n")).as_bytes());
     let whole = answer(packed.clone(), &Options::default());
     assert_eq!(whole, Ok(200_000));
     packed.truncate(packed.len() - 1_000);

@@ -18,7 +18,7 @@ mod table;
 
 use std::str::FromStr;
 
-pub(super) use self::objects::{Fields, Objects, first_object};
+pub(super) use self::objects::{Fields, Objects, objects_in};
 pub(super) use self::recipe::Recipe;
 pub(super) use self::table::{Table, header};
 use super::error::TraceError;
@@ -62,7 +62,10 @@ pub(super) fn reader(source: Source, format: Format, options: &Options, by: Stri
         None if format == Format::Journal => Ok(Box::new(journal::Journal::new(source, by))),
         None if format == Format::Otlp => Ok(Box::new(otlp::Otlp::new(source, own, by)?)),
         Some(recipe) if is_objects => Ok(Box::new(Objects::new(source, recipe, own, by)?)),
-        Some(recipe) => Ok(Box::new(Table::new(source, recipe, own, by)?)),
+        Some(recipe) => {
+            let demanded = options.map.as_ref().map(Map::fields).unwrap_or_default();
+            Ok(Box::new(Table::new(source, recipe, own, &demanded, by)?))
+        }
         None => {
             Err(TraceError::OtherFormat { file: source.file, claimed: format.name(), why: "another kind of file".to_owned() })
         }

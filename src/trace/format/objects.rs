@@ -105,7 +105,7 @@ impl Objects {
     pub fn new(source: Source, recipe: &Recipe, own: Option<Map>, recognised_by: String) -> Result<Self, TraceError> {
         let head = recipe.head(&source.file, recognised_by);
         let map = own.unwrap_or_default().or(recipe.map());
-        first_has_a_time(&source, &map)?;
+        some_have_a_time(&source, &map)?;
         let places: Vec<Option<usize>> = (0..map.columns.len()).map(Some).collect();
         let assembler = Assembler::new(head, &map, &places, recipe.empty_answer)?;
         let paths = map.columns.into_iter().map(|mapped| mapped.column).collect();
@@ -113,23 +113,28 @@ impl Objects {
     }
 }
 
-/// The first object of a log, if it fits into the sample.
-pub(in crate::trace) fn first_object(sample: &[u8]) -> Option<Fields> {
-    if sample.trim_ascii_start().starts_with(b"[") {
+/// The objects that fit into a sample whole, as many as are looked at for what they are.
+pub(in crate::trace) fn objects_in(sample: &[u8]) -> Vec<Fields> {
+    const MOST: usize = 100;
+    let sample = sample.trim_ascii_start();
+    if sample.starts_with(b"[") {
         let mut pieces = Pieces::new(Box::new(io::Cursor::new(sample.to_vec())), Wanted::Elements);
-        let Ok(Some((_, Piece::Text(text)))) = pieces.next() else { return None };
-        return object(&text).ok();
+        let texts = std::iter::from_fn(|| pieces.next().ok().flatten());
+        let objects = texts.filter_map(|(_, piece)| if let Piece::Text(text) = piece { object(&text).ok() } else { None });
+        return objects.take(MOST).collect();
     }
-    let mut lines = sample.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
-    lines.next().and_then(|line| object(line).ok())
+    let lines = sample.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).take(MOST);
+    lines.filter_map(|line| object(line).ok()).collect()
 }
 
-/// Keys are not promised by a header: a log whose first object says nothing about its time is of another kind.
-fn first_has_a_time(source: &Source, map: &Map) -> Result<(), TraceError> {
-    let Some(first) = first_object(&source.sample) else { return Ok(()) };
+/// Keys are not promised by a header: a log of whose first objects none says a time is of another kind.
+fn some_have_a_time(source: &Source, map: &Map) -> Result<(), TraceError> {
+    let objects = objects_in(&source.sample);
     let times = map.columns.iter().filter(|mapped| matches!(mapped.field, Field::Arrival | Field::End));
     let columns: Vec<&str> = times.map(|mapped| mapped.column.as_str()).collect();
-    if columns.iter().any(|column| !Cell::at_path(&first, column).is_missing()) {
+    let has = |object: &Fields| columns.iter().any(|column| !Cell::at_path(object, column).is_missing());
+    let Some(first) = objects.first() else { return Ok(()) };
+    if objects.iter().any(has) {
         return Ok(());
     }
     let column = columns.first().map_or("arrival", |column| column).to_owned();

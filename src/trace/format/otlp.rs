@@ -56,7 +56,8 @@ const BOTH: &str =
 struct Span {
     #[serde(default)]
     name: String,
-    span_id: Option<Value>,
+    #[serde(rename = "spanId")]
+    id: Option<Value>,
     start_time_unix_nano: Option<Value>,
     end_time_unix_nano: Option<Value>,
     #[serde(default)]
@@ -146,7 +147,7 @@ impl Span {
             fields.insert("error.type".to_owned(), Value::Bool(true));
         }
         let of_span = [
-            ("spanId", self.span_id),
+            ("spanId", self.id),
             ("startTimeUnixNano", self.start_time_unix_nano),
             ("endTimeUnixNano", self.end_time_unix_nano),
         ];

@@ -27,8 +27,14 @@ pub(in crate::trace) fn header(rows: &mut Rows) -> io::Result<Option<(u64, Vec<S
 }
 
 impl Table {
-    /// Opens a table of a format; what `own` maps stands before the format's own columns.
-    pub fn new(source: Source, recipe: &Recipe, own: Option<Map>, recognised_by: String) -> Result<Self, TraceError> {
+    /// Opens a table of a format; what `own` maps stands before the format's own columns, and what is `demanded` must be there.
+    pub fn new(
+        source: Source,
+        recipe: &Recipe,
+        own: Option<Map>,
+        demanded: &[Field],
+        recognised_by: String,
+    ) -> Result<Self, TraceError> {
         let file = source.file.clone();
         let head = recipe.head(&file, recognised_by);
         let mut rows = Rows::after(source.bytes, source.passed);
@@ -43,13 +49,10 @@ impl Table {
         let place = |map: &Map| -> Vec<Option<usize>> {
             map.columns.iter().map(|mapped| header.iter().position(|name| *name == mapped.column)).collect()
         };
-        if let Some(own) = &own {
-            absent(own, &place(own), &own.fields()).map_or(Ok(()), |column| Err(missing(&column)))?;
-        }
         let map = own.unwrap_or_default().or(recipe.map());
         let places = place(&map);
         let arrival: &[Field] = if map.has(Field::Arrival) { &[Field::Arrival] } else { &[Field::End, Field::Duration] };
-        let needed = [arrival, &[Field::Input, Field::Output]].concat();
+        let needed = [arrival, &[Field::Input, Field::Output], demanded].concat();
         absent(&map, &places, &needed).map_or(Ok(()), |column| Err(missing(&column)))?;
         let assembler = Assembler::new(head, &map, &places, recipe.empty_answer)?;
         Ok(Self { rows, width: header.len(), any: false, done: false, assembler })

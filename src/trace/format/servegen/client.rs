@@ -196,8 +196,8 @@ mod tests {
 
     #[test]
     fn a_part_of_a_request_is_drawn() {
-        let rows: String = (0..2_000).map(|n| format!("{},0.0005,1,Gamma,1,1\n", n * 600)).collect();
-        let count = times(&rows).len();
+        let rows: Vec<String> = (0..2_000).map(|n| format!("{},0.0005,1,Gamma,1,1", n * 600)).collect();
+        let count = times(&rows.join("\n")).len();
         assert!((540..660).contains(&count), "0.3 expected in each of 2000 windows, {count} found");
     }
 
