@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::Cursor;
+use std::path::Path;
 
 use super::error::{TraceError, excerpt_of};
 use super::format::{Fields, Format, OBJECTS, SPECIAL, TABLES, header, objects_in};
@@ -47,11 +48,19 @@ pub(super) fn recognise(source: &Source, options: &Options) -> Result<Recognised
     if found.is_none() && sample.split(|byte| *byte == b'\n').take(LINES_SEEN).any(is_uvicorn) {
         return Err(TraceError::NotReplayable { file: source.file.clone(), what: "an access log of uvicorn", why: UVICORN });
     }
-    found.ok_or_else(|| TraceError::UnknownFormat {
+    // Of a table by name, what is missing is said instead.
+    let named = || (!is_object && is_csv(&source.file)).then(|| Recognised { format: Format::Csv, by: "its name".to_owned() });
+    found.or_else(named).ok_or_else(|| TraceError::UnknownFormat {
         file: source.file.clone(),
         found: format!("it begins with `{}`", excerpt_of(first_line(sample))),
         help: Cow::Borrowed(HELP),
     })
+}
+
+/// Whether a name is that of a table.
+fn is_csv(file: &str) -> bool {
+    let packed = [".gz", ".zst"].iter().find_map(|end| file.strip_suffix(end));
+    Path::new(packed.unwrap_or(file)).extension().is_some_and(|end| end.eq_ignore_ascii_case("csv"))
 }
 
 /// The first column of BLIS's table, behind its YAML.
