@@ -185,8 +185,10 @@ mod tests {
         let trace = crate::trace::read(&run).unwrap();
         let left = trace.records.iter().filter(|record| record.ended == Some(Ended::FirstTokenTimeout)).count();
         assert_eq!((trace.rows, trace.fates.lost(), left), (783, 0, 267));
-        let tokens = |record: &Record| (record.received_tokens, u32::try_from(record.chunks.len()).ok());
-        assert!(trace.records.iter().filter(|record| record.is_complete()).all(|record| tokens(record).0 == tokens(record).1));
+        // A piece of the stream may hold more than one token, and none holds less.
+        let received = |record: &Record| record.received_tokens.map_or(0, |tokens| tokens as usize);
+        let mut complete = trace.records.iter().filter(|record| record.is_complete());
+        assert!(complete.all(|record| (1..=received(record)).contains(&record.chunks.len())));
     }
 
     #[test]
