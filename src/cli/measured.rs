@@ -5,7 +5,7 @@ use crate::latency::Latency;
 use crate::report::Figures;
 use crate::scenario::{Scenario, Warmup};
 use crate::time::Time;
-use crate::trace::{self, Ended, Record};
+use crate::trace::{self, Record};
 
 /// The measured run that the scenario names, if it names one.
 ///
@@ -26,8 +26,7 @@ pub fn figures(scenario: &Scenario) -> Result<Option<Figures>, Failure> {
     let end = Time::ZERO + scenario.run.duration;
     let cohort: Vec<&Record> = trace.records.iter().filter(|record| (start..end).contains(&record.arrival)).collect();
     for record in &cohort {
-        let Some(seen) = record.measured.as_ref().filter(|seen| seen.ended == Ended::Complete) else { continue };
-        if let (Some(first), Some(last)) = (seen.first_token, seen.last_token) {
+        if let (true, Some(first), Some(last)) = (record.is_complete(), record.first_byte, record.last_byte) {
             ttft.record(first - record.arrival);
             e2e.record(last - record.arrival);
         }

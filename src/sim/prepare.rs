@@ -11,7 +11,7 @@ use crate::journal::{Series, Window};
 use crate::policy::Settings;
 use crate::scenario::{Diagnostics, LoadOf, REQUESTS_MAX, Scenario, StreamsOf, Variant, Warmup};
 use crate::time::{Span, Time};
-use crate::trace::{self, Trace};
+use crate::trace::{self, NameId, Trace};
 use crate::units::Count;
 use crate::upstream::UpstreamModel;
 use crate::workload::{ArrivalSettings, RateSettings, Recorded, SourceSettings};
@@ -211,14 +211,13 @@ impl Files<'_> {
                 }
             }
         }
-        let class_of = |of: Option<u16>| class.unwrap_or_else(|| of.map_or(0, |of| classes[usize::from(of)]));
-        let row = |record: &trace::Record| Recorded {
-            at: record.arrival,
-            input_tokens: record.input_tokens,
-            output_tokens: record.output_tokens,
-            class: u16::try_from(class_of(record.class)).expect("a scenario has fewer than 65,536 classes"),
+        let class_of = |of: Option<NameId>| class.unwrap_or_else(|| of.map_or(0, |of| classes[of.index()]));
+        let row = |record: &trace::Record| {
+            let (input_tokens, output_tokens) = record.lengths()?;
+            let class = u16::try_from(class_of(record.class)).expect("a scenario has fewer than 65,536 classes");
+            Some(Recorded { at: record.arrival, input_tokens, output_tokens, class })
         };
-        Ok(trace.records.iter().map(row).collect())
+        Ok(trace.records.iter().filter_map(row).collect())
     }
 
     fn resolve(&self, name: &str) -> PathBuf {

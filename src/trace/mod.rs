@@ -1,94 +1,88 @@
-//! Readers of production logs and recorded runs: whatever the file, one canonical [`Record`] for each request.
+//! Readers of production logs and public traces: whatever the file, one canonical [`Record`] for each request.
 //!
-//! | file | reader |
-//! |---|---|
-//! | `.csv` | recorded arrivals, columns found by the header: `time`, `input_tokens`, `output_tokens`, and optionally `class` |
-//! | `.jsonl` | the load driver's own records, one JSON object a line |
+//! [`open`] finds out what a file is ([`Format`]) and gives a [`Reader`], which hands out one [`Row`] at a time in memory that does
+//! not grow with the file. `.gz` and `.zst` are undone as the first bytes tell. No row is lost in silence: rows read = records +
+//! rows dropped, and each of those says why. [`read`] holds a whole trace in memory, in order of arrival.
 //!
-//! Either may be compressed (`.csv.zst`, `.jsonl.zst`), begin with a byte order mark, and end its lines as Windows does. No row
-//! is lost in silence: rows read = records + rows dropped, and each of those says why.
+//! ```text
+//!   bytes --source--> lines, CSV rows, spans --format--> values --assemble--> Record
+//!         (gz, zst)      (rows, format/objects)   (map, cell)    (clock, names)
+//! ```
 
-mod csv;
-mod driver;
+mod assemble;
+mod cell;
+mod clock;
+mod detect;
 mod error;
+mod format;
 mod lengths;
+mod map;
+mod names;
+mod number;
+mod pieces;
+mod reader;
 mod record;
+mod rows;
+mod sessions;
+mod source;
+mod whole;
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::path::Path;
 
-pub use error::{RowProblem, TraceError};
+pub use error::{About, DropReason, RowProblem, Seconds, TraceError};
+pub use format::{Field, Format, Map, Mapped, Preset, TimeKind};
 pub use lengths::read_lengths;
-pub use record::{DropReason, Dropped, Ended, Measured, Record, Trace};
+pub use names::{NAMES_MAX, NameList, Names, OTHERS};
+pub use reader::{Dropped, Fates, Head, Lost, Options, Origin, Reader, Row};
+pub use record::{Ended, Key, NameId, Record};
+pub use source::ROW_BYTES_MAX;
+pub use whole::Trace;
 
-/// Reads the trace in `path`, by the end of its name.
+use self::detect::Recognised;
+use self::source::Source;
+
+/// Opens the log in `path`.
 ///
 /// # Errors
-/// [`TraceError`]: which file, where in it, and what would be right.
-pub fn read(path: &Path) -> Result<Trace, TraceError> {
-    let file = path.display().to_string();
-    let (plain, format) = split_name(&file);
-    let reader: fn(&mut dyn BufRead, &str) -> Result<Trace, TraceError> = match format {
-        "csv" => read_csv,
-        "jsonl" => read_driver,
-        _ => return Err(TraceError::UnknownFormat { file }),
-    };
-    reader(&mut *open(path, plain.len() < file.len())?, &file)
-}
-
-/// Reads recorded arrivals as CSV; `file` is the name that errors give.
-///
-/// # Errors
-/// As [`read`].
-pub fn read_csv(text: &mut dyn BufRead, file: &str) -> Result<Trace, TraceError> {
-    csv::read(text, file)
-}
-
-/// Reads the load driver's own records, one JSON object a line; `file` is the name that errors give.
-///
-/// # Errors
-/// As [`read`].
-pub fn read_driver(text: &mut dyn BufRead, file: &str) -> Result<Trace, TraceError> {
-    driver::read(text, file)
-}
-
-/// The name without `.zst`, and how that ends.
-fn split_name(file: &str) -> (&str, &str) {
-    let plain = file.strip_suffix(".zst").unwrap_or(file);
-    (plain, plain.rsplit_once('.').map_or("", |(_, format)| format))
-}
-
-/// Opens a file, decompressed.
-fn open(path: &Path, compressed: bool) -> Result<Box<dyn BufRead>, TraceError> {
-    let failed = |error: std::io::Error| TraceError::Open { file: path.display().to_string(), reason: error.to_string() };
-    let file = File::open(path).map_err(failed)?;
-    let bytes: Box<dyn Read> =
-        if compressed { Box::new(zstd::stream::read::Decoder::new(file).map_err(failed)?) } else { Box::new(file) };
-    Ok(Box::new(BufReader::new(bytes)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ROWS: &str = "time,input_tokens,output_tokens\n0.5,10,20\n1,30,40\n";
-
-    #[test]
-    fn the_name_says_how_a_file_is_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        std::fs::write(path("a.csv"), ROWS).unwrap();
-        std::fs::write(path("a.csv.zst"), zstd::encode_all(ROWS.as_bytes(), 3).unwrap()).unwrap();
-        let plain = read(&path("a.csv")).unwrap();
-        assert_eq!((plain.rows, &plain.records), (2, &read(&path("a.csv.zst")).unwrap().records));
-
-        std::fs::write(path("a.txt"), ROWS).unwrap();
-        assert!(matches!(read(&path("a.txt")), Err(TraceError::UnknownFormat { .. })));
-        assert!(matches!(read(&path("none.csv")), Err(TraceError::Open { .. })));
-        let mut cut = zstd::encode_all(ROWS.as_bytes(), 3).unwrap();
-        cut.truncate(cut.len() - 6);
-        std::fs::write(path("cut.csv.zst"), cut).unwrap();
-        assert!(matches!(read(&path("cut.csv.zst")), Err(TraceError::Read { .. })));
+/// [`TraceError`]: the file cannot be opened, is of no known format, is not what `options` say, or lacks a column.
+pub fn open(path: &Path, options: &Options) -> Result<Box<dyn Reader>, TraceError> {
+    if path.is_dir() {
+        return format::servegen::open_folder(path, options);
     }
+    open_source(Source::open(path)?, options)
+}
+
+/// Opens a log that comes from elsewhere; `file` is the name that messages give.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_bytes(bytes: impl Read + 'static, file: &str, options: &Options) -> Result<Box<dyn Reader>, TraceError> {
+    open_source(Source::new(Box::new(bytes), file)?, options)
+}
+
+fn open_source(mut source: Source, options: &Options) -> Result<Box<dyn Reader>, TraceError> {
+    if source.is_tar() {
+        return format::servegen::open_tar(source, options);
+    }
+    if source.sample.trim_ascii().is_empty() {
+        return Err(TraceError::Empty { file: source.file });
+    }
+    detect::pass_yaml(&mut source)?;
+    let Recognised { format, by } = match options.format {
+        Some(format) => {
+            detect::may_be(&source, format, options)?;
+            Recognised { format, by: "being told".to_owned() }
+        }
+        None => detect::recognise(&source, options)?,
+    };
+    format::reader(source, format, options, by)
+}
+
+/// Reads the trace in `path` into memory, whatever it is.
+///
+/// # Errors
+/// As [`open`] and [`Trace::read`].
+pub fn read(path: &Path) -> Result<Trace, TraceError> {
+    Trace::read(&mut *open(path, &Options::default())?)
 }

@@ -1,54 +1,69 @@
 //! The canonical record: one request of a trace, whatever file it came from.
 
+use std::num::{NonZeroU32, NonZeroU64};
+
+use crate::rng::fnv1a;
 use crate::time::Time;
 
-/// A trace: what was recorded, in order of intended arrival.
+/// One row of a log: a request, or one try at it where the log has a row for each try.
+///
+/// Times are since the recording's origin ([`Head::origin`](super::Head)). Intended arrival and sending are kept apart: a
+/// driver that falls behind sends late what was meant to come earlier. What the log does not say is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Trace {
-    /// One for each row that was kept; those of equal arrival in the file's order.
-    pub records: Vec<Record>,
-    /// Names of the classes, in order of first mention; empty where the file names none.
-    pub classes: Vec<String>,
-    /// Rows read: records and dropped rows together.
-    pub rows: u64,
-    /// Rows that were left out.
-    pub dropped: Vec<Dropped>,
-    /// Rows that stood behind a row of later arrival in the file.
-    pub out_of_order: u64,
-}
-
-/// One request as it was recorded.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Intended arrival, since the recording's own time zero.
+    /// Where it stands in the source: the line on which its row begins, from 1, or its number where there are no lines.
+    pub row: u64,
+    /// Intended arrival.
     pub arrival: Time,
+    /// When it was really sent, where that was recorded.
+    pub sent: Option<Time>,
+    /// When the first byte (the first token, where the log tells them apart) of the answer came.
+    pub first_byte: Option<Time>,
+    /// When the last byte (or token) of the answer came.
+    pub last_byte: Option<Time>,
+    /// When whoever wrote the log was done with it, complete or not.
+    pub end: Option<Time>,
     /// Prompt length, tokens, at least 1.
-    pub input_tokens: u32,
-    /// Answer length, tokens, at least 1: as long as it became, or where it did not become complete as long as was asked for.
-    pub output_tokens: u32,
-    /// Class, by position in [`Trace::classes`].
-    pub class: Option<u16>,
-    /// What came of it, where that was recorded.
-    pub measured: Option<Measured>,
-}
-
-/// What came of a recorded request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Measured {
-    /// When it was really sent: later than the intended arrival by the driver's lag.
-    pub sent: Time,
-    /// When the first token came.
-    pub first_token: Option<Time>,
-    /// When the last token came.
-    pub last_token: Option<Time>,
-    /// When the driver was done with it.
-    pub end: Time,
-    /// Tokens that came: as the server counts them, else pieces of the stream.
-    pub tokens: u32,
-    /// HTTP status; `None` where there was no answer at all.
+    pub input_tokens: Option<u32>,
+    /// Answer length, tokens, at least 1: as long as it became, or as was asked for where the log says that it did not become
+    /// complete and how long it would have been.
+    pub output_tokens: Option<u32>,
+    /// Tokens of the answer that really came, where that is not the same.
+    pub received_tokens: Option<u32>,
+    /// Class, in [`Names::classes`](super::Names).
+    pub class: Option<NameId>,
+    /// Who pays, in [`Names::tenants`](super::Names).
+    pub tenant: Option<NameId>,
+    /// Its session or conversation.
+    pub session: Option<Key>,
+    /// The source's own id of the request: two rows with the same are duplicates, or tries at the same request.
+    pub request: Option<Key>,
+    /// The prompt's blocks, each a hash of itself and all before it; of [`Head::block_tokens`](super::Head) tokens each.
+    pub prefix: Box<[u64]>,
+    /// When each piece of the answer came, in order: in the load driver's records only.
+    pub chunks: Box<[Time]>,
+    /// Images in the prompt.
+    pub images: u32,
+    /// HTTP status.
     pub status: Option<u16>,
     /// How it ended.
-    pub ended: Ended,
+    pub ended: Option<Ended>,
+    /// Which try at the request this is, from 1.
+    pub attempt: Option<u16>,
+}
+
+impl Record {
+    /// Prompt and answer length, tokens; `None` where either is unknown.
+    #[must_use]
+    pub fn lengths(&self) -> Option<(u32, u32)> {
+        self.input_tokens.zip(self.output_tokens)
+    }
+
+    /// Whether the answer is known to have become complete.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.ended == Some(Ended::Complete)
+    }
 }
 
 /// How a recorded request ended.
@@ -60,75 +75,130 @@ pub enum Ended {
     FirstTokenTimeout,
     /// The client left: not complete in time.
     TotalTimeout,
-    /// The server answered with an error status.
+    /// The client left; the log does not say when it would have.
+    Left,
+    /// A gateway ended it: not complete in time.
+    TimedOut,
+    /// It was answered with an error status.
     Refused,
     /// The stream ended before the answer was complete.
     Cut,
     /// The connection failed.
     Broken,
+    /// It failed; the log does not say how.
+    Failed,
 }
 
-/// A row that was left out.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct Dropped {
-    /// Its line in the file, from 1.
-    pub line: u64,
-    /// Why.
-    pub reason: DropReason,
-}
+impl Ended {
+    /// Every way, in order.
+    pub const ALL: [Self; 9] = [
+        Self::Complete,
+        Self::FirstTokenTimeout,
+        Self::TotalTimeout,
+        Self::Left,
+        Self::TimedOut,
+        Self::Refused,
+        Self::Cut,
+        Self::Broken,
+        Self::Failed,
+    ];
 
-/// Why a row was left out.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum DropReason {
-    /// Its prompt has no token: there is nothing to serve.
-    EmptyPrompt,
-    /// Its answer has no token: nothing says how long it would have been.
-    EmptyAnswer,
-}
-
-impl DropReason {
-    /// What a person is told.
+    /// The name in statistics and in files.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::EmptyPrompt => "prompt of 0 tokens",
-            Self::EmptyAnswer => "answer of 0 tokens",
+            Self::Complete => "complete",
+            Self::FirstTokenTimeout => "first_token_timeout",
+            Self::TotalTimeout => "total_timeout",
+            Self::Left => "left",
+            Self::TimedOut => "timed_out",
+            Self::Refused => "refused",
+            Self::Cut => "cut",
+            Self::Broken => "broken",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// What an HTTP status says: below 400 complete, 499 left (nginx), 408 and 504 timed out, any other refused; 0, which
+    /// proxies write where there was no answer, broken.
+    #[must_use]
+    pub const fn of_status(status: u16) -> Self {
+        match status {
+            0 => Self::Broken,
+            1..400 => Self::Complete,
+            499 => Self::Left,
+            408 | 504 => Self::TimedOut,
+            _ => Self::Refused,
         }
     }
 }
 
-impl Trace {
-    /// Takes one row in: keeps it, or drops it and says why.
-    pub(super) fn take(&mut self, line: u64, record: Record) {
-        self.rows += 1;
-        let reason = match (record.input_tokens, record.output_tokens) {
-            (0, _) => DropReason::EmptyPrompt,
-            (_, 0) => DropReason::EmptyAnswer,
-            _ => return self.records.push(record),
-        };
-        self.dropped.push(Dropped { line, reason });
+/// A name in one of the lists of [`Names`](super::Names).
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NameId(NonZeroU32); // the position + 1, so that an `Option` of it costs nothing
+
+impl NameId {
+    pub(super) fn at(position: u32) -> Self {
+        Self(NonZeroU32::MIN.saturating_add(position))
     }
 
-    /// The position of the class called `name`, new or known; `None` where there are too many.
-    pub(super) fn class(&mut self, name: &str) -> Option<u16> {
-        let known = self.classes.iter().position(|class| class == name);
-        let position = known.unwrap_or_else(|| {
-            self.classes.push(name.to_owned());
-            self.classes.len() - 1
-        });
-        u16::try_from(position).ok()
+    /// Its position in its list.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
+/// A name too many to keep (a session's, a request's), as a 64-bit hash: equal names have equal keys, and two of a hundred
+/// million different ones share a key with a probability of 0.03 %.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key(NonZeroU64);
+
+impl Key {
+    /// The key of a name; `None` for an empty one.
+    #[must_use]
+    pub fn of(name: &[u8]) -> Option<Self> {
+        // FNV-1a leaves its upper bits little mixed for short names.
+        let mixed = crate::rng::mix(fnv1a(name), name.len() as u64);
+        (!name.is_empty()).then(|| Self(NonZeroU64::new(mixed).unwrap_or(NonZeroU64::MIN)))
     }
 
-    /// Puts the records in order of arrival.
-    pub(super) fn sorted(mut self) -> Self {
-        let mut latest = Time::ZERO;
-        for record in &self.records {
-            self.out_of_order += u64::from(record.arrival < latest);
-            latest = latest.max(record.arrival);
+    /// Its bits.
+    #[must_use]
+    pub const fn bits(self) -> u64 {
+        self.0.get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_small_enough_to_move() {
+        assert!(size_of::<Record>() <= 200, "{} bytes", size_of::<Record>());
+    }
+
+    #[test]
+    fn a_status_says_how_it_ended() {
+        for (status, ended) in [
+            (200, Ended::Complete),
+            (0, Ended::Broken),
+            (429, Ended::Refused),
+            (503, Ended::Refused),
+            (504, Ended::TimedOut),
+            (499, Ended::Left),
+        ] {
+            assert_eq!(Ended::of_status(status), ended, "{status}");
         }
-        if self.out_of_order > 0 {
-            self.records.sort_by_key(|record| record.arrival);
-        }
-        self
+    }
+
+    #[test]
+    fn keys_tell_names_apart() {
+        assert_eq!(Key::of(b""), None);
+        let mut keys: Vec<Key> = (0..10_000).filter_map(|n| Key::of(format!("chat-{n}").as_bytes())).collect();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), 10_000);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::source::{Pairs, Recorded};
-use crate::trace::Trace;
+use crate::trace::{Record, Trace};
 
 /// A class that a trace names and the scenario does not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,11 +25,10 @@ pub fn recorded(trace: &Trace, classes: &[&str]) -> Result<Arc<[Recorded]>, Unkn
         found.ok_or_else(|| UnknownClass { name: name.clone(), known: classes.iter().map(ToString::to_string).collect() })
     };
     let positions = trace.classes.iter().map(position).collect::<Result<Vec<u16>, _>>()?;
-    let rows = trace.records.iter().map(|record| Recorded {
-        at: record.arrival,
-        input_tokens: record.input_tokens,
-        output_tokens: record.output_tokens,
-        class: record.class.map_or(0, |class| positions[usize::from(class)]),
+    let rows = trace.records.iter().filter_map(|record| {
+        let (input_tokens, output_tokens) = record.lengths()?;
+        let class = record.class.map_or(0, |class| positions[class.index()]);
+        Some(Recorded { at: record.arrival, input_tokens, output_tokens, class })
     });
     Ok(rows.collect())
 }
@@ -37,17 +36,19 @@ pub fn recorded(trace: &Trace, classes: &[&str]) -> Result<Arc<[Recorded]>, Unkn
 /// The lengths in a trace, for classes that draw joint pairs from it.
 #[must_use]
 pub fn pairs(trace: &Trace) -> Pairs {
-    trace.records.iter().map(|record| (record.input_tokens, record.output_tokens)).collect()
+    trace.records.iter().filter_map(Record::lengths).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trace::{Options, open_bytes};
 
     #[test]
     fn class_names_become_positions() {
         let text = "time,input_tokens,output_tokens,class\n1,2,3,slow\n4,5,6,\n7,8,9,fast\n";
-        let trace = crate::trace::read_csv(&mut text.as_bytes(), "a.csv").unwrap();
+        let mut reader = open_bytes(text.as_bytes(), "a.csv", &Options::default()).unwrap();
+        let trace = Trace::read(&mut *reader).unwrap();
         let rows = recorded(&trace, &["fast", "idle", "slow"]).unwrap();
         assert_eq!(rows.iter().map(|row| (row.input_tokens, row.class)).collect::<Vec<_>>(), [(2, 2), (5, 0), (8, 0)]);
         assert_eq!(*pairs(&trace), [(2, 3), (5, 6), (8, 9)]);

@@ -1,0 +1,121 @@
+//! Reading tables: CSV with a header, columns found by name.
+
+use std::io;
+
+use super::recipe::Recipe;
+use super::{Field, Map};
+use crate::trace::assemble::Assembler;
+use crate::trace::cell::{Cell, Cells};
+use crate::trace::error::{RowProblem, TraceError};
+use crate::trace::names::Names;
+use crate::trace::reader::{Dropped, Head, Reader, Row};
+use crate::trace::rows::Rows;
+use crate::trace::source::Source;
+
+/// A CSV file with a header.
+pub(in crate::trace) struct Table {
+    rows: Rows,
+    width: usize,
+    any: bool,
+    done: bool,
+    assembler: Assembler,
+}
+
+/// The header of a CSV file, or of its sample.
+pub(in crate::trace) fn header(rows: &mut Rows) -> io::Result<Option<(u64, Vec<String>)>> {
+    Ok(rows.next()?.filter(|row| !row.too_long).map(|row| (row.line, rows.texts())))
+}
+
+impl Table {
+    /// Opens a table of a format; what `own` maps stands before the format's own columns, and what is `demanded` must be there.
+    pub fn new(
+        source: Source,
+        recipe: &Recipe,
+        own: Option<Map>,
+        demanded: &[Field],
+        recognised_by: String,
+    ) -> Result<Self, TraceError> {
+        let file = source.file.clone();
+        let head = recipe.head(&file, recognised_by);
+        let mut rows = Rows::after(source.bytes, source.passed);
+        let failed = |error: io::Error| TraceError::Read { file: file.clone(), line: 0, reason: error.to_string() };
+        let Some((line, header)) = header(&mut rows).map_err(failed)? else { return Err(TraceError::Empty { file }) };
+        let missing = |column: &str| TraceError::MissingColumn {
+            file: file.clone(),
+            line,
+            column: column.to_owned(),
+            header: header.clone(),
+        };
+        let place = |map: &Map| -> Vec<Option<usize>> {
+            map.columns.iter().map(|mapped| header.iter().position(|name| *name == mapped.column)).collect()
+        };
+        let map = own.unwrap_or_default().or(recipe.map());
+        let places = place(&map);
+        let arrival: &[Field] = if map.has(Field::Arrival) { &[Field::Arrival] } else { &[Field::End, Field::Duration] };
+        let needed = [arrival, &[Field::Input, Field::Output], demanded].concat();
+        absent(&map, &places, &needed).map_or(Ok(()), |column| Err(missing(&column)))?;
+        let assembler = Assembler::new(head, &map, &places, recipe.empty_answer)?;
+        Ok(Self { rows, width: header.len(), any: false, done: false, assembler })
+    }
+
+    fn row(&mut self) -> io::Result<Option<Row>> {
+        let Some(at) = self.rows.next()? else { return Ok(None) };
+        let dropped = |problem| Some(Row::Dropped(Dropped { row: at.line, problem }));
+        if at.too_long {
+            return Ok(dropped(RowProblem::TooLong));
+        }
+        let found = self.rows.fields();
+        if found != self.width {
+            return Ok(dropped(RowProblem::Width { found: found as u64, expected: self.width as u64 }));
+        }
+        Ok(Some(self.assembler.row(at.line, &Fields(&self.rows))))
+    }
+}
+
+/// The first column of a needed field of which no column is there.
+fn absent(map: &Map, places: &[Option<usize>], needed: &[Field]) -> Option<String> {
+    needed.iter().find_map(|field| {
+        let mut columns = map.columns.iter().zip(places).filter(|(mapped, _)| mapped.field == *field);
+        let first = columns.next();
+        let any = first.is_some_and(|(_, at)| at.is_some()) || columns.any(|(_, at)| at.is_some());
+        (!any).then(|| first.map_or_else(|| field.name().to_owned(), |(mapped, _)| mapped.column.clone()))
+    })
+}
+
+struct Fields<'a>(&'a Rows);
+
+impl Cells for Fields<'_> {
+    fn cell(&self, at: usize) -> Cell<'_> {
+        Cell::of_text(self.0.field(at))
+    }
+}
+
+impl Reader for Table {
+    fn next(&mut self) -> Result<Option<Row>, TraceError> {
+        if self.done {
+            return Ok(None);
+        }
+        let read = self.row();
+        let file = &self.assembler.head.file;
+        let failed = |error: io::Error| TraceError::Read {
+            file: file.clone(),
+            line: self.rows.line().saturating_sub(1),
+            reason: error.to_string(),
+        };
+        let read = read.map_err(failed);
+        self.done = !matches!(read, Ok(Some(_)));
+        if matches!(read, Ok(None)) && !self.any {
+            return Err(TraceError::Empty { file: file.clone() });
+        }
+        self.any = true;
+        read
+    }
+
+    fn head(&self) -> &Head {
+        &self.assembler.head
+    }
+
+    fn names(&self) -> &Names {
+        &self.assembler.names
+    }
+}
