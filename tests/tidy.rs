@@ -20,10 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sim", &["policy", "upstream", "trace", "workload", "scenario", "journal", "stats"]),
     ("tune", &["policy", "upstream", "workload", "scenario", "journal", "sim", "stats"]),
     ("report", &["journal", "stats", "tune", "calibrate"]),
-    (
-        "cli",
-        &["policy", "upstream", "trace", "workload", "scenario", "journal", "sim", "stats", "calibrate", "tune", "report"],
-    ),
+    ("cli", &["policy", "upstream", "trace", "workload", "scenario", "journal", "sim", "stats", "calibrate", "tune", "report"]),
 ];
 
 const FILE_LINES_MAX: usize = 500;

@@ -49,7 +49,8 @@ pub fn from_tokens(served: &[Served]) -> Laid {
 }
 
 fn clusters(known: &[&Served], apart_s: f64) -> Vec<Cluster> {
-    let tokens = known.iter().enumerate().flat_map(|(who, one)| (0..).zip(&one.chunks_s).map(move |(number, at)| (*at, who, number)));
+    let tokens =
+        known.iter().enumerate().flat_map(|(who, one)| (0..).zip(&one.chunks_s).map(move |(number, at)| (*at, who, number)));
     let mut tokens: Vec<(f64, usize, u32)> = tokens.collect();
     tokens.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.2.cmp(&b.2)).then(a.1.cmp(&b.1)));
     let mut clusters: Vec<Cluster> = Vec::new();
@@ -82,7 +83,8 @@ fn row(cluster: &Cluster, known: &[&Served]) -> [f64; 5] {
 /// Whether nobody else was there from when it was sent to its first token.
 fn alone(known: &[&Served], who: usize) -> bool {
     let one = known[who];
-    let beside = |(other, there): (usize, &&Served)| other != who && there.sent_s <= one.chunks_s[0] && there.end_s >= one.sent_s;
+    let beside =
+        |(other, there): (usize, &&Served)| other != who && there.sent_s <= one.chunks_s[0] && there.end_s >= one.sent_s;
     !known.iter().enumerate().any(beside)
 }
 

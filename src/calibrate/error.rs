@@ -37,8 +37,10 @@ pub enum LogError {
         text: String,
     },
     /// There is nothing in it that a calibration could use.
-    #[error("{file}: there is neither an engine step nor a request record in it; step lines look like `{STEP_EXAMPLE}` \
-             (vLLM's --enable-logging-iteration-details), request records are the load driver's JSON lines")]
+    #[error(
+        "{file}: there is neither an engine step nor a request record in it; step lines look like `{STEP_EXAMPLE}` \
+             (vLLM's --enable-logging-iteration-details), request records are the load driver's JSON lines"
+    )]
     Unknown {
         /// The file.
         file: String,

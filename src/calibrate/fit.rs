@@ -17,7 +17,7 @@ use super::clusters::from_tokens;
 use super::nnls::dot;
 use super::robust::{self, Fit};
 use super::source::Run;
-use super::steps::Step;
+use super::steps::{LATE_LINES_MAX, Step};
 use crate::stats::{median, variance};
 use crate::upstream::{Cost, Host, Picos};
 
@@ -103,7 +103,8 @@ pub enum Unfit {
 /// # Errors
 /// Where there is too little to fit from.
 pub fn calibrate(runs: &[&Run], kv: KvCache, seed: u64) -> Result<Calibration, Unfit> {
-    let laid: Vec<(&Run, Reading, Laid)> = runs.iter().map(|run| lay(run, kv)).filter(|(_, _, laid)| !laid.steps.is_empty()).collect();
+    let laid: Vec<(&Run, Reading, Laid)> =
+        runs.iter().map(|run| lay(run, kv)).filter(|(_, _, laid)| !laid.steps.is_empty()).collect();
     let steps: Vec<&Observed> = laid.iter().flat_map(|(_, _, laid)| &laid.steps).collect();
     if steps.len() < STEPS_MIN {
         return Err(Unfit::TooFew(steps.len()));
@@ -114,7 +115,8 @@ pub fn calibrate(runs: &[&Run], kv: KvCache, seed: u64) -> Result<Calibration, U
         return Err(Unfit::NoBase);
     }
     let between = between(&steps, seed);
-    let lone: Vec<f64> = laid.iter().flat_map(|(_, _, laid)| &laid.lone).map(|lone| rest(lone, &step, between.as_ref())).collect();
+    let lone: Vec<f64> =
+        laid.iter().flat_map(|(_, _, laid)| &laid.lone).map(|lone| rest(lone, &step, between.as_ref())).collect();
     let stretches = stretches(&laid, &step);
     let logs: Vec<f64> = stretches.iter().map(|(_, ratio)| libm::log(*ratio)).collect();
     let ratio = |laid: &Laid| ratio(&laid.steps, &step);
@@ -146,9 +148,12 @@ fn lay<'a>(run: &'a Run, kv: KvCache) -> (&'a Run, Reading, Laid) {
     if run.served.is_empty() {
         return (run, Reading::StepsAlone(None), steps_alone(&run.steps, kv));
     }
-    match align(&run.steps, &run.served) {
-        Ok(laid) => (run, Reading::Exact, laid),
-        Err(misfit) => (run, Reading::StepsAlone(Some(misfit.to_string())), steps_alone(&run.steps, kv)),
+    // A run's first lines may be the last ones of the run before, written late.
+    let all = align(&run.steps, &run.served);
+    let later = (1..=LATE_LINES_MAX.min(run.steps.len())).filter_map(|late| align(&run.steps[late..], &run.served).ok());
+    match all.as_ref().ok().cloned().into_iter().chain(later).next() {
+        Some(laid) => (run, Reading::Exact, laid),
+        None => (run, Reading::StepsAlone(all.err().map(|misfit| misfit.to_string())), steps_alone(&run.steps, kv)),
     }
 }
 
@@ -232,6 +237,14 @@ impl Calibration {
     #[must_use]
     pub fn between_s(&self) -> [f64; 3] {
         self.between.as_ref().map_or([0.0; 3], |fit| fit.coefficients)
+    }
+
+    /// How many times as long as predicted the steps of another run took, where its step lines say it: how slow the machine
+    /// was then, whatever waited.
+    #[must_use]
+    pub fn pace(&self, run: &Run, kv: KvCache) -> Option<f64> {
+        let (_, reading, laid) = lay(run, kv);
+        (reading != Reading::TokensAlone && laid.steps.len() >= STEPS_MIN).then(|| ratio(&laid.steps, &self.step))
     }
 
     /// The model's step cost: the step's own and what passes between steps with a prompt or with the batch.

@@ -36,7 +36,15 @@ fn run(name: &str, clients: u32, prompts: Range<u32>, noise: f64, seed: u64) -> 
             let output = 8 + (uniform() * 60.0) as u32;
             prefill_tokens += prompt;
             live.push(served.len());
-            served.push(Served { arrival_s: now, sent_s: now, chunks_s: Vec::new(), end_s: 0.0, prompt, output, fate: Fate::Complete });
+            served.push(Served {
+                arrival_s: now,
+                sent_s: now,
+                chunks_s: Vec::new(),
+                end_s: 0.0,
+                prompt,
+                output,
+                fate: Fate::Complete,
+            });
         }
         let attended: f64 = live.iter().map(|at| f64::from(served[*at].prompt) + served[*at].chunks_s.len() as f64).sum();
         let any = if prefill_tokens > 0 { 1.0 } else { 0.0 };
@@ -76,7 +84,8 @@ fn known_costs_are_recovered_inside_their_intervals_under_noise_and_spikes() {
         assert!(interval.lo >= 0.0);
     }
     assert!((found.step.coefficients[2] / (TRUTH[2] * 1.04) - 1.0).abs() < 0.03, "{:?}", found.step.coefficients);
-    assert!((found.step.spikes - 0.02).abs() < 0.01, "{}", found.step.spikes);
+    // The spikes, and the noise of the longest steps, which is more than that of ordinary ones.
+    assert!((0.015..0.05).contains(&found.step.spikes), "{}", found.step.spikes);
     let [job, _, sequence] = found.between_s();
     assert!((job - 2e-3).abs() < 0.1e-3 && (sequence - 0.05e-3).abs() < 0.01e-3, "{job} {sequence}");
     // What grows with the batch between steps is charged to the step.
@@ -147,7 +156,8 @@ fn the_way_in_and_out_is_what_the_model_has() {
     let row = [1.0, 1.0, 50.0, 0.0, 50.0];
     let lone = Lone { ttft_s: ttft_s.unwrap(), rows: vec![row], took_s: Some(12e-3 + 50.0 * 0.1e-3) };
     let fit = |coefficients| Fit { coefficients, intervals: Vec::new(), scale: 0.0, spikes: 0.0, factor: 1.0 };
-    let step = Fit { coefficients: [12e-3, 0.0, 0.1e-3, 0.0, 0.0], intervals: Vec::new(), scale: 0.0, spikes: 0.0, factor: 1.0 };
+    let step =
+        Fit { coefficients: [12e-3, 0.0, 0.1e-3, 0.0, 0.0], intervals: Vec::new(), scale: 0.0, spikes: 0.0, factor: 1.0 };
     let left = rest(&lone, &step, Some(&fit([2e-3, 0.0, 0.0])));
     assert!((left - 4e-3).abs() < 1e-9, "{left}");
 }

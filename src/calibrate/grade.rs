@@ -120,8 +120,11 @@ impl Figures {
 #[must_use]
 pub fn measure(run: &Run) -> Figures {
     let mut figures = Figures::default();
-    let complete: Vec<(f64, f64, f64, u32)> =
-        run.served.iter().filter_map(|one| one.ends_s().map(|(first, last)| (one.arrival_s, first, last, one.output))).collect();
+    let complete: Vec<(f64, f64, f64, u32)> = run
+        .served
+        .iter()
+        .filter_map(|one| one.ends_s().map(|(first, last)| (one.arrival_s, first, last, one.output)))
+        .collect();
     if !run.served.is_empty() {
         figures.set(Figure::Completed, Some(complete.len() as f64 / run.served.len() as f64));
     }
@@ -168,6 +171,9 @@ pub struct Forecast {
     pub figures: Figures,
     /// By speed; in the order of [`Figure::ALL`].
     pub bands: [Option<Band>; Figure::ALL.len()],
+    /// How many times as long as predicted the run's own steps took, and the figures at the speed that this comes to: what
+    /// is still wrong there is not the machine's drift. No test of the calibration: it knows the run.
+    pub at_pace: Option<(f64, Figures)>,
     /// By how many percent the median and the 90th percentile of the time to first token grow where the server is one percent
     /// slower, between one standard deviation slower and one faster; the larger.
     pub amplification: Option<f64>,
@@ -194,6 +200,8 @@ pub struct Judged {
     pub measured: f64,
     /// As it was predicted.
     pub predicted: f64,
+    /// As it would be predicted by who knew the machine's pace.
+    pub at_pace: Option<f64>,
     /// Over the machine's speeds.
     pub band: Option<Band>,
     /// With its sign.
@@ -228,6 +236,8 @@ pub struct Grade {
     pub clients: Option<u32>,
     /// See [`Forecast::amplification`].
     pub amplification: Option<f64>,
+    /// How many times as long as predicted its steps took; see [`Forecast::at_pace`].
+    pub pace: Option<f64>,
     /// Figure by figure.
     pub rows: Vec<Judged>,
 }
@@ -263,13 +273,15 @@ pub fn grade(run: &Run, forecast: &Forecast, fitted: bool) -> Grade {
         let near = error.is_none_or(|error| error.abs() <= figure.tolerance());
         let inside = band.is_some_and(|band| band.holds(measured));
         let passes = near || standing == Standing::NearCritical && inside;
-        Some(Judged { figure, measured, predicted, band, error, passes })
+        let at_pace = forecast.at_pace.as_ref().and_then(|(_, figures)| figures.of(figure));
+        Some(Judged { figure, measured, predicted, at_pace, band, error, passes })
     };
     Grade {
         run: run.name.clone(),
         requests: run.served.len(),
         clients: run.closed_loop(),
         amplification: forecast.amplification,
+        pace: forecast.at_pace.as_ref().map(|(pace, _)| *pace),
         rows: Figure::ALL.into_iter().filter_map(row).collect(),
         standing,
     }

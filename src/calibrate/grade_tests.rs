@@ -6,7 +6,8 @@ use crate::calibrate::{Served, Step};
 fn run(lag_s: f64) -> Run {
     let one = |i: u32, fate: Fate| {
         let arrival_s = f64::from(i);
-        let chunks_s = if fate == Fate::Complete { vec![arrival_s + 0.2, arrival_s + 0.3, arrival_s + 0.4] } else { Vec::new() };
+        let chunks_s =
+            if fate == Fate::Complete { vec![arrival_s + 0.2, arrival_s + 0.3, arrival_s + 0.4] } else { Vec::new() };
         Served { arrival_s, sent_s: arrival_s + lag_s, chunks_s, end_s: arrival_s + 2.0, prompt: 10, output: 3, fate }
     };
     let served = (0..10).map(|i| one(i, if i < 8 { Fate::Complete } else { Fate::NoFirstToken })).collect();
@@ -18,7 +19,7 @@ fn forecast(change: f64, amplification: f64) -> Forecast {
     let mut figures = measure(&run(0.0));
     figures.0.iter_mut().flatten().for_each(|figure| *figure *= change);
     let bands = figures.0.map(|figure| figure.map(|figure| Interval { lo: 0.5 * figure, hi: 2.0 * figure }));
-    Forecast { figures, bands, amplification: Some(amplification) }
+    Forecast { figures, bands, at_pace: Some((1.2, figures)), amplification: Some(amplification) }
 }
 
 #[test]
@@ -26,7 +27,9 @@ fn the_figures_are_those_of_the_records() {
     let figures = measure(&run(0.0));
     assert_eq!((figures.of(Figure::Completed), figures.of(Figure::WastedPrefill)), (Some(0.8), Some(1.0 - 80.0 / 100.0)));
     assert!((figures.of(Figure::Rate).unwrap() - 8.0 / 7.4).abs() < 1e-12);
-    assert!((figures.of(Figure::TtftP90).unwrap() - 0.2).abs() < 1e-9 && (figures.of(Figure::TpotP50).unwrap() - 0.1).abs() < 1e-9);
+    assert!(
+        (figures.of(Figure::TtftP90).unwrap() - 0.2).abs() < 1e-9 && (figures.of(Figure::TpotP50).unwrap() - 0.1).abs() < 1e-9
+    );
     assert_eq!(measure(&Run::default()), Figures::default());
 }
 
@@ -38,6 +41,7 @@ fn near_enough_passes_and_too_far_is_named() {
     let named: Vec<&str> = bad.failures().map(|row| row.figure.name()).collect();
     // Shares are off by 9.6 and 2.4 points, the rest by 12 %.
     assert_eq!(named, ["completed", "completed, 1/s", "TPOT p50", "TPOT p90", "e2e p50", "e2e p90"]);
+    assert_eq!((bad.pace, bad.rows[0].at_pace), (Some(1.2), Some(bad.rows[0].predicted)));
     assert!(bad.rows[2].error.is_some_and(|error| (error - 0.12).abs() < 1e-12));
 }
 

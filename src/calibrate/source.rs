@@ -55,10 +55,11 @@ fn named<'a>(runs: &'a mut Vec<Run>, name: &str) -> &'a mut Run {
     &mut runs[at]
 }
 
-/// A file's name up to its first dot.
+/// A file's name without its endings: `.zst`, and what is before that.
 fn stem(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    name.split('.').next().unwrap_or_default().to_owned()
+    let plain = name.strip_suffix(".zst").unwrap_or(&name);
+    plain.rsplit_once('.').map_or(plain, |(stem, _)| stem).to_owned()
 }
 
 impl Run {
@@ -113,7 +114,8 @@ mod tests {
     #[test]
     fn a_closed_loop_is_told_from_open_arrivals() {
         let closed = |pause: f64| {
-            let served = (0..40).map(|i| one(f64::from(i / 2) * (1.0 + pause), f64::from(i / 2) * (1.0 + pause) + 1.0, Fate::Complete));
+            let served =
+                (0..40).map(|i| one(f64::from(i / 2) * (1.0 + pause), f64::from(i / 2) * (1.0 + pause) + 1.0, Fate::Complete));
             Run { served: served.collect(), ..Run::default() }
         };
         assert_eq!(closed(0.002).closed_loop(), Some(2));

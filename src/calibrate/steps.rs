@@ -58,8 +58,8 @@ pub struct StepLog {
 
 /// Longest step that is believed, seconds: as long as a scenario's costs may be.
 const ELAPSED_MAX_S: f64 = 3600.0;
-/// Most leading decode steps that may be the last lines of the run before.
-const LATE_LINES_MAX: usize = 4;
+/// Most lines at a run's beginning that may be the last ones of the run before.
+pub(super) const LATE_LINES_MAX: usize = 4;
 
 /// Reads step lines; `file` is the name that errors give. A log without any is empty, not wrong.
 ///
@@ -255,7 +255,7 @@ INFO [loggers.py:199] Engine 000: Iteration(3): 2 context requests, 1024 context
             bytes[at] = byte;
             bytes.truncate(LOG.len() - cut);
             if let Err(LogError::Line { line, .. }) = read(&bytes) {
-                prop_assert!(line >= 1 && line <= 7);
+                prop_assert!((1..=8).contains(&line), "a damaged byte may be a line's end");
             }
         }
     }

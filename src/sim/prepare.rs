@@ -105,7 +105,10 @@ fn floor_remark(plans: &[Plan]) -> Vec<String> {
 pub fn not_validated(scenario: &Scenario) -> Vec<String> {
     let reasons = scenario.variants.iter().filter_map(|variant| variant.upstream.not_validated());
     let distinct: BTreeSet<&str> = reasons.collect();
-    distinct.into_iter().map(|reason| format!("Not validated: the server's calibration failed on what was held out ({reason}).")).collect()
+    distinct
+        .into_iter()
+        .map(|reason| format!("Not validated: the server's calibration failed on what was held out ({reason})."))
+        .collect()
 }
 
 /// Reads what a scenario names, files and presets, without measuring or running anything.

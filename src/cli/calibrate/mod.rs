@@ -66,7 +66,7 @@ pub struct Arguments {
     /// How the result is written
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Also write the result into this folder: `result.json`, `result.txt`, `upstream.toml`, `report.html`, and `plots/`
+    /// Also write the result into this folder: `result.json`, `result.txt`, `upstream.toml`, and `plots/`
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Threads. Default: one for each core. Results do not depend on it
@@ -91,6 +91,7 @@ struct Found {
 /// Fits, predicts, and writes what came of it. All that can be wrong with what was asked for is told before anything is
 /// fitted. `typed` is the command line, for the report.
 pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<Exit, Failure> {
+    check_hardware(arguments)?;
     let inputs = select::files(&arguments.logs)?;
     if let Some(path) = &arguments.write {
         files::is_free(path)?;
@@ -110,14 +111,17 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
     }
     if let Some(folder) = &arguments.out {
         let drawn = report::draw::calibration(&found.calibration, arguments.seed);
-        let mut written = publish::publish(folder, &json, &text, &drawn, typed)?;
-        files::write_whole(&folder.join(UPSTREAM), &section)?;
-        written.push(folder.join(UPSTREAM));
+        let written = [("result.txt", &text), ("result.json", &json), (UPSTREAM, &section)];
+        for (name, content) in written {
+            files::write_whole(&folder.join(name), content)?;
+        }
+        publish::plots(folder, &drawn)?;
+        let written: Vec<PathBuf> = written.iter().map(|(name, _)| folder.join(name)).collect();
         text.push_str(&publish::told(&written, &drawn));
     }
     match arguments.format {
         Format::Table => out.write_all(text.as_bytes())?,
-        Format::Json => writeln!(out, "{json}")?,
+        Format::Json => out.write_all(json.as_bytes())?,
     }
     out.flush()?;
     Ok(Exit::Done)
@@ -138,7 +142,14 @@ fn find(arguments: &Arguments, parts: &Parts) -> Result<Found, Failure> {
     let progress = Progress::new(arguments.quiet);
     let again: Vec<Test> = parts.fitted.iter().filter(|run| !run.served.is_empty()).map(Test::whole).collect();
     progress.begin((again.len() + parts.tests.len()) as u64 * u64::from(arguments.speeds));
-    let predictor = Predictor { model: &model, seed: arguments.seed, speeds: arguments.speeds, progress: &progress };
+    let predictor = Predictor {
+        model: &model,
+        calibration: &calibration,
+        kv,
+        seed: arguments.seed,
+        speeds: arguments.speeds,
+        progress: &progress,
+    };
     let fitted: Vec<Grade> = again.iter().map(|test| predictor.grade(test, true)).collect();
     let tests: Vec<Grade> = parts.tests.iter().map(|test| predictor.grade(test, false)).collect();
     settings.calibration = Some(verdict(&tests));
@@ -148,8 +159,10 @@ fn find(arguments: &Arguments, parts: &Parts) -> Result<Found, Failure> {
 /// What the calibration says of itself: validated where every figure of every run that tests it passes, and there is one.
 fn verdict(tests: &[Grade]) -> CalibrationSettings {
     let count = tests.iter().filter(|grade| grade.is_test()).count();
-    let missed: Vec<String> =
-        tests.iter().flat_map(|grade| grade.failures().map(|row| format!("{} of {} {}", row.figure.name(), grade.run, text::error(row)))).collect();
+    let missed: Vec<String> = tests
+        .iter()
+        .flat_map(|grade| grade.failures().map(|row| format!("{} of {} {}", row.figure.name(), grade.run, text::error(row))))
+        .collect();
     let names: Vec<&str> = tests.iter().filter(|grade| grade.is_test()).map(|grade| grade.run.as_str()).collect();
     let reason = match (count, &missed[..]) {
         (0, _) => "no run that was held out tests it".to_owned(),
@@ -180,10 +193,24 @@ fn resolve(settings: &VllmSettings) -> Result<VllmModel, Failure> {
     VllmModel::resolve(settings).map_err(|wrong| Failure::Input(format!("these costs and flags make no server: {wrong}")))
 }
 
+fn check_hardware(arguments: &Arguments) -> Result<(), Failure> {
+    let Some(name) = &arguments.hardware else { return Ok(()) };
+    match VllmModel::resolve(&preset(name)) {
+        Err(wrong) => Err(Failure::Input(format!("--hardware {name}: {wrong}"))),
+        Ok(model) if model.hardware.is_none() => {
+            Err(Failure::Input(format!("--hardware {name}: the model and GPU of this preset are not known: name one of a GPU")))
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
+fn preset(name: &str) -> VllmSettings {
+    VllmSettings { preset: Some(name.to_owned()), ..VllmSettings::default() }
+}
+
 /// The same server on the hardware of the preset that was named, for its physical floor.
 fn on_hardware(arguments: &Arguments, model: &VllmModel) -> Option<VllmModel> {
-    let named = VllmSettings { preset: Some(arguments.hardware.clone()?), ..VllmSettings::default() };
-    let hardware = VllmModel::resolve(&named).ok()?.hardware;
+    let hardware = VllmModel::resolve(&preset(arguments.hardware.as_ref()?)).ok()?.hardware;
     Some(VllmModel { hardware, ..model.clone() })
 }
 

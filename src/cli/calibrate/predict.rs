@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use super::select::Test;
-use crate::calibrate::{Figure, Figures, Forecast, Grade, Run, grade};
+use crate::calibrate::{Calibration, Figure, Figures, Forecast, Grade, KvCache, Run, grade};
 use crate::cli::progress::Progress;
 use crate::dist::standard_normal;
 use crate::journal::{ClassTally, Tally, Window};
@@ -24,6 +24,8 @@ use crate::workload::{ArrivalSettings, ClassSettings, Recorded, SourceSettings};
 pub(super) struct Predictor<'a> {
     /// As it was calibrated, its spread of speed included.
     pub model: &'a VllmModel,
+    pub calibration: &'a Calibration,
+    pub kv: KvCache,
     pub seed: u64,
     pub speeds: u32,
     pub progress: &'a Progress,
@@ -38,29 +40,35 @@ struct Seen {
 
 impl Predictor<'_> {
     pub(super) fn grade(&self, test: &Test, fitted: bool) -> Grade {
-        grade(&test.counted(), &self.forecast(test), fitted)
+        // A fitted run's pace is in the fit.
+        let pace = if fitted { None } else { self.calibration.pace(&test.run, self.kv) };
+        grade(&test.counted(), &self.forecast(test, pace), fitted)
     }
 
     /// The speeds are equally likely ones: the medians of as many parts of the spread.
-    fn forecast(&self, test: &Test) -> Forecast {
+    fn forecast(&self, test: &Test, pace: Option<f64>) -> Forecast {
         let plan = self.plan(test);
         let sigma = self.model.speed_sigma;
         let speed = |i: u32| libm::exp(sigma * middle_of(i, self.speeds));
-        let one = |i: u32| {
-            let model = VllmModel { speed: speed(i), speed_sigma: 0.0, ..self.model.clone() };
+        let at_speed = |speed: f64, replication: u32| {
+            let model = VllmModel { speed, speed_sigma: 0.0, ..self.model.clone() };
             let plan = Plan { upstream: UpstreamModel::Vllm(Box::new(model)), ..plan.clone() };
-            let tally = World::new(&plan, i, None).run();
+            seen(&World::new(&plan, replication, None).run(), test.from_s)
+        };
+        let one = |i: u32| {
+            let seen = at_speed(speed(i), i);
             self.progress.step();
-            seen(&tally, test.from_s)
+            seen
         };
         let all: Vec<Seen> = (0..self.speeds).into_par_iter().map(one).collect();
+        let at_pace = pace.map(|pace| (pace, figures(&[at_speed(1.0 / pace, 0)])));
         let each: Vec<Figures> = all.iter().map(|seen| figures(std::slice::from_ref(seen))).collect();
         let band = |figure: Figure| {
             let values: Vec<f64> = each.iter().filter_map(|figures| figures.of(figure)).collect();
-            Some(Interval { lo: quantile(&values, 0.025)?, hi: quantile(&values, 0.975)? })
+            Some(Interval { lo: of_parts(&values, 0.025)?, hi: of_parts(&values, 0.975)? })
         };
         let amplification = if sigma > 0.0 { amplification(&each, &speed) } else { None };
-        Forecast { figures: figures(&all), bands: Figure::ALL.map(band), amplification }
+        Forecast { figures: figures(&all), bands: Figure::ALL.map(band), at_pace, amplification }
     }
 
     fn plan(&self, test: &Test) -> Plan {
@@ -88,6 +96,13 @@ impl Predictor<'_> {
 fn middle_of(i: u32, parts: u32) -> f64 {
     let share = (f64::from(i) + 0.5) / f64::from(parts);
     standard_normal((share * 18_446_744_073_709_551_616.0) as u64)
+}
+
+/// The `q`-quantile of values that stand for the middles of equally likely parts: the i-th of n, from 0, is the (i + 1/2) / n
+/// quantile (definition 5 of Hyndman and Fan, see [`quantile`]). Beyond the outermost middles it is theirs.
+fn of_parts(values: &[f64], q: f64) -> Option<f64> {
+    let n = values.len() as f64;
+    quantile(values, if n > 1.0 { (q * n - 0.5) / (n - 1.0) } else { 0.5 })
 }
 
 /// The run's clients: its arrivals as recorded, or its closed loop with lengths drawn from its own.
@@ -170,4 +185,3 @@ fn amplification(each: &[Figures], speed: &impl Fn(u32) -> f64) -> Option<f64> {
     };
     [Figure::TtftP50, Figure::TtftP90].into_iter().filter_map(of).reduce(f64::max)
 }
-

@@ -20,9 +20,10 @@ pub(super) fn json(found: &Found, arguments: &Arguments) -> String {
         let one = |below: &crate::upstream::FloorViolation| json!({ "cost": below.cost, "is_s": below.is_s, "floor_s": below.floor_s });
         model.floor_violations().iter().map(one).collect::<Vec<Value>>()
     });
-    let stretches: Vec<Value> = calibration.stretches.iter().map(|(run, ratio)| json!({ "run": run, "ratio": ratio })).collect();
+    let stretches: Vec<Value> =
+        calibration.stretches.iter().map(|(run, ratio)| json!({ "run": run, "ratio": ratio })).collect();
     json!({
-        "schema": 1,
+        "schema": "plimsoll.calibration/1",
         "seed": arguments.seed,
         "validated": found.settings.calibration.as_ref().is_some_and(|note| note.validated),
         "reason": found.settings.calibration.as_ref().map(|note| &note.reason),
@@ -48,6 +49,7 @@ pub(super) fn json(found: &Found, arguments: &Arguments) -> String {
         "runs": found.tests.iter().chain(&found.fitted).map(run).collect::<Vec<Value>>(),
     })
     .to_string()
+        + "\n"
 }
 
 /// A fit's coefficients with their intervals.
@@ -70,7 +72,7 @@ fn run(grade: &Grade) -> Value {
         .iter()
         .map(|row| {
             let figure = json!({
-                "measured": row.measured, "predicted": row.predicted, "error": row.error,
+                "measured": row.measured, "predicted": row.predicted, "at_pace": row.at_pace, "error": row.error,
                 "tolerance": row.figure.tolerance(), "band": row.band, "passes": row.passes,
             });
             (row.figure.key().to_owned(), figure)
@@ -78,7 +80,7 @@ fn run(grade: &Grade) -> Value {
         .collect();
     json!({
         "run": grade.run, "standing": standing, "lag_p99_s": lag, "lag_limit_s": limit, "requests": grade.requests,
-        "clients": grade.clients, "amplification": grade.amplification, "figures": figures,
+        "clients": grade.clients, "amplification": grade.amplification, "pace": grade.pace, "figures": figures,
     })
 }
 

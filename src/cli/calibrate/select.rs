@@ -62,7 +62,10 @@ pub(super) fn files(logs: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
             }
         }
         if found.is_empty() {
-            return Err(Failure::Input(format!("{}: the folder has no file that ends in .log or .jsonl, or one of these with .zst", shown(log))));
+            return Err(Failure::Input(format!(
+                "{}: the folder has no file that ends in .log or .jsonl, or one of these with .zst",
+                shown(log)
+            )));
         }
         found.sort();
         all.extend(found);
@@ -100,7 +103,9 @@ pub(super) fn parts(runs: &[Run], fit: &[String], hold_out: &[String]) -> Result
         return Ok(by_default(runs));
     }
     let fitted = |run: &&Run| if fit.is_empty() { !hold_out.contains(&run.name) } else { fit.contains(&run.name) };
-    let held = |run: &&Run| if hold_out.is_empty() { !fit.contains(&run.name) && !run.served.is_empty() } else { hold_out.contains(&run.name) };
+    let held = |run: &&Run| {
+        if hold_out.is_empty() { !fit.contains(&run.name) && !run.served.is_empty() } else { hold_out.contains(&run.name) }
+    };
     let tests: Vec<Test> = runs.iter().filter(held).map(Test::whole).collect();
     if let Some(test) = tests.iter().find(|test| test.run.served.is_empty()) {
         return Err(Failure::Input(format!(
@@ -184,7 +189,10 @@ mod tests {
         assert_eq!(names(&parts(&runs, &[], &["a".into()]).unwrap()), (vec!["warm", "b", "c"], vec!["a"]));
         let alone = parts(&runs[1..2], &[], &[]).unwrap();
         assert!((alone.tests[0].from_s - 16.0 / 3.0).abs() < 1e-12);
-        assert_eq!((alone.tests[0].counted().served.len(), alone.fitted[0].served.len(), alone.fitted[0].steps.len()), (3, 5, 6));
+        assert_eq!(
+            (alone.tests[0].counted().served.len(), alone.fitted[0].served.len(), alone.fitted[0].steps.len()),
+            (3, 5, 6)
+        );
     }
 
     #[test]

@@ -23,9 +23,9 @@ fn verdict(found: &Found) -> String {
     let note = found.settings.calibration.as_ref();
     let (validated, reason) = note.map_or((false, "nothing"), |note| (note.validated, note.reason.as_str()));
     let (word, join) = if validated { ("Validated", "held out and predicted") } else { ("NOT VALIDATED", "held out") };
-    let mut text = wrap(&format!("{word}: {join}: {reason}."));
+    let mut text = wrap(&format!("{word}: {join}: {reason}.")) + "\n";
     if let Some(choice) = &found.choice {
-        text += &wrap(choice);
+        text += &(wrap(choice) + "\n");
     }
     text
 }
@@ -39,7 +39,13 @@ fn runs(found: &Found) -> String {
             Reading::StepsAlone(Some(why)) => format!("step lines alone: {why}"),
             Reading::TokensAlone => "tokens' times alone".to_owned(),
         };
-        let _ = writeln!(text, "{}{}{}  {how}", left(&part.run, 16), right(&part.steps.to_string(), 8), right(&number(part.ratio), 20));
+        let _ = writeln!(
+            text,
+            "{}{}{}  {how}",
+            left(&part.run, 16),
+            right(&part.steps.to_string(), 8),
+            right(&number(part.ratio), 20)
+        );
     }
     text + "\n"
 }
@@ -47,15 +53,24 @@ fn runs(found: &Found) -> String {
 fn costs(found: &Found, arguments: &Arguments) -> String {
     let calibration = &found.calibration;
     let floors = on_hardware(arguments, &found.model).map(|model| model.floor_violations());
-    let mut text = format!("{}{}{}  {}\n", left("a step costs", 32), right("fitted", 12), right("95 % interval", 26), "physics");
-    let rows = ["t0, each step", "t0p, with any prefill", "tp, a prompt token", "td, a decoding sequence", "tk, a KV token attended to"];
+    let mut text =
+        format!("{}{}{}  {}\n", left("a step costs", 32), right("fitted", 12), right("95 % interval", 26), "physics");
+    let rows = [
+        "t0, each step",
+        "t0p, with any prefill",
+        "tp, a prompt token",
+        "td, a decoding sequence",
+        "tk, a KV token attended to",
+    ];
     for (at, name) in rows.into_iter().enumerate() {
         let floor = match &floors {
             None => NONE.to_owned(),
             Some(below) => below
                 .iter()
                 .find(|violation| name.starts_with(&format!("{},", violation.cost)))
-                .map_or("not beaten".to_owned(), |violation| format!("BEATEN: cannot be below {}", duration(violation.floor_s))),
+                .map_or("not beaten".to_owned(), |violation| {
+                    format!("BEATEN: cannot be below {}", duration(violation.floor_s))
+                }),
         };
         text += &cost(name, &calibration.step, at, &floor);
     }
@@ -69,7 +84,8 @@ fn costs(found: &Found, arguments: &Arguments) -> String {
 }
 
 fn cost<const K: usize>(name: &str, fit: &Fit<K>, at: usize, after: &str) -> String {
-    let interval = fit.intervals.get(at).map_or(NONE.to_owned(), |ends| format!("{} to {}", duration(ends.lo), duration(ends.hi)));
+    let interval =
+        fit.intervals.get(at).map_or(NONE.to_owned(), |ends| format!("{} to {}", duration(ends.lo), duration(ends.hi)));
     let line = format!("{}{}{}  {after}", left(name, 32), right(&duration(fit.coefficients[at]), 12), right(&interval, 26));
     format!("{}\n", line.trim_end())
 }
@@ -84,7 +100,9 @@ fn around(found: &Found) -> String {
         number(calibration.step.factor)
     );
     let way = match calibration.way_s {
-        Some(way) => format!("Way in and out together {}, from {} lone requests; each gets half.", duration(way), calibration.lone),
+        Some(way) => {
+            format!("Way in and out together {}, from {} lone requests; each gets half.", duration(way), calibration.lone)
+        }
         None => "No request was alone, so that the way in and out is not known: taken as 0.".to_owned(),
     };
     let speed = match calibration.speed_sigma {
@@ -104,7 +122,7 @@ fn around(found: &Found) -> String {
         }
         None => "Too short to tell how the machine's speed drifts: taken as steady.".to_owned(),
     };
-    [spikes, way, speed].iter().map(|one| wrap(one)).collect::<String>() + "\n"
+    [spikes, way, speed].iter().map(|one| wrap(one) + "\n").collect::<String>() + "\n"
 }
 
 /// One run, measured beside predicted.
@@ -114,16 +132,17 @@ fn run(grade: &Grade) -> String {
         Standing::Fitted => "fitted to",
         Standing::Tested | Standing::NearCritical | Standing::Lagged(..) => "held out",
     };
-    let mut text = wrap(&format!("{} ({loop_of}, {} requests, {what}){}", grade.run, grade.requests, standing(grade)));
+    let mut text = wrap(&format!("{} ({loop_of}, {} requests, {what}){}", grade.run, grade.requests, standing(grade))) + "\n";
     let _ = writeln!(
         text,
-        "{}{}{}{}{}{}",
+        "{}{}{}{}{}{}{}",
         left("", 16),
         right("measured", 11),
         right("predicted", 11),
-        right("error", 16),
+        right("error", 14),
         right("tolerance", 12),
-        right("95 % of speeds", 24)
+        right("95 % of speeds", 22),
+        if grade.pace.is_some() { right("at its pace", 12) } else { String::new() }
     );
     for row in &grade.rows {
         text += &figure(row, grade);
@@ -132,6 +151,13 @@ fn run(grade: &Grade) -> String {
 }
 
 fn standing(grade: &Grade) -> String {
+    let pace =
+        grade.pace.map_or(String::new(), |pace| format!("; its own steps took {} times as long as predicted", number(pace)));
+    worth(grade) + &pace
+}
+
+/// What the run is worth as a test.
+fn worth(grade: &Grade) -> String {
     match &grade.standing {
         Standing::Lagged(lag, limit) => format!(
             ": NOT VALID as a test: the client sent late, 99th percentile {} (limit {})",
@@ -165,13 +191,14 @@ fn figure(row: &Judged, grade: &Grade) -> String {
         (_, false) => format!("{} %", tenths(100.0 * tolerance)),
     };
     format!(
-        "{}{}{}{}{}{}{mark}\n",
+        "{}{}{}{}{}{}{}{mark}\n",
         left(row.figure.name(), 16),
         right(&form(row.measured), 11),
         right(&form(row.predicted), 11),
-        right(&error(row), 16),
+        right(&error(row), 14),
         right(&tolerance, 12),
-        right(&band, 24)
+        right(&band, 22),
+        row.at_pace.map_or(String::new(), |figure| right(&form(figure), 12))
     )
 }
 
@@ -207,5 +234,5 @@ fn unknown(found: &Found) -> String {
          speed moves the time to first token by {} % or more. The speed of a simulated run does not change while it goes on.",
         number(Forecast::NEAR_CRITICAL)
     ));
-    said.iter().map(|one| wrap(one)).collect()
+    said.iter().map(|one| wrap(one) + "\n").collect()
 }

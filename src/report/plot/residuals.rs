@@ -35,11 +35,15 @@ impl Residuals {
     /// If the name is no name or there is nothing to show.
     pub fn plot(&self) -> Result<Plot, PlotError> {
         self.head.check()?;
-        let shown: Vec<(f64, f64)> = self.points.iter().filter(|(x, y)| *x > 0.0 && *y > 0.0).map(|(x, y)| (*x, y / x)).collect();
+        let shown: Vec<(f64, f64)> =
+            self.points.iter().filter(|(x, y)| *x > 0.0 && *y > 0.0).map(|(x, y)| (*x, y / x)).collect();
         let x = extent(shown.iter().map(|(x, _)| *x)).ok_or_else(|| self.head.no_data())?;
         let medians = medians(&shown);
         let keys = [
-            Key::new(format!("{} steps", shown.len()), Swatch::Mark(Look { ink: Ink::Pale, dash: Dash::Solid, marker: Marker::Circle })),
+            Key::new(
+                format!("{} steps", shown.len()),
+                Swatch::Mark(Look { ink: Ink::Pale, dash: Dash::Solid, marker: Marker::Circle }),
+            ),
             Key::new("medians, with the middle half", Swatch::Series(Look::of(0))),
         ];
         let sheet = Sheet::new(&self.head, HEIGHT, &keys);
@@ -66,7 +70,12 @@ impl Residuals {
         let line: Vec<(f64, f64)> = medians.iter().map(|group| (group.x, group.ratio)).collect();
         panel.line(&line, lined(Ink::Series(0), 1.6));
         for group in &medians {
-            let title = format!("around {}\nmedian {}\n{} steps", one(group.x, Unit::Seconds), one(group.ratio, Unit::Number), group.count);
+            let title = format!(
+                "around {}\nmedian {}\n{} steps",
+                one(group.x, Unit::Seconds),
+                one(group.ratio, Unit::Number),
+                group.count
+            );
             panel.hover(Some(title), |panel| {
                 panel.interval(group.x, group.half, Ink::Series(0));
                 panel.mark(group.x, group.ratio, Marker::Circle, 3.6, filled(Ink::Series(0), 1.0));
@@ -100,7 +109,12 @@ fn medians(shown: &[(f64, f64)]) -> Vec<Group> {
     let group = |some: &[(f64, f64)]| {
         let quantile = |of: fn(&(f64, f64)) -> f64, q| crate::stats::quantile(&some.iter().map(of).collect::<Vec<_>>(), q);
         let ratio = |q| quantile(|(_, ratio)| *ratio, q);
-        Some(Group { x: quantile(|(x, _)| *x, 0.5)?, ratio: ratio(0.5)?, half: (ratio(0.25)?, ratio(0.75)?), count: some.len() })
+        Some(Group {
+            x: quantile(|(x, _)| *x, 0.5)?,
+            ratio: ratio(0.5)?,
+            half: (ratio(0.25)?, ratio(0.75)?),
+            count: some.len(),
+        })
     };
     sorted.chunks(size).filter_map(group).collect()
 }
