@@ -5,7 +5,7 @@
 //! charged to the step that made its first token); what was done for clients who left.
 
 use super::align::{Laid, Lone, Observed};
-use super::served::Served;
+use super::served::{Served, lone};
 use crate::stats::median;
 
 /// Tokens further apart than this share of an ordinary gap between two tokens of one answer are of different steps.
@@ -38,14 +38,16 @@ pub fn from_tokens(served: &[Served]) -> Laid {
         if let Some(before) = before.filter(goes_on) {
             laid.steps.push(Observed { row, took_s: cluster.at_s - before.at_s, between_s: None });
         }
-        if let [(who, 0)] = cluster.tokens[..]
-            && alone(&known, who)
-        {
-            let ttft_s = cluster.at_s - known[who].sent_s;
-            laid.lone.push(Lone { ttft_s, rows: vec![row], took_s: None });
-        }
     }
+    laid.lone = lone(served).into_iter().filter_map(alone).collect();
     laid
+}
+
+/// What a request tells that met an empty server.
+pub(super) fn alone(one: &Served) -> Option<Lone> {
+    let (first, _) = one.ends_s()?;
+    let prompt = f64::from(one.prompt);
+    Some(Lone { ttft_s: first - one.sent_s, rows: vec![[1.0, 1.0, prompt, 0.0, prompt]], took_s: None })
 }
 
 fn clusters(known: &[&Served], apart_s: f64) -> Vec<Cluster> {
@@ -78,14 +80,6 @@ fn row(cluster: &Cluster, known: &[&Served]) -> [f64; 5] {
         }
     }
     row
-}
-
-/// Whether nobody else was there from when it was sent to its first token.
-fn alone(known: &[&Served], who: usize) -> bool {
-    let one = known[who];
-    let beside =
-        |(other, there): (usize, &&Served)| other != who && there.sent_s <= one.chunks_s[0] && there.end_s >= one.sent_s;
-    !known.iter().enumerate().any(beside)
 }
 
 #[cfg(test)]

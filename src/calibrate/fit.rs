@@ -14,8 +14,10 @@ use std::ops::Range;
 
 use super::align::{Laid, Lone, Observed, Row, align};
 use super::clusters::from_tokens;
+use super::ends::from_ends;
 use super::nnls::dot;
 use super::robust::{self, Fit};
+use super::served::Fate;
 use super::source::Run;
 use super::steps::{LATE_LINES_MAX, Step};
 use crate::stats::{median, variance};
@@ -48,6 +50,8 @@ pub enum Reading {
     StepsAlone(Option<String>),
     /// Tokens' times alone.
     TokensAlone,
+    /// First and last tokens' times alone.
+    EndsAlone,
 }
 
 /// One run's part in a calibration.
@@ -141,9 +145,14 @@ pub fn calibrate(runs: &[&Run], kv: KvCache, seed: u64) -> Result<Calibration, U
 }
 
 /// The best that can be made of one run.
-fn lay<'a>(run: &'a Run, kv: KvCache) -> (&'a Run, Reading, Laid) {
+fn lay(run: &Run, kv: KvCache) -> (&Run, Reading, Laid) {
     if run.steps.is_empty() {
-        return (run, Reading::TokensAlone, from_tokens(&run.served));
+        let complete = || run.served.iter().filter(|one| one.fate == Fate::Complete);
+        let with_all = complete().filter(|one| one.has_all_times()).count();
+        if 2 * with_all >= complete().count() {
+            return (run, Reading::TokensAlone, from_tokens(&run.served));
+        }
+        return (run, Reading::EndsAlone, from_ends(&run.served));
     }
     if run.served.is_empty() {
         return (run, Reading::StepsAlone(None), steps_alone(&run.steps, kv));
@@ -244,7 +253,8 @@ impl Calibration {
     #[must_use]
     pub fn pace(&self, run: &Run, kv: KvCache) -> Option<f64> {
         let (_, reading, laid) = lay(run, kv);
-        (reading != Reading::TokensAlone && laid.steps.len() >= STEPS_MIN).then(|| ratio(&laid.steps, &self.step))
+        let timed = matches!(reading, Reading::Exact | Reading::StepsAlone(_));
+        (timed && laid.steps.len() >= STEPS_MIN).then(|| ratio(&laid.steps, &self.step))
     }
 
     /// The model's step cost: the step's own and what passes between steps with a prompt or with the batch.

@@ -107,7 +107,9 @@ fn a_drift_of_the_machine_shows_in_the_spread() {
 #[test]
 fn tokens_times_alone_give_the_whole_interval() {
     let mut runs = runs(0.02);
-    runs.iter_mut().for_each(|run| run.steps.clear());
+    for run in &mut runs {
+        run.steps.clear();
+    }
     let found = calibrate(&runs.iter().collect::<Vec<_>>(), KV, 1).unwrap();
     assert!(found.parts.iter().all(|part| part.reading == Reading::TokensAlone) && found.between.is_none());
     // Step and what passes between two steps, in one.
@@ -116,10 +118,29 @@ fn tokens_times_alone_give_the_whole_interval() {
     assert_eq!(found.host().step, 0);
 }
 
+/// Of answers whose first and last token are known, the costs of decoding come out nearly, with what is between steps.
+#[test]
+fn first_and_last_tokens_times_alone_give_the_order_of_things() {
+    let mut runs = runs(0.02);
+    for run in &mut runs {
+        run.steps.clear();
+        for one in run.served.iter_mut().filter(|one| one.chunks_s.len() > 2) {
+            one.chunks_s = vec![one.chunks_s[0], one.chunks_s[one.chunks_s.len() - 1]];
+        }
+    }
+    let found = calibrate(&runs.iter().collect::<Vec<_>>(), KV, 1).unwrap();
+    assert!(found.parts.iter().all(|part| part.reading == Reading::EndsAlone), "{:?}", found.parts);
+    let whole = TRUTH[0] * 1.04 + 2e-3;
+    assert!((found.step.coefficients[0] / whole - 1.0).abs() < 0.25, "{:?}", found.step.coefficients);
+    assert!((found.step.coefficients[2] / (TRUTH[2] * 1.04) - 1.0).abs() < 0.25, "{:?}", found.step.coefficients);
+}
+
 #[test]
 fn step_lines_alone_do_with_the_logs_own_kv_figure() {
     let mut runs = runs(0.02);
-    runs.iter_mut().for_each(|run| run.served.clear());
+    for run in &mut runs {
+        run.served.clear();
+    }
     let found = calibrate(&runs.iter().collect::<Vec<_>>(), KvCache { block: 1.0, ..KV }, 1).unwrap();
     assert!(found.parts.iter().all(|part| part.reading == Reading::StepsAlone(None)));
     assert!((found.step.coefficients[2] / (TRUTH[2] * 1.04) - 1.0).abs() < 0.03, "{:?}", found.step.coefficients);

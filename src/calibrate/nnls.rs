@@ -103,7 +103,9 @@ mod tests {
 
     fn solved<const K: usize>(rows: &[([f64; K], f64)]) -> [f64; K] {
         let mut normal = Normal::default();
-        rows.iter().for_each(|(row, observed)| normal.add(row, *observed, 1.0));
+        for (row, observed) in rows {
+            normal.add(row, *observed, 1.0);
+        }
         normal.solve()
     }
 

@@ -62,7 +62,9 @@ pub fn fit<const K: usize>(rows: &Rows<K>, blocks: &[Range<usize>], seed: u64) -
 
 fn plain<const K: usize>(rows: &Rows<K>, which: &[usize]) -> [f64; K] {
     let mut normal = Normal::default();
-    which.iter().for_each(|i| normal.add(&rows[*i].0, rows[*i].1, 1.0));
+    for i in which {
+        normal.add(&rows[*i].0, rows[*i].1, 1.0);
+    }
     normal.solve()
 }
 

@@ -61,6 +61,22 @@ impl Served {
     }
 }
 
+/// Those who were alone from when they were sent to their first token, in order of sending.
+#[must_use]
+pub(super) fn lone(served: &[Served]) -> Vec<&Served> {
+    let mut order: Vec<&Served> = served.iter().collect();
+    order.sort_by(|a, b| a.sent_s.total_cmp(&b.sent_s));
+    let (mut alone, mut busy_until) = (Vec::new(), f64::NEG_INFINITY);
+    for (at, one) in order.iter().enumerate() {
+        let next_s = order.get(at + 1).map_or(f64::INFINITY, |next| next.sent_s);
+        if one.ends_s().is_some_and(|(first, _)| busy_until < one.sent_s && first < next_s) {
+            alone.push(*one);
+        }
+        busy_until = busy_until.max(one.end_s);
+    }
+    alone
+}
+
 #[derive(Deserialize)]
 struct Line {
     sched: f64,

@@ -4,8 +4,10 @@ use std::path::Path;
 
 use super::error::LogError;
 use super::lines;
-use super::served::{Served, read_served};
+use super::served::{Fate, Served, read_served};
 use super::steps::{Step, read_steps};
+use crate::time::Time;
+use crate::trace::{self, Ended, Record};
 
 /// One run: what the engine said of it, what its clients saw of it, or both.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,12 +41,38 @@ pub fn read_into(runs: &mut Vec<Run>, path: &Path) -> Result<(), LogError> {
     }
     let log = read_steps(&mut *text, &file)?;
     if log.runs.is_empty() {
-        return Err(LogError::Unknown { file });
+        let served = other(path).filter(|served| !served.is_empty()).ok_or(LogError::Unknown { file })?;
+        named(runs, &stem(path)).served = served;
+        return Ok(());
     }
     for found in log.runs {
         named(runs, &found.name).steps.extend(found.steps);
     }
     Ok(())
+}
+
+/// The measured requests of any other trace, of which first and last tokens' times are known.
+fn other(path: &Path) -> Option<Vec<Served>> {
+    let trace = trace::read(path).ok()?;
+    let one = |record: &Record| {
+        let seen = record.measured.as_ref()?;
+        let fate = match seen.ended {
+            Ended::Complete => Fate::Complete,
+            Ended::FirstTokenTimeout => Fate::NoFirstToken,
+            _ => Fate::Lost,
+        };
+        let ends = [seen.first_token, seen.last_token];
+        Some(Served {
+            arrival_s: record.arrival.as_secs_f64(),
+            sent_s: seen.sent.as_secs_f64(),
+            chunks_s: ends.into_iter().flatten().map(Time::as_secs_f64).collect(),
+            end_s: seen.end.as_secs_f64(),
+            prompt: record.input_tokens,
+            output: record.output_tokens,
+            fate,
+        })
+    };
+    Some(trace.records.iter().filter_map(one).collect())
 }
 
 fn named<'a>(runs: &'a mut Vec<Run>, name: &str) -> &'a mut Run {
@@ -87,7 +115,7 @@ impl Run {
     /// How long its clients wait for a first token, seconds: what the records of those who left say, to the tenth of a second.
     #[must_use]
     pub fn patience_s(&self) -> Option<f64> {
-        let left = self.served.iter().filter(|one| one.fate == super::Fate::NoFirstToken);
+        let left = self.served.iter().filter(|one| one.fate == Fate::NoFirstToken);
         let waits: Vec<f64> = left.map(|one| one.end_s - one.sent_s).collect();
         let shortest = crate::stats::quantile(&waits, 0.1)?;
         Some((libm::round(shortest * 10.0) / 10.0).max(0.1))

@@ -148,6 +148,9 @@ fn seen(tally: &Tally, from_s: f64) -> Seen {
     Seen { class: tally.classes[0].clone(), span_s: (last_s - from_s).max(0.0) }
 }
 
+/// One of a class's latencies.
+type LatencyOf = fn(&ClassTally) -> &Latency;
+
 fn figures(all: &[Seen]) -> Figures {
     let mut figures = Figures::default();
     let sum = |of: fn(&ClassTally) -> u64| all.iter().map(|seen| of(&seen.class)).sum::<u64>() as f64;
@@ -156,14 +159,16 @@ fn figures(all: &[Seen]) -> Figures {
     figures.set(Figure::Completed, share(completed, sum(|class| class.offered)));
     figures.set(Figure::WastedPrefill, share(sum(|class| class.wasted_prefill_tokens), sum(|class| class.prefill_tokens)));
     figures.set(Figure::Rate, share(completed, all.iter().map(|seen| seen.span_s).sum()));
-    let latencies: [(fn(&ClassTally) -> &Latency, Figure, Figure); 3] = [
+    let latencies: [(LatencyOf, Figure, Figure); 3] = [
         (|class| &class.ttft, Figure::TtftP50, Figure::TtftP90),
         (|class| &class.tpot, Figure::TpotP50, Figure::TpotP90),
         (|class| &class.e2e, Figure::E2eP50, Figure::E2eP90),
     ];
     for (of, p50, p90) in latencies {
         let mut pooled = Latency::new();
-        all.iter().for_each(|seen| pooled.merge(of(&seen.class)));
+        for seen in all {
+            pooled.merge(of(&seen.class));
+        }
         figures.set(p50, pooled.quantile_s(0.5));
         figures.set(p90, pooled.quantile_s(0.9));
     }

@@ -43,6 +43,7 @@ pub(super) fn json(found: &Found, arguments: &Arguments) -> String {
                 Reading::Exact => "exact",
                 Reading::StepsAlone(_) => "steps_alone",
                 Reading::TokensAlone => "tokens_alone",
+                Reading::EndsAlone => "ends_alone",
             },
             "why": match &part.reading { Reading::StepsAlone(why) => why.as_deref(), _ => None },
         })).collect::<Vec<Value>>(),

@@ -1,6 +1,6 @@
 //! Which files, and which runs of them are fitted and which are predicted.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::shown;
 use crate::calibrate::{self, Run, Served};
@@ -55,9 +55,8 @@ pub(super) fn files(logs: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
         let mut found = Vec::new();
         for entry in std::fs::read_dir(log).map_err(wrong)? {
             let path = entry.map_err(wrong)?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let plain = name.strip_suffix(".zst").unwrap_or(&name);
-            if path.is_file() && (plain.ends_with(".jsonl") || plain.ends_with(".log")) {
+            let plain = if has_ending(&path, &["zst"]) { path.with_extension("") } else { path.clone() };
+            if path.is_file() && has_ending(&plain, &["jsonl", "log"]) {
                 found.push(path);
             }
         }
@@ -71,6 +70,10 @@ pub(super) fn files(logs: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
         all.extend(found);
     }
     Ok(all)
+}
+
+fn has_ending(path: &Path, endings: &[&str]) -> bool {
+    path.extension().is_some_and(|found| endings.iter().any(|ending| found == *ending))
 }
 
 /// The runs that the files tell of.

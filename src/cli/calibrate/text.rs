@@ -38,6 +38,7 @@ fn runs(found: &Found) -> String {
             Reading::StepsAlone(None) => "step lines alone".to_owned(),
             Reading::StepsAlone(Some(why)) => format!("step lines alone: {why}"),
             Reading::TokensAlone => "tokens' times alone".to_owned(),
+            Reading::EndsAlone => "first and last tokens' times alone, one row an answer".to_owned(),
         };
         let _ = writeln!(
             text,
@@ -216,7 +217,7 @@ pub(super) fn error(row: &Judged) -> String {
 fn unknown(found: &Found) -> String {
     let readings: Vec<&Reading> = found.calibration.parts.iter().map(|part| &part.reading).collect();
     let mut said = Vec::new();
-    if readings.iter().any(|reading| **reading == Reading::TokensAlone) {
+    if readings.iter().any(|reading| matches!(reading, Reading::TokensAlone | Reading::EndsAlone)) {
         said.push(
             "From tokens' times alone: who was decoding when, and how long from one step's tokens to the next's. Not known: how that divides \
              into step and what is between steps, how prompts were cut into chunks, and what was computed for clients who left."

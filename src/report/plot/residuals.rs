@@ -48,7 +48,7 @@ impl Residuals {
         ];
         let sheet = Sheet::new(&self.head, HEIGHT, &keys);
         let axes = Axes {
-            x: Axis::log(x, Unit::Seconds),
+            x: Axis::log((0.95 * x.0, 1.05 * x.1), Unit::Seconds),
             y: Axis::log(RATIOS, Unit::Number),
             x_name: &self.x_name,
             y_name: "Observed over predicted",
@@ -66,7 +66,7 @@ impl Residuals {
             }
         }
         panel.shape(Shape::Path { runs, closed: true, paint: filled(Ink::Pale, 0.8) });
-        panel.line(&[(x.0, 1.0), (x.1, 1.0)], lined(Ink::Text, 1.0));
+        panel.line(&[(0.95 * x.0, 1.0), (1.05 * x.1, 1.0)], lined(Ink::Text, 1.0));
         let line: Vec<(f64, f64)> = medians.iter().map(|group| (group.x, group.ratio)).collect();
         panel.line(&line, lined(Ink::Series(0), 1.6));
         for group in &medians {
