@@ -83,9 +83,15 @@ mod tests {
         let requests = [served(0.0, 10, 21, (1.0, 3.0)), served(1.9, 6, 11, (2.0, 3.0)), served(9.0, 4, 3, (9.5, 9.6))];
         let laid = from_ends(&requests);
         let rows: Vec<Row> = laid.steps.iter().map(|step| step.row).collect();
-        assert_eq!(rows[0], [20.0, 1.0, 6.0, 20.0 * 1.5, 20.0 * (20.5 + 0.5 * 11.5) + 6.0]);
-        assert_eq!(rows[1], [10.0, 0.0, 0.0, 10.0 * 2.0, 10.0 * (11.5 + 20.5)]);
-        assert_eq!(rows[2], [2.0, 0.0, 0.0, 2.0, 2.0 * 5.5]);
+        let [decoding, joined, alone] = [[1.5, 20.5 + 0.5 * 11.5], [2.0, 11.5 + 20.5], [1.0, 5.5]];
+        assert_eq!(
+            rows,
+            [
+                [20.0, 1.0, 6.0, 20.0 * decoding[0], 20.0 * decoding[1] + 6.0],
+                [10.0, 0.0, 0.0, 10.0 * joined[0], 10.0 * joined[1]],
+                [2.0, 0.0, 0.0, 2.0 * alone[0], 2.0 * alone[1]]
+            ]
+        );
         let waits: Vec<f64> = laid.lone.iter().map(|lone| lone.ttft_s).collect();
         assert_eq!(waits, [1.0, 0.5]);
     }

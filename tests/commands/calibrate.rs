@@ -65,7 +65,7 @@ fn a_calibration_that_fails_marks_later_runs() {
     assert!(written.contains("validated = false") && written.contains("cap8"), "{written}");
     let scenario = file("on_it.toml");
     let rest = "[run]\nduration = \"20s\"\nwarmup = \"0s\"\nreplications = 2\n[arrival]\nprocess = \"poisson\"\nrate = 1\n\
-                [[class]]\nname = \"a\"\ninput = 40\noutput = 20\n";
+                [[class]]\nname = \"a\"\ninput = { dist = \"fixed\", value = 40 }\noutput = { dist = \"fixed\", value = 20 }\n";
     std::fs::write(&scenario, format!("schema = 1\n{rest}{written}")).unwrap();
     let output = plimsoll(&["simulate", &scenario, "--quiet"]);
     assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));

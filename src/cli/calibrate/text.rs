@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Arguments, Found, on_hardware};
-use crate::calibrate::{Fit, Forecast, Grade, Judged, Reading, SPREAD_S, Standing};
+use crate::calibrate::{Figure, Fit, Forecast, Grade, Judged, Reading, SPREAD_S, Standing};
 use crate::report::format::{NONE, duration, left, number, percent, points, right, tenths, wrap};
 
 /// The whole result.
@@ -180,11 +180,13 @@ fn worth(grade: &Grade) -> String {
 fn figure(row: &Judged, grade: &Grade) -> String {
     let form: fn(f64) -> String = match row.figure {
         figure if figure.is_share() => percent,
-        crate::calibrate::Figure::Rate => number,
+        Figure::Rate => number,
         _ => duration,
     };
     let band = row.band.map_or(NONE.to_owned(), |band| format!("{} to {}", form(band.lo), form(band.hi)));
     let mark = if grade.is_test() && !row.passes { "  MISSED" } else { "" };
+    // What a closed loop completes is the capacity.
+    let name = if row.figure == Figure::Rate && grade.clients.is_some() { "capacity, 1/s" } else { row.figure.name() };
     let tolerance = row.figure.tolerance();
     let tolerance = match (&grade.standing, row.figure.is_share()) {
         (Standing::NearCritical, _) => "the band".to_owned(),
@@ -193,7 +195,7 @@ fn figure(row: &Judged, grade: &Grade) -> String {
     };
     format!(
         "{}{}{}{}{}{}{}{mark}\n",
-        left(row.figure.name(), 16),
+        left(name, 16),
         right(&form(row.measured), 11),
         right(&form(row.predicted), 11),
         right(&error(row), 14),
