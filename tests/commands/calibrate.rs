@@ -108,3 +108,26 @@ fn bad_questions_and_bad_logs_are_told() {
     std::fs::write(&bad, "INFO: 127.0.0.1 \"POST /v1/completions\" 200 OK\n").unwrap();
     assert!(refused(&[bad.to_str().unwrap()], &[]).contains("neither an engine step nor a request record"));
 }
+
+/// A machine that became a quarter slower after the calibration: not validated, and the pace of the runs' own steps says why.
+#[test]
+fn a_machine_that_drifted_is_told_from_a_model_that_is_wrong() {
+    let server = ["--num-gpu-blocks", "512", "--block-size", "128", "--max-num-seqs", "32", "--max-num-batched-tokens", "1024"];
+    let more = ["--hold-out", "qo1_poisson_0.6x,qo2_poisson_0.9x,qo3_overload_2x_ttft_timeout4", "--format", "json", "--quiet"];
+    let output = plimsoll(&[&["calibrate", "tests/fixtures/vllm_cpu/m120"], &server[..], &more].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["validated"], false);
+    assert!(json["reason"].as_str().unwrap().contains("qo2_poisson_0.9x"), "{}", json["reason"]);
+    let slower = run(&json, "qo1_poisson_0.6x");
+    assert!(slower["pace"].as_f64().unwrap() > 1.1, "{slower}");
+    assert!(error(slower, "e2e_p50_s") < -0.15, "{slower}");
+    for (figure, row) in slower["figures"].as_object().unwrap() {
+        let (measured, at_pace) = (row["measured"].as_f64().unwrap(), row["at_pace"].as_f64().unwrap());
+        assert!((at_pace - measured).abs() <= 0.1 * measured, "{figure}: {row}");
+    }
+    for name in ["qo1_poisson_0.6x", "qo3_overload_2x_ttft_timeout4"] {
+        let run = run(&json, name);
+        assert!(error(run, "completed_share").abs() <= 0.05 && error(run, "wasted_prefill_share").abs() <= 0.05, "{run}");
+    }
+}
