@@ -28,5 +28,5 @@ pub use load_lines::LoadLines;
 pub use metered::{MeteredReport, MultiplierReport, ReservationsReport};
 pub use table::{overview, variant};
 pub use text::text;
-pub use tuned::Tuning;
+pub use tuned::{ClassShare, Tuning};
 pub use verdict::verdict;

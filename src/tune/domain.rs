@@ -319,7 +319,7 @@ mod tests {
         assert_eq!(share.at(0.123_456_789), Setting::Real(0.123));
         let wait = Domain::Duration { lo: Span::from_millis(10), hi: Span::from_secs(100), scale: Scale::Log };
         assert_eq!(wait.at(0.5).to_string(), "\"1s\"");
-        assert_eq!(wait.at(0.7777).to_string(), "\"12910ms\"");
+        assert_eq!(wait.at(0.7777).to_string(), "\"12.91s\"");
         let large = Domain::Real { lo: 0.0, hi: 5e6, scale: Scale::Linear };
         assert_eq!(large.at(0.333_333), Setting::Real(1_667_000.0));
     }

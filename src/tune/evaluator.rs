@@ -74,6 +74,8 @@ pub struct Evaluator<'a> {
     host: &'a dyn Host,
     ids: BTreeMap<Point, Id>,
     points: Vec<Point>,
+    /// Whether each candidate's replications can differ.
+    chance: Vec<bool>,
     memo: Vec<Runs>,
     /// Of candidates that nobody has asked about yet: their numbers must not depend on what was preloaded.
     preloaded: BTreeMap<Point, Runs>,
@@ -100,6 +102,7 @@ impl<'a> Evaluator<'a> {
             host,
             ids: BTreeMap::new(),
             points: Vec::new(),
+            chance: Vec::new(),
             memo: Vec::new(),
             preloaded: BTreeMap::new(),
             spent: Spent::default(),
@@ -134,8 +137,21 @@ impl<'a> Evaluator<'a> {
         let id = Id(self.points.len());
         self.ids.insert(point.clone(), id);
         self.points.push(point.clone());
+        self.chance.push(self.problem.has_chance(point));
         self.memo.push(self.preloaded.remove(point).unwrap_or_default());
         id
+    }
+
+    /// Whether replications of any of `candidates` can differ. Where they cannot, the first stands for all of them: it is run
+    /// and paid for once.
+    #[must_use]
+    pub fn has_chance(&self, candidates: &[Id]) -> bool {
+        candidates.iter().any(|id| self.chance[id.0])
+    }
+
+    /// Which observation of a candidate it is.
+    fn key(&self, candidate: Id, replication: u32, share: f64) -> (u32, u64) {
+        (if self.chance[candidate.0] { replication } else { 0 }, share.to_bits())
     }
 
     /// The candidate of that number.
@@ -168,9 +184,9 @@ impl<'a> Evaluator<'a> {
         let mut missing: Vec<Job> = Vec::new();
         let mut asked = std::collections::BTreeSet::new();
         for job in jobs {
-            let key = (job.replication, job.share.to_bits());
+            let key = self.key(job.candidate, job.replication, job.share);
             if !self.memo[job.candidate.0].contains_key(&key) && asked.insert((job.candidate, key)) {
-                missing.push(*job);
+                missing.push(Job { replication: key.0, ..*job });
             }
         }
         let made: Vec<Option<Observation>> = missing.par_iter().map(|job| self.make(job)).collect();
@@ -204,7 +220,7 @@ impl<'a> Evaluator<'a> {
     /// Counts what is asked for the first time, in the order of the jobs.
     fn pay(&mut self, jobs: &[Job]) {
         for job in jobs {
-            let key = (job.replication, job.share.to_bits());
+            let key = self.key(job.candidate, job.replication, job.share);
             let remembered = self.memo[job.candidate.0].get_mut(&key).expect("every job has just been run");
             if !remembered.counted {
                 remembered.counted = true;
@@ -216,7 +232,7 @@ impl<'a> Evaluator<'a> {
     /// What was seen; `None` where it was never run.
     #[must_use]
     pub fn seen(&self, candidate: Id, replication: u32, share: f64) -> Option<&Observation> {
-        self.memo[candidate.0].get(&(replication, share.to_bits())).map(|remembered| &remembered.observation)
+        self.memo[candidate.0].get(&self.key(candidate, replication, share)).map(|remembered| &remembered.observation)
     }
 
     /// What the search has asked for so far, preloaded or not: what its budget is held against.
@@ -301,6 +317,31 @@ mod tests {
         evaluator.run(&jobs(id, 0..3, 1.0)).unwrap();
         assert_eq!(problem.0.load(Ordering::Relaxed), 4);
         assert_eq!((evaluator.spent().runs, evaluator.fresh().runs), (3, 2));
+    }
+
+    /// Gives the same whatever the replication.
+    struct Clockwork;
+
+    impl Problem for Clockwork {
+        fn run(&self, _: &Point, _: u32, share: f64) -> Observation {
+            Observation { objectives: vec![Some(share)], constraints: vec![], requests: 10 }
+        }
+
+        fn has_chance(&self, _: &Point) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn without_chance_one_replication_stands_for_all() {
+        let mut evaluator = Evaluator::quiet(&Clockwork);
+        let id = evaluator.id(&point(1));
+        evaluator.run(&jobs(id, 3..9, 0.5)).unwrap();
+        evaluator.run(&jobs(id, 70..90, 0.5)).unwrap();
+        assert!(!evaluator.has_chance(&[id]));
+        assert_eq!((evaluator.spent().runs, evaluator.fresh().runs, evaluator.spent().requests), (1, 1, 10));
+        assert_eq!(evaluator.seen(id, 1_000, 0.5).unwrap().objectives, [Some(0.5)]);
+        assert!(evaluator.seen(id, 3, 1.0).is_none());
     }
 
     #[test]

@@ -17,6 +17,7 @@
 
 mod around;
 mod case;
+mod closest;
 mod contest;
 mod domain;
 mod elsewhere;
@@ -70,4 +71,4 @@ pub use slice::{Slice, SliceCell, slice};
 pub use space::{Condition, DIMENSIONS_MAX, Parameter, Space, SpaceFault};
 pub use store::{Store, StoreError};
 pub use task::{Objective, ScenarioProblem, Task, Unfit};
-pub use tuned::{Around, Futures, Tuned, tune};
+pub use tuned::{Around, Beside, Futures, Refused, Tuned, tune};

@@ -4,14 +4,15 @@
 //! for the screening; the selection has what is then left. The phases use replications that have nothing in common, so that
 //! the luck that brought a candidate through one phase is not counted in the next.
 
+use crate::tune::closest::closest;
 use crate::tune::halving::{observe, since};
 use crate::tune::measure::{Measured, Series, figure, paired};
 use crate::tune::outcome::{Binding, Confirmation, Ended, Errors, Front, Outcome, Spending};
 use crate::tune::problem::CONFIRMATION_FROM;
-use crate::tune::select::{Limits, Selected, measure_all, select};
+use crate::tune::select::{Limits, Selected, measure_all, select, select_at_once};
 use crate::tune::{
-    Evaluator, Id, Method, Plan, Point, Raced, Rung, SearchFault, Settings, Space, Stage, Stopped, Terms, TooLittle, Zone,
-    hypervolume, model, race,
+    Evaluator, Halving, Id, Method, Plan, Point, Raced, Rung, SearchFault, Settings, Space, Stage, Stopped, Terms, TooLittle,
+    Zone, hypervolume, model, race,
 };
 
 /// The screening's part of what the confirmation leaves.
@@ -59,8 +60,12 @@ pub fn search(
         spent: Spending { screening: since(evaluator.spent(), begun), ..Spending::default() },
         errors: shares.errors,
         ended: if raced.stopped { Ended::InScreening } else { Ended::Complete },
+        without_chance: false,
     };
     if !raced.stopped {
+        let room = shares.room_for(raced.left.len(), settings.first).max(1);
+        raced.left.extend(closest(&outcome.rungs, &raced.left, room));
+        outcome.without_chance = !evaluator.has_chance(&raced.left);
         finish(evaluator, settings, &shares, &raced.left, &mut outcome)?;
         if outcome.ended == Ended::InSelection {
             outcome.choice = outcome.choice.or(leader);
@@ -100,6 +105,13 @@ impl Shares {
         let finalists = finalists.clamp(2, settings.finalists);
         Ok(Self { screening: rest * SCREENING, selection_and_rest: rest, confirmation, finalists, errors })
     }
+
+    /// How many finalists more than `finalists` the selection's budget has a first look at, with `first` replications of each.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates
+    fn room_for(&self, finalists: usize, first: u32) -> usize {
+        let affordable = (self.selection_and_rest * (1.0 - SCREENING) / f64::from(first)) as usize;
+        affordable.saturating_sub(finalists)
+    }
 }
 
 fn screen(
@@ -121,8 +133,8 @@ fn screen(
         }
         Method::Halving { pool, halving } => {
             let pool = pool.candidates(space, settings.seed, evaluator, baseline);
-            let plan = whole(settings, Plan::new(pool.len(), shares.finalists, shares.screening, halving))?;
-            (pool, plan, Vec::new())
+            let plan = planned(evaluator, &pool, shares, shares.screening, halving);
+            (pool, whole(settings, plan)?, Vec::new())
         }
         Method::Model { model, halving } => {
             let proposed = model::propose(space, evaluator, model, settings.seed, shares.screening, baseline);
@@ -131,8 +143,8 @@ fn screen(
                 return Ok((raced, Plan { steps: Vec::new(), finalists: shares.finalists }));
             };
             let budget = shares.screening * (1.0 - model::EXPLORE);
-            let plan = whole(settings, Plan::new(pool.len(), shares.finalists, budget, halving))?;
-            (pool, plan, rungs)
+            let plan = planned(evaluator, &pool, shares, budget, halving);
+            (pool, whole(settings, plan)?, rungs)
         }
     };
     if pool.is_empty() {
@@ -141,6 +153,16 @@ fn screen(
     let mut raced = race(evaluator, &pool, &plan, shares.errors.screening);
     raced.rungs.splice(0..0, before);
     Ok((raced, plan))
+}
+
+/// The race of `pool`. Without chance it needs no replications, and runs are as long as they can be instead.
+fn planned(evaluator: &Evaluator<'_>, pool: &[Id], shares: &Shares, budget: f64, halving: &Halving) -> Result<Plan, TooLittle> {
+    if evaluator.has_chance(pool) {
+        return Plan::new(pool.len(), shares.finalists, budget, halving);
+    }
+    let mut plan = Plan::new(pool.len(), shares.finalists, budget, &Halving { replications: 1, ..halving.clone() })?;
+    plan.steps.iter_mut().for_each(|step| step.replications = 1);
+    Ok(plan)
 }
 
 /// What a race lacks, said of the whole budget.
@@ -173,6 +195,12 @@ fn finish(
         return Ok(());
     };
     outcome.spent.selection = since(evaluator.spent(), begun);
+    if !selected.stopped && outcome.spent.screening.requests + outcome.spent.selection.requests == 0 {
+        return Err(SearchFault::NoRequest);
+    }
+    if let Some(constraint) = never_shown(&selected) {
+        return Err(SearchFault::NeverShown(constraint));
+    }
     if let Some(objective) = unmeasured(&selected) {
         return Err(SearchFault::Unmeasured(objective));
     }
@@ -187,12 +215,15 @@ fn finish(
     outcome.selection = Some(selected.selection);
     if stopped {
         outcome.ended = Ended::InSelection;
+    } else if outcome.choice.is_none() && settings.tolerances.is_empty() {
+        return Err(SearchFault::Patchy);
     } else if outcome.choice.is_none() {
         outcome.ended = Ended::NothingFeasible;
     }
     let Some(choice) = outcome.choice.filter(|_| !stopped) else { return Ok(()) };
     let begun = evaluator.spent();
-    match confirm(evaluator, choice, outcome.baseline, shares.confirmation) {
+    let count = if outcome.without_chance { 1 } else { shares.confirmation };
+    match confirm(evaluator, choice, outcome.baseline, count) {
         Ok(confirmation) => outcome.confirmation = Some(confirmation),
         Err(Stopped) => outcome.ended = Ended::InConfirmation,
     }
@@ -209,7 +240,11 @@ fn choose(
     outcome: &mut Outcome,
 ) -> Result<Selected, Stopped> {
     if outcome.rungs.last().and_then(|rung| rung.visits.first()).is_none_or(|visit| visit.objectives.len() < 2) {
-        return Ok(select(evaluator, finalists, terms, limits));
+        return if outcome.without_chance {
+            select_at_once(evaluator, finalists, terms)
+        } else {
+            Ok(select(evaluator, finalists, terms, limits))
+        };
     }
     let (selected, all) = measure_all(evaluator, finalists, terms, limits)?;
     outcome.front = Some(front_of(finalists, &all));
@@ -236,6 +271,13 @@ fn unmeasured(selected: &Selected) -> Option<usize> {
     let finalists = &selected.selection.finalists;
     let objectives = finalists.first()?.objectives.len();
     (0..objectives).find(|k| finalists.iter().all(|finalist| finalist.objectives[*k].is_none()))
+}
+
+/// A constraint whose figure no finalist showed in any run.
+fn never_shown(selected: &Selected) -> Option<usize> {
+    let finalists = &selected.selection.finalists;
+    let constraints = finalists.first().filter(|_| !selected.stopped)?.constraints.len();
+    (0..constraints).find(|k| finalists.iter().all(|finalist| finalist.constraints[*k].is_none()))
 }
 
 fn front_of(finalists: &[Id], all: &[Measured]) -> Front {
@@ -302,3 +344,7 @@ fn costs(rungs: &[Rung], choice: Id, constraint: usize) -> Option<f64> {
     };
     rungs.iter().rev().find_map(in_rung)
 }
+
+#[cfg(test)]
+#[path = "search_tests.rs"]
+mod tests;

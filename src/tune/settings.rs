@@ -161,6 +161,15 @@ pub enum SearchFault {
     /// Nobody showed this objective in the last rung.
     #[error("no run of any candidate shows objective number {}", .0 + 1)]
     Unmeasured(usize),
+    /// Every candidate had runs that did not show the objective.
+    #[error("no candidate shows the objective in all of its runs")]
+    Patchy,
+    /// Nobody showed the figure of this constraint.
+    #[error("no run of any candidate shows constraint number {}", .0 + 1)]
+    NeverShown(usize),
+    /// No run had a request to measure.
+    #[error("no run of any candidate has a request in the time that is measured")]
+    NoRequest,
     /// Stopped before the search that regret is measured by was over.
     #[error("it was over before the best of each future alone was found")]
     CutShort,

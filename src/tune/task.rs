@@ -273,6 +273,19 @@ impl<'a> ScenarioProblem<'a> {
         if self.case.varies_load() { plan.at_load(self.case.load) } else { Some(plan) }
     }
 
+    /// Why the settings of `point` do not go together; `None` where they do.
+    #[must_use]
+    pub fn refusal(&self, point: &Point) -> Option<String> {
+        if self.plan(point).is_some() {
+            return None;
+        }
+        let Scene { scenario, prepared, variant, .. } = self.scene;
+        let candidate = scenario.candidate(*variant, &self.task.sets(point));
+        let wrong = candidate.and_then(|candidate| sim::replan(scenario, prepared, *variant, &candidate)).err();
+        let first = wrong.and_then(|wrong| wrong.located().next().map(|first| first.message));
+        Some(first.unwrap_or_else(|| "they cannot be had at this load or capacity".to_owned()))
+    }
+
     fn observe(&self, summary: &VariantSummary) -> Observation {
         let finite = |x: f64| x.is_finite().then_some(x);
         let objective = |of: &Objective| of.measure.of(summary).map(|found| of.sign * found).and_then(finite);
@@ -311,6 +324,14 @@ impl Problem for ScenarioProblem<'_> {
         let mut builder = VariantBuilder::new(&plan.name, &self.scene.prepared.context);
         builder.add(&tally);
         self.observe(&builder.finish())
+    }
+
+    fn has_chance(&self, candidate: &Point) -> bool {
+        // The workload is the same for nearly all candidates: no plan is made where it says enough.
+        let Scene { scenario, prepared, variant, .. } = self.scene;
+        let name = &scenario.variants[*variant].name;
+        let own = prepared.plans.iter().find(|plan| plan.name == *name);
+        own.is_none_or(|plan| plan.workload.draws()) || self.plan(candidate).is_some_and(|plan| plan.has_chance())
     }
 }
 

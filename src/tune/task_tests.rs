@@ -112,3 +112,48 @@ fn what_makes_no_sense_says_where() {
     let condition = "choices = ['fifo', 'lifo']\nonly_if = { path = 'policy.queue.codel', is = [true] }";
     assert!(wrong("choices = ['fifo', 'lifo']", condition).starts_with("tune.parameter[1].only_if.path: no parameter before"));
 }
+
+/// The queue above before a recording, with lengths and service times that are not drawn.
+fn recorded(folder: &std::path::Path, changes: &[(&str, &str)]) -> (Scene, Task) {
+    let rows: Vec<String> = (0..120).map(|i| format!("{},20,10", f64::from(i / 3))).collect();
+    std::fs::write(folder.join("mon.csv"), format!("time,input_tokens,output_tokens\n{}\n", rows.join("\n"))).unwrap();
+    let text = QUEUE
+        .replace("dist = 'exponential', mean", "dist = 'fixed', value")
+        .replace("duration = '400s'", "duration = '40s'")
+        .replace("{ process = 'poisson', rate = 1.5 }", "{ process = 'recorded', file = 'mon.csv' }");
+    let text = changes.iter().fold(text, |text, (from, to)| {
+        assert!(text.contains(from), "{from}");
+        text.replace(from, to)
+    });
+    let path = folder.join("queue.toml");
+    std::fs::write(&path, text).unwrap();
+    let scenario = Scenario::load(&path, &[]).unwrap_or_else(|wrong| panic!("{wrong}"));
+    let task = Task::read(&scenario, scenario.file.tune.as_ref().unwrap()).unwrap();
+    (scene(scenario, &task), task)
+}
+
+/// What is said to have no chance has the same digest in every replication; each source of chance alone is seen, and matters.
+#[test]
+fn replications_differ_only_where_they_are_said_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let differ = |changes: &[(&str, &str)]| {
+        let (scene, task) = recorded(folder.path(), changes);
+        let plan = &scene.prepared.plans[0];
+        let digests: Vec<_> = (0..4).map(|r| World::new(plan, r, None).run().digest).collect();
+        let scenes = [scene.clone()];
+        let said = ScenarioProblem::new(&scenes, &task, Case::EXPECTED).has_chance(&task.current());
+        (said, digests.iter().any(|digest| *digest != digests[0]))
+    };
+    let (sure, random) = ((false, false), (true, true));
+    assert_eq!(differ(&[]), sure);
+    assert_eq!(differ(&[("'fixed', value = '1s'", "'exponential', mean = '1s'")]), random, "service");
+    let patience = "patience = { dist = 'exponential', mean = '4s' }\nslo = {";
+    let at_the_station = ("max_concurrent_requests = 1", "max_concurrent_requests = 40");
+    assert_eq!(differ(&[("slo = {", patience), at_the_station]), random, "patience");
+    let retry = "retry = { max_attempts = 3 }\ntimeout = { total = '5s' }\nslo = {";
+    assert_eq!(differ(&[("slo = {", retry)]), random, "backoff");
+    let graduated = "max_queue_size = 50\ngraduated = { first = 2, last = 30 }";
+    assert_eq!(differ(&[("max_queue_size = 50", graduated)]), random, "rejection by depth");
+    let poisson = "{ process = 'poisson', rate = 2 }";
+    assert_eq!(differ(&[("{ process = 'recorded', file = 'mon.csv' }", poisson)]), random, "arrivals");
+}

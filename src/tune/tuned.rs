@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 use crate::scenario::{RobustBy, TuneMethod, TuneSettings};
+use crate::tune::halving::since;
 use crate::tune::{
     Bar, Case, Combine, Elsewhere, Ended, Evaluator, Halving, Host, Method, Model, Outcome, Plateau, Point, Pool, Problem,
-    Robust, ScenarioProblem, Scene, SearchFault, Sensitivity, Settings, Slice, SobolIndices, Stage, Stopped, Task, Zone,
+    Robust, ScenarioProblem, Scene, SearchFault, Sensitivity, Settings, Slice, SobolIndices, Spent, Stage, Stopped, Task, Zone,
     elsewhere, plateaus, search, slice, sobol_indices, tornado,
 };
 
@@ -92,6 +93,28 @@ pub struct Around {
     pub rows: u32,
 }
 
+/// What the parts beside the search itself cost.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Beside {
+    /// The search of each future alone, where regret was asked for.
+    pub alone: Spent,
+    /// Plateaus, tornado and slice.
+    pub around: Spent,
+    /// The Sobol indices.
+    pub sensitivity: Spent,
+    /// The choice, today's settings and rivals in other futures.
+    pub elsewhere: Spent,
+}
+
+/// Candidates whose settings do not go together: they lose without a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// How many of the search's candidates.
+    pub count: usize,
+    /// Why the first of them was refused.
+    pub first: Option<String>,
+}
+
 /// What was found.
 #[derive(Clone, Debug, Serialize)]
 pub struct Tuned {
@@ -109,6 +132,10 @@ pub struct Tuned {
     pub slice: Option<Slice>,
     /// The choice in other futures: in those that it was made for where there are several, and in those held out.
     pub elsewhere: Vec<Elsewhere>,
+    /// What the parts beside the search cost.
+    pub beside: Beside,
+    /// Candidates that could not be run.
+    pub refused: Refused,
     /// Whether it was stopped before its end.
     pub stopped: bool,
 }
@@ -121,6 +148,7 @@ struct Tuning<'a> {
     futures: &'a Futures<'a>,
     problems: Vec<ScenarioProblem<'a>>,
     host: &'a dyn Host,
+    beside: Beside,
 }
 
 /// Searches, and looks around what was found. `host` keeps problem 0, the futures that count as one, apart from 1, 2, ... (each
@@ -136,13 +164,14 @@ pub fn tune(
     host: &dyn Host,
 ) -> Result<Tuned, SearchFault> {
     let problems = futures.cases.iter().map(|case| ScenarioProblem::new(futures.scenes, task, *case)).collect();
-    let mut tuning = Tuning { task, settings: settings.clone(), around, futures, problems, host };
+    let mut tuning = Tuning { task, settings: settings.clone(), around, futures, problems, host, beside: Beside::default() };
     let alone = if tuning.by_regret() { tuning.alone()? } else { Vec::new() };
     let problem = tuning.together(&alone);
     let mut evaluator = Evaluator::new(&problem, 0, host);
     let outcome = search(&task.space, &mut evaluator, &tuning.settings, Some(&task.current()))?;
     let stopped = matches!(outcome.ended, Ended::InScreening | Ended::InSelection | Ended::InConfirmation);
     let choice = outcome.choice.map(|id| outcome.point(id).clone());
+    let refused = tuning.refused(&outcome);
     let mut tuned = Tuned {
         outcome,
         alone,
@@ -151,6 +180,8 @@ pub fn tune(
         indices: None,
         slice: None,
         elsewhere: Vec::new(),
+        beside: tuning.beside.clone(),
+        refused,
         stopped,
     };
     if let Some(choice) = choice.filter(|_| !stopped) {
@@ -160,6 +191,14 @@ pub fn tune(
 }
 
 impl Tuning<'_> {
+    /// Candidates of the search that one future at least refuses.
+    fn refused(&self, outcome: &Outcome) -> Refused {
+        let refusal = |point: &Point| self.problems.iter().find_map(|problem| problem.refusal(point));
+        let mut refusals = outcome.points.iter().filter_map(refusal);
+        let first = refusals.next();
+        Refused { count: usize::from(first.is_some()) + refusals.count(), first }
+    }
+
     /// Of one future the best has no regret: it is the best.
     fn by_regret(&self) -> bool {
         self.futures.by == RobustBy::Regret && self.problems.len() > 1
@@ -171,6 +210,7 @@ impl Tuning<'_> {
         for (of, problem) in (1..).zip(&self.problems) {
             let mut evaluator = Evaluator::new(problem, of, self.host);
             let outcome = search(&self.task.space, &mut evaluator, &self.settings, Some(&self.task.current()))?;
+            self.beside.alone += evaluator.spent();
             bests.push(match outcome.ended {
                 Ended::Complete | Ended::NothingFeasible => outcome.best().ok_or(SearchFault::Unmeasured(0))?,
                 Ended::InScreening | Ended::InSelection | Ended::InConfirmation => return Err(SearchFault::CutShort),
@@ -219,18 +259,24 @@ impl Tuning<'_> {
     fn nearby(&self, evaluator: &mut Evaluator<'_>, choice: &Point, tuned: &mut Tuned) -> Result<(), Stopped> {
         let Around { replications, rows } = self.around;
         let space = &self.task.space;
+        let begun = evaluator.spent();
         // Where nothing is laid over the variant there is nothing to vary.
         if replications > 0 && *choice != self.task.current() {
             tuned.tornado = tornado(space, evaluator, choice, replications)?;
             tuned.plateaus = plateaus(space, evaluator, choice, LEVELS, replications)?;
         }
+        tuned.beside.around += since(evaluator.spent(), begun);
         if rows >= 2 {
+            let begun = evaluator.spent();
             let plan = Sensitivity { rows, replications: 1, share: 1.0, seed: self.settings.seed };
             tuned.indices = Some(sobol_indices(space, evaluator, 0, &plan)?);
+            tuned.beside.sensitivity += since(evaluator.spent(), begun);
         }
         if replications > 0 && *choice != self.task.current() {
+            let begun = evaluator.spent();
             let known = (&tuned.tornado[..], tuned.indices.as_ref());
             tuned.slice = slice(space, evaluator, choice, known, replications)?;
+            tuned.beside.around += since(evaluator.spent(), begun);
         }
         Ok(())
     }
@@ -263,6 +309,7 @@ impl Tuning<'_> {
             let rivals = if several && !held_out { rivals.as_slice() } else { &[] };
             let both = [choice, &self.task.current()];
             tuned.elsewhere.push(elsewhere(&mut evaluator, (case, held_out), both, rivals, replications)?);
+            tuned.beside.elsewhere += evaluator.spent();
         }
         Ok(())
     }

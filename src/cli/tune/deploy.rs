@@ -9,8 +9,7 @@ use crate::cli::{Failure, files};
 use crate::policy::Settings as Policies;
 use crate::report::Tuning;
 use crate::scenario::Scenario;
-use crate::stats::Interval;
-use crate::tune::{Ended, Figure, Task, Tuned};
+use crate::tune::{Domain, Ended, Figure, Parameter, Setting, Task, Tuned};
 
 /// The recommended settings, in every language.
 const SETTINGS: [(&str, Language); 3] =
@@ -30,8 +29,14 @@ pub(super) fn check(folder: &Path, inputs: &[PathBuf]) -> Result<(), Failure> {
 
 /// What is in force today, parameter by parameter.
 pub(super) fn current(scenario: &Scenario, task: &Task) -> Vec<Option<String>> {
-    let in_force = |path: &String| scenario.in_force(task.variant, &path.parse().ok()?).filter(|value| !value.is_null());
-    task.space.parameters().iter().map(|parameter| in_force(&parameter.path).map(|value| value.to_string())).collect()
+    let in_force = |parameter: &Parameter| {
+        let value = scenario.in_force(task.variant, &parameter.path.parse().ok()?).filter(|value| !value.is_null())?;
+        let span =
+            value.as_str().filter(|_| matches!(parameter.domain, Domain::Duration { .. })).and_then(|text| text.parse().ok());
+        // As the recommended one beside it is written.
+        Some(span.map_or_else(|| value.to_string(), |span| Setting::Duration(span).to_string()))
+    };
+    task.space.parameters().iter().map(in_force).collect()
 }
 
 /// Writes the recommended settings, and says which files hold them now. Where nothing is recommended, the settings of an
@@ -69,10 +74,8 @@ pub(super) fn write(
 
 /// Why the settings are not for deployment, whatever was asked for.
 fn doubt(tuned: &Tuned) -> Option<&'static str> {
-    let surely =
-        |figure: &Option<Figure>, below: fn(Interval) -> bool| figure.and_then(|figure| figure.interval).is_some_and(below);
-    let breaks = |slacks: &[Option<Figure>]| slacks.iter().any(|slack| surely(slack, |interval| interval.hi < 0.0));
-    let loses = |gain: &[Option<Figure>]| gain.first().is_some_and(|gain| surely(gain, |interval| interval.hi < 0.0));
+    let breaks = |slacks: &[Option<Figure>]| slacks.iter().flatten().any(|slack| slack.is_below_zero());
+    let loses = |gain: &[Option<Figure>]| gain.first().copied().flatten().is_some_and(Figure::is_below_zero);
     let held_out = || tuned.elsewhere.iter().filter(|one| one.held_out);
     if tuned.outcome.ended != Ended::Complete {
         return Some("the search was cut short");

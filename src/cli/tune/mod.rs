@@ -87,6 +87,7 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
     let found = in_pool(arguments.jobs, || search::search(arguments, places, &settings, &task, &folder))??;
     Store::sort(&folder.join(OBSERVATIONS)).map_err(|why| Failure::Write { path: folder.join(OBSERVATIONS), why })?;
 
+    let first = found.futures[0].words(&names);
     let current = deploy::current(&scenario, &task);
     let tuning = Tuning {
         scenario: &scenario.name,
@@ -97,9 +98,11 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
         current: &current,
         scenes: &names,
         by: settings.robust.as_ref().map_or(RobustBy::default(), |robust| robust.by),
-        futures: found.futures,
+        futures: found.futures.len(),
         recorded: found.scenes[0].prepared.plans.iter().any(|plan| !plan.workload.recorded.is_empty()),
         tuned: &found.tuned,
+        beside: &found.beside,
+        figures_of: (found.futures.len() > 1).then_some(&*first),
     };
     let json = result::json(&settings, &tuning, &found) + "\n";
     let drawn = result::drawn(&tuning, &found);

@@ -20,7 +20,7 @@ use crate::scenario::{RobustBy, TuneSettings};
 use crate::sim::{self, Plan};
 use crate::time::Span;
 use crate::tune::{
-    self, Around, CONFIRMATION_FROM, Case, Evaluator, Finished, Futures, Host, News, Scene, SearchFault, Stage, Store,
+    self, Around, CONFIRMATION_FROM, Case, Ended, Evaluator, Finished, Futures, Host, News, Scene, SearchFault, Stage, Store,
     StoreError, Task, Tuned, Unfit,
 };
 
@@ -38,10 +38,11 @@ const STEPS: f64 = 1_000.0;
 pub(super) struct Found {
     pub scenes: Vec<Scene>,
     pub tuned: Tuned,
-    /// Today's settings and the recommended ones on the replications of the confirmation, in the first scene.
+    /// Today's settings and the recommended ones on the replications of the confirmation, in the first future; without
+    /// variants where the time was over before.
     pub beside: Summary,
-    /// How many futures it was made for.
-    pub futures: usize,
+    /// The futures that it was made for.
+    pub futures: Vec<Case>,
 }
 
 /// Prepares `places` and searches.
@@ -77,14 +78,21 @@ pub(super) fn search(
     let around = Around { replications: arguments.around, rows: arguments.sensitivity };
     let asked = task.settings(settings, &scenes, scenes[0].scenario.run.seed);
     let found = tune::tune(task, &futures, &asked, around, &host);
-    let futures = futures.cases.len();
+    let futures = futures.cases;
+    let over = host.is_over();
     let Desk { store, interrupted, .. } = host;
     store.finish().map_err(refused)?;
     if interrupted.load(Ordering::Relaxed) {
         return Err(Failure::Interrupted(folder.join(OBSERVATIONS)));
     }
     let tuned = found.map_err(|fault| fruitless(&fault, task))?;
-    let beside = beside(&scenes[0], task, &tuned)?;
+    if tuned.outcome.choice.is_none() && tuned.outcome.ended != Ended::NothingFeasible {
+        let help = "give it more time (`tune.time`): the same command goes on from here";
+        return Err(Failure::Input(format!(
+            "the time was over before anything was measured that could be chosen by\n  = {help}"
+        )));
+    }
+    let beside = if over { Summary::of(Vec::new()) } else { beside(&scenes[0], task, &tuned)? };
     if interrupted.load(Ordering::Relaxed) {
         return Err(Failure::Interrupted(folder.join(OBSERVATIONS)));
     }
@@ -147,12 +155,8 @@ impl Host for Desk<'_> {
         self.progress.advance(steps(finished.share));
     }
 
-    // The one place where a result may depend on a clock, and it says so.
-    #[allow(clippy::disallowed_methods)] // a budget of time is about the clock on the wall
     fn stop(&self) -> bool {
-        self.store.has_failed()
-            || self.interrupted.load(Ordering::Relaxed)
-            || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        self.store.has_failed() || self.interrupted.load(Ordering::Relaxed) || self.is_over()
     }
 
     fn hear(&self, news: &News<'_>) {
@@ -161,6 +165,12 @@ impl Host for Desk<'_> {
 }
 
 impl Desk<'_> {
+    /// Whether the budget of time is spent. The one place where a result may depend on a clock, and it says so.
+    #[allow(clippy::disallowed_methods)] // a budget of time is about the clock on the wall
+    fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
     /// `screening, 24 candidates left; best so far goodput_rps 56.6 with max_queue_size=35`.
     fn words(&self, news: &News<'_>) -> String {
         let mut text = match news.stage {
@@ -188,7 +198,7 @@ impl Desk<'_> {
     }
 }
 
-#[allow(clippy::disallowed_methods)] // see `Desk::stop`
+#[allow(clippy::disallowed_methods)] // see `Desk::is_over`
 fn deadline(time: Option<Span>) -> Option<Instant> {
     time.map(|time| Instant::now() + Duration::from_nanos(time.as_nanos()))
 }
@@ -219,6 +229,23 @@ fn fruitless(fault: &SearchFault, task: &Task) -> Failure {
                 task.objectives[*objective].measure
             )
         }
+        SearchFault::Patchy => {
+            format!(
+                "no candidate shows `{}` in all of its runs\n  = make the runs longer (`run.duration`), or ask for a figure that \
+                 every run has",
+                task.objectives[0].measure
+            )
+        }
+        SearchFault::NeverShown(constraint) => {
+            format!(
+                "no run of any candidate shows `{}`, which a constraint is about: nothing that it is made of ever happens",
+                task.constraints[*constraint].0
+            )
+        }
+        SearchFault::NoRequest => format!(
+            "{fault}\n  = let requests arrive between the warm-up and the end of the run (`run.duration`, `run.warmup`), in \
+             settings that go together"
+        ),
         SearchFault::TooLittle(lacks) => format!("{lacks}\n  = raise `tune.simulations`, or try fewer candidates"),
         SearchFault::CutShort => format!("{fault}\n  = give it more time: the same command goes on from here"),
         other => other.to_string(),

@@ -106,6 +106,18 @@ impl Measure {
         }
     }
 
+    /// Its name without the class.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it is a rate, which what is offered bounds: of two loads the lower one has the lower best.
+    #[must_use]
+    pub fn is_rate(&self) -> bool {
+        self.name == "goodput_rps"
+    }
+
     /// Whether more of it is better: of goodput and utilisation, and of nothing else that has a name here.
     #[must_use]
     pub fn larger_is_better(&self) -> bool {
