@@ -5,6 +5,7 @@
 //! clients in front of it ([`workload`]), and says with confidence intervals what came of it. `docs/ARCHITECTURE.md` shows
 //! the house; each room's own page says what lives there.
 
+pub mod calibrate;
 pub mod cli;
 pub mod dist;
 pub mod fifo;

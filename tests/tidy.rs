@@ -12,14 +12,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("upstream", &[]),
     ("trace", &[]),
     ("stats", &[]),
+    ("calibrate", &["trace", "upstream", "stats"]),
     ("workload", &["trace"]),
     ("scenario", &["policy", "upstream", "trace", "workload"]),
     // The event record is made of the machines' own messages.
     ("journal", &["policy", "upstream", "workload", "stats"]),
     ("sim", &["policy", "upstream", "trace", "workload", "scenario", "journal", "stats"]),
     ("tune", &["policy", "upstream", "workload", "scenario", "journal", "sim", "stats"]),
-    ("report", &["journal", "stats", "tune"]),
-    ("cli", &["policy", "upstream", "trace", "workload", "scenario", "journal", "sim", "stats", "tune", "report"]),
+    ("report", &["journal", "stats", "tune", "calibrate"]),
+    ("cli", &["policy", "upstream", "trace", "workload", "scenario", "journal", "sim", "stats", "calibrate", "tune", "report"]),
 ];
 
 const FILE_LINES_MAX: usize = 500;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::common::{Format, ScenarioArguments, in_pool, load_report};
+use super::common::{Format, ScenarioArguments, in_pool, load_report, tell_not_validated};
 use super::progress::Progress;
 use super::{Exit, Failure, publish};
 use crate::journal::summary::{Bound, Measure, Summary};
@@ -86,6 +86,9 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
         let drawn = report::draw::capacity(&lines, &sweep, &publish::frame(&scenario, &prepared, &[]));
         let files = publish::publish(folder, &json, &text, &drawn, typed)?;
         text.push_str(&publish::told(&files, &drawn));
+    }
+    if arguments.format == Format::Json {
+        tell_not_validated(&scenario);
     }
     out.write_all(if arguments.format == Format::Json { json.as_bytes() } else { text.as_bytes() })?;
     out.flush()?;

@@ -10,7 +10,7 @@ use super::Failure;
 use crate::policy::Settings;
 use crate::report::LoadReport;
 use crate::scenario::{Holds, LoadOf, Scenario, kind};
-use crate::sim::Capacity;
+use crate::sim::{self, Capacity};
 use crate::units::Count;
 
 /// Most threads: more than any machine of today has use for, and few enough to start at once.
@@ -74,6 +74,13 @@ fn replace_policies(scenario: &mut Scenario, policies: &Settings, whose: &str) -
         remark(&format!("all {all} variants now have the policies {whose}{rest}"));
     }
     Ok(())
+}
+
+/// Says on standard error which servers' calibrations failed, where the result itself has no place for it.
+pub fn tell_not_validated(scenario: &Scenario) {
+    for text in sim::not_validated(scenario) {
+        remark(&text);
+    }
 }
 
 fn remark(text: &str) {

@@ -4,6 +4,7 @@
 //! into a [`Failure`], and writes to the output it is given. How a failure looks, and which exit code it has, is decided
 //! here alone.
 
+mod calibrate;
 mod capacity;
 mod check;
 mod command_line;
@@ -49,6 +50,7 @@ struct Arguments {
 enum Command {
     Simulate(simulate::Arguments),
     Capacity(capacity::Arguments),
+    Calibrate(calibrate::Arguments),
     Tune(tune::Arguments),
     Check(check::Arguments),
     Explain(explain::Arguments),
@@ -78,6 +80,7 @@ fn execute(command: Command, typed: &str, out: &mut impl Write) -> Result<Exit, 
     match command {
         Command::Simulate(arguments) => simulate::run(&arguments, typed, out),
         Command::Capacity(arguments) => capacity::run(&arguments, typed, out),
+        Command::Calibrate(arguments) => calibrate::run(&arguments, typed, out),
         Command::Tune(arguments) => tune::run(&arguments, typed, out),
         Command::Check(arguments) => check::run(&arguments, out),
         Command::Explain(arguments) => explain::run(&arguments, out),

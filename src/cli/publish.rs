@@ -40,11 +40,17 @@ pub fn publish(folder: &Path, json: &str, text: &str, drawn: &Drawn, command: &s
     let [json_file, text_file] = files::RESULTS.map(|name| folder.join(name));
     files::write_whole(&json_file, &(signed(json, drawn, command) + "\n"))?;
     files::write_whole(&text_file, text)?;
-    for plot in &drawn.plots {
-        plot.write(&folder.join(PLOTS)).map_err(unwritten)?;
-    }
+    plots(folder, drawn)?;
     let page = report::write_page(folder)?;
     Ok(vec![page, text_file, json_file])
+}
+
+/// Writes the plots alone.
+///
+/// # Errors
+/// If a file cannot be written; those before it are whole.
+pub fn plots(folder: &Path, drawn: &Drawn) -> Result<(), Failure> {
+    drawn.plots.iter().try_for_each(|plot| plot.write(&folder.join(PLOTS)).map(|_| ()).map_err(unwritten))
 }
 
 fn unwritten(error: PlotError) -> Failure {

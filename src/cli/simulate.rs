@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::common::{Format, JOBS_MAX, ScenarioArguments, in_pool, load_report};
+use super::common::{Format, JOBS_MAX, ScenarioArguments, in_pool, load_report, tell_not_validated};
 use super::measured;
 use super::progress::Progress;
 use super::{Exit, Failure, files, publish};
@@ -73,7 +73,10 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
     }
     match arguments.format {
         Format::Table => out.write_all(text.as_bytes())?,
-        Format::Json => writeln!(out, "{}", envelope.to_json())?,
+        Format::Json => {
+            tell_not_validated(&scenario);
+            writeln!(out, "{}", envelope.to_json())?;
+        }
     }
     out.flush()?;
     judge(&arguments.asserts, &summary)

@@ -107,6 +107,10 @@ pub struct ClassTally {
     pub wasted_tokens: u64,
     /// Tokens computed upstream for this class's cohort in all.
     pub computed_tokens: u64,
+    /// Prompt tokens computed upstream for this class's cohort in all.
+    pub prefill_tokens: u64,
+    /// Those of them that came to nothing: as `wasted_tokens`.
+    pub wasted_prefill_tokens: u64,
     /// First token minus intended first arrival, over completed requests; for an answer in one piece its end. Complete from
     /// [`ClassTally::close`] on.
     pub ttft: Latency,
@@ -139,6 +143,8 @@ impl Default for ClassTally {
             waited: 0,
             wasted_tokens: 0,
             computed_tokens: 0,
+            prefill_tokens: 0,
+            wasted_prefill_tokens: 0,
             ttft: Latency::new(),
             apart: false,
             tpot: Latency::new(),

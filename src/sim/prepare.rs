@@ -1,6 +1,6 @@
 //! From a scenario to plans: files read, presets filled in, loads turned into rates, the warm-up found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared, Diagnostics> {
         lightest: lightest(baseline),
         detailed: false,
     };
-    let remarks = floor_remark(&plans);
+    let remarks = floor_remark(&plans).into_iter().chain(not_validated(scenario)).collect();
     let mut prepared = Prepared { plans, capacity, context, remarks };
     cut_warmup(scenario, &mut prepared);
     Ok(prepared)
@@ -98,6 +98,17 @@ fn floor_remark(plans: &[Plan]) -> Vec<String> {
     let remark = "The server is its hardware's physical floor: a real one is slower, and its limits lie lower. Try --set \
                   upstream.speed=0.5, or state the costs of your own.";
     on_the_floor.then(|| remark.to_owned()).into_iter().collect()
+}
+
+/// Which servers' calibrations failed on what was held out, each once.
+#[must_use]
+pub fn not_validated(scenario: &Scenario) -> Vec<String> {
+    let reasons = scenario.variants.iter().filter_map(|variant| variant.upstream.not_validated());
+    let distinct: BTreeSet<&str> = reasons.collect();
+    distinct
+        .into_iter()
+        .map(|reason| format!("Not validated: the server's calibration failed on what was held out ({reason})."))
+        .collect()
 }
 
 /// Reads what a scenario names, files and presets, without measuring or running anything.

@@ -157,7 +157,10 @@ impl Record {
         let class = &mut self.classes[class.index()];
         let computed = u64::from(work.prefill_tokens) + u64::from(work.decode_tokens);
         class.computed_tokens += computed;
-        class.wasted_tokens += if complete { u64::from(work.prefill_tokens.saturating_sub(input_tokens)) } else { computed };
+        let again = u64::from(work.prefill_tokens.saturating_sub(input_tokens));
+        class.wasted_tokens += if complete { again } else { computed };
+        class.prefill_tokens += u64::from(work.prefill_tokens);
+        class.wasted_prefill_tokens += if complete { again } else { u64::from(work.prefill_tokens) };
     }
 
     fn fill_columns(&mut self) {

@@ -19,7 +19,9 @@ pub use presets::{A100, Gpu, H100, LLAMA_3_1_8B, Llm, PRESETS, Preset, RESERVE_B
 pub use proxy_pool::{
     Connection, Outages, PoolSettings, ProxyPlace, ProxyPool, ProxySettings, Quality, QualitySettings, TogetherSettings,
 };
-pub use settings::{CostSettings, HostSettings, NotACost, Picos, Routing, StationSettings, UpstreamSettings, VllmSettings};
+pub use settings::{
+    CalibrationSettings, CostSettings, HostSettings, NotACost, Picos, Routing, StationSettings, UpstreamSettings, VllmSettings,
+};
 pub use station::Station;
 pub use token_api::{ClassLatencySettings, LatencySettings, LimiterSettings, Limits, Meter, TokenApi, TokenApiSettings};
 pub use vllm::Vllm;

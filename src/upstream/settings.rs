@@ -35,6 +35,15 @@ impl UpstreamSettings {
         }
     }
 
+    /// Why the calibration of its costs is not to be trusted, where it is not.
+    #[must_use]
+    pub fn not_validated(&self) -> Option<&str> {
+        match self {
+            Self::Vllm(vllm) => vllm.calibration.as_ref().filter(|note| !note.validated).map(|note| note.reason.as_str()),
+            Self::Station(_) | Self::TokenApi(_) => None,
+        }
+    }
+
     /// How many times as fast as its costs say a vLLM server works; the others have no such setting.
     #[must_use]
     pub fn speed(&self) -> Option<f64> {
@@ -111,6 +120,20 @@ pub struct VllmSettings {
     /// Share of the GPU's memory that vLLM takes (`--gpu-memory-utilization`), where KV blocks come from a data sheet. Default 0.9 (vLLM).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_memory_utilization: Option<Fraction>,
+    /// Where the costs were calibrated: what they are worth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<CalibrationSettings>,
+}
+
+/// What `plimsoll calibrate` says of the costs that it wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CalibrationSettings {
+    /// Whether the part of the log that was held out was predicted within tolerance. Where not, every run says so.
+    pub validated: bool,
+    /// What was held out, and what missed by how much.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
 }
 
 /// How a router chooses a replica.

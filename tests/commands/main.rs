@@ -1,6 +1,7 @@
 //! The commands and the scenario files from outside, as a newcomer and as a careless or malicious user meets them.
 
 mod bad_input;
+mod calibrate;
 mod capacity;
 mod explain;
 mod export;

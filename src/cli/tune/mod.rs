@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::common::{Format, JOBS_MAX, ScenarioArguments, in_pool};
+use super::common::{Format, JOBS_MAX, ScenarioArguments, in_pool, tell_not_validated};
 use super::{Exit, Failure, publish};
 use crate::report::Tuning;
 use crate::scenario::{Scenario, TuneSettings};
@@ -82,6 +82,7 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
     let inputs: Vec<PathBuf> = places.iter().flat_map(|place| place.inputs.clone()).collect();
     publish::check(&folder, &inputs)?;
     deploy::check(&folder, &inputs)?;
+    tell_not_validated(&scenario);
     let names: Vec<String> = places.iter().map(|place| place.name.clone()).collect();
     let found = in_pool(arguments.jobs, || search::search(arguments, places, &settings, &task, &folder))??;
     Store::sort(&folder.join(OBSERVATIONS)).map_err(|why| Failure::Write { path: folder.join(OBSERVATIONS), why })?;

@@ -3,6 +3,7 @@
 //! What a result does not hold is not drawn: there is no picture of nothing, and [`Drawn::left_out`] says what is missing and
 //! why. A plot that its own kind refuses (no finite figure at all) is left out the same way.
 
+mod calibration;
 mod capacity;
 mod course;
 mod fairness;
@@ -22,6 +23,7 @@ use super::plot::{Estimate, Head, Plot, PlotError};
 use crate::journal::summary::{LEVEL, Summary, VariantSummary};
 use crate::stats::{Replicated, significant};
 
+pub use calibration::calibration;
 pub use capacity::capacity;
 pub use tuning::tuning;
 

@@ -1,4 +1,4 @@
-//! The plots: eleven ways to look at a result, each as SVG, as PNG and as the CSV of exactly what it shows.
+//! The plots: twelve ways to look at a result, each as SVG, as PNG and as the CSV of exactly what it shows.
 //!
 //! ```text
 //! a struct of figures --> its plot() --> plotters --> Picture (shapes) --> SVG text   (light, and dark where it is wanted)
@@ -30,6 +30,7 @@ mod picture;
 mod racing;
 mod raster;
 mod rejection;
+mod residuals;
 mod sensitivity;
 mod sheet;
 mod svg;
@@ -58,6 +59,7 @@ pub use palette::dark_rules;
 pub use pareto::{ParetoFront, ParetoPoint};
 pub use racing::{Candidate, Fate, Racing};
 pub use rejection::{Rejection, RejectionPoint};
+pub use residuals::Residuals;
 pub use sensitivity::{Sensitivity, SobolIndex, Swing};
 
 use crate::files;
