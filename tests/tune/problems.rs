@@ -257,7 +257,7 @@ impl Known for Newsvendor {
         0.4
     }
     fn budget(&self) -> f64 {
-        1_000.0
+        1_600.0
     }
     fn reseeded(&self, seed: u64) -> Box<dyn Known> {
         Box::new(Self(seed))
