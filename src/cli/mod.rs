@@ -19,6 +19,7 @@ mod publish;
 mod report;
 mod schema;
 mod simulate;
+mod trace;
 mod tune;
 
 pub use outcome::{Exit, Failure};
@@ -55,6 +56,7 @@ enum Command {
     Report(report::Arguments),
     Export(export::Arguments),
     Schema(schema::Arguments),
+    Trace(trace::Arguments),
 }
 
 /// Runs the command that `arguments` (the program's name first) ask for.
@@ -84,6 +86,7 @@ fn execute(command: Command, typed: &str, out: &mut impl Write) -> Result<Exit, 
         Command::Report(arguments) => report::run(&arguments, out),
         Command::Export(arguments) => export::run(&arguments, out),
         Command::Schema(arguments) => schema::run(&arguments, out),
+        Command::Trace(arguments) => trace::run(&arguments, typed, out),
     }
 }
 

@@ -13,6 +13,7 @@ mod reports;
 mod scenario;
 mod scenario_property;
 mod simulate;
+mod trace;
 mod tune;
 mod usage;
 
