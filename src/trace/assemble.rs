@@ -56,9 +56,17 @@ struct Draft {
     duration: Option<i64>,
     ttft: Option<i64>,
     failed: bool,
-    /// The turn before, where the log names one; `Some(None)` for a first turn.
-    parent: Option<Option<Key>>,
+    turn: Turn,
     record: Record,
+}
+
+/// What a log says of a request's place in a conversation.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+enum Turn {
+    #[default]
+    Unsaid,
+    First,
+    After(Option<Key>),
 }
 
 impl Assembler {
@@ -118,8 +126,9 @@ impl Assembler {
         draft.settle_end();
         draft.settle_lengths(self.empty_answer, |field| column(&self.steps, field))?;
         draft.settle_times(arrival, &mut self.clock)?;
-        if let (Some(parent), Some(own)) = (draft.parent, draft.record.request) {
-            draft.record.session = Some(self.sessions.of(own, parent));
+        let before = if let Turn::After(before) = draft.turn { before } else { None };
+        if let Some(own) = draft.record.request.filter(|_| draft.turn != Turn::Unsaid) {
+            draft.record.session = Some(self.sessions.of(own, before));
         }
         Ok(draft.record)
     }
@@ -148,7 +157,7 @@ impl Draft {
             Field::Tenant => record.tenant = cell.name().and_then(|name| names.tenants.id(&name)),
             Field::Session => record.session = cell.key(),
             Field::Request => record.request = cell.key(),
-            Field::Parent => self.parent = Some(cell.key().filter(|_| cell.shown() != "-1")),
+            Field::Parent => self.turn = if cell.shown() == "-1" { Turn::First } else { Turn::After(cell.key()) },
             Field::Status => status(step, cell, record)?,
             Field::Error => match cell.tokens().and_then(http_error) {
                 Some(status) => (record.status, record.ended) = (Some(status), Some(Ended::of_status(status))),

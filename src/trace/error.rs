@@ -74,7 +74,7 @@ pub enum TraceError {
         file: String,
     },
     /// A column is missing from the header.
-    #[error("{file}, line {line}: there is no column `{column}`; the header has: {}", header.join(", "))]
+    #[error("{file}, line {line}: there is no column `{column}`; the header has: {} (a map says what has other names)", header.join(", "))]
     MissingColumn {
         /// The file.
         file: String,

@@ -68,6 +68,9 @@ fn open_source(mut source: Source, options: &Options) -> Result<Box<dyn Reader>,
     if source.is_tar() {
         return format::servegen::open_tar(source, options);
     }
+    if source.sample.trim_ascii().is_empty() {
+        return Err(TraceError::Empty { file: source.file });
+    }
     detect::pass_yaml(&mut source)?;
     let Recognised { format, by } = match options.format {
         Some(format) => {

@@ -99,8 +99,8 @@ mod tests {
             list.id(&n.to_string());
         }
         assert_eq!((list.all().len(), list.beyond()), (NAMES_MAX + 1, 3));
-        let last = list.id("new").unwrap();
-        assert_eq!(list.name(last), OTHERS);
+        let shared = list.id("new").unwrap();
+        assert_eq!(list.name(shared), OTHERS);
         assert_eq!(list.id("7").map(NameId::index), Some(7));
     }
 }

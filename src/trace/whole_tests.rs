@@ -80,8 +80,9 @@ fn each_mistake_says_where_it_is_and_what_would_be_right() {
     ] {
         assert_eq!(said, expected);
     }
-    let unknown = said(b"time,input,output_tokens\n1,2,3\n");
-    assert!(unknown.starts_with("a.csv: of no format known here (it begins with `time,input,output_tokens`)"), "{unknown}");
+    let missing = said(b"time,input,output_tokens\n1,2,3\n");
+    let header = "the header has: time, input, output_tokens (a map says what has other names)";
+    assert_eq!(missing, format!("a.csv, line 1: there is no column `input_tokens`; {header}"));
 }
 
 proptest! {

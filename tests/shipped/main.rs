@@ -10,7 +10,7 @@ use plimsoll::journal::{Series, Tally};
 use plimsoll::scenario::Scenario;
 use plimsoll::scenario::lint::{Level, lints, recommended_queue_bound};
 use plimsoll::sim::{Prepared, prepare, run, run_all};
-use plimsoll::trace::{self, Ended};
+use plimsoll::trace;
 
 /// All of them, each with its lints: code, and whether it is a warning.
 const SHIPPED: [(&str, &[(&str, bool)]); 7] = [
@@ -188,8 +188,8 @@ fn the_model_does_what_the_real_server_did() {
     let scenario = shipped("real_vllm_run", &[]);
     let recorded = trace::read(&scenario.files()[0].resolved).unwrap();
     let complete = recorded.records.iter().filter_map(|record| {
-        let seen = record.measured.as_ref().filter(|seen| seen.ended == Ended::Complete)?;
-        Some((seen.first_token? - record.arrival).as_secs_f64())
+        let first = record.first_byte.filter(|_| record.is_complete())?;
+        Some((first - record.arrival).as_secs_f64())
     });
     let mut ttft: Vec<f64> = complete.collect();
     ttft.sort_by(f64::total_cmp);

@@ -6,7 +6,7 @@ use plimsoll::journal::summary::VariantSummary;
 use plimsoll::latency::Latency;
 use plimsoll::scenario::Scenario;
 use plimsoll::sim;
-use plimsoll::trace::{self, Ended};
+use plimsoll::trace;
 
 use crate::common::{project, summary};
 
@@ -33,8 +33,7 @@ fn measured() -> Measured {
     let trace = trace::read(&project("scenarios").join(RUN)).expect("a fixture of this project");
     let (mut ttft, mut e2e) = (Latency::new(), Latency::new());
     for record in &trace.records {
-        let seen = record.measured.as_ref().expect("the driver's records are measured");
-        if let (Ended::Complete, Some(first), Some(last)) = (&seen.ended, seen.first_token, seen.last_token) {
+        if let (true, Some(first), Some(last)) = (record.is_complete(), record.first_byte, record.last_byte) {
             ttft.record(first - record.arrival);
             e2e.record(last - record.arrival);
         }

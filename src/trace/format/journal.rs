@@ -118,15 +118,15 @@ impl Journal {
         let t = event.get("t").and_then(Value::as_u64).ok_or_else(|| missing("t"))?;
         let t = Time::from_nanos(t);
         if let Some(head) = event.remove("run") {
-            self.run(parsed("run", head)?);
+            self.run(parsed("run", &head)?);
         } else if let Some(request) = event.remove("request") {
-            self.request(row, &parsed("request", request)?)?;
-        } else if let Some(arrival) = event.get_mut("in").and_then(|input| input.get_mut("arrive")) {
-            self.arrive(t, &parsed("in", arrival.take())?);
-        } else if let Some(relay) = event.get_mut("out").and_then(|action| action.get_mut("relay")) {
-            self.relay(t, &parsed("out", relay.take())?);
+            self.request(row, &parsed("request", &request)?)?;
+        } else if let Some(arrival) = event.get("in").and_then(|input| input.get("arrive")) {
+            self.arrive(t, &parsed("in", arrival)?);
+        } else if let Some(relay) = event.get("out").and_then(|action| action.get("relay")) {
+            self.relay(t, &parsed("out", relay)?);
         } else if let Some(finish) = event.remove("finish") {
-            self.finish(t, &parsed("finish", finish)?)?;
+            self.finish(t, &parsed("finish", &finish)?)?;
         } else if event.contains_key("end") {
             self.close();
         }
@@ -233,9 +233,9 @@ fn blocks(prefix: &Prefix) -> Box<[u64]> {
     (0..u64::from(prefix.tokens / BLOCK_TOKENS).min(65_536)).map(|block| mix(u64::from(prefix.group), block)).collect()
 }
 
-fn parsed<T: serde::de::DeserializeOwned>(column: &'static str, value: Value) -> Result<T, RowProblem> {
+fn parsed<T: serde::de::DeserializeOwned>(column: &'static str, value: &Value) -> Result<T, RowProblem> {
     let shown = || excerpt(&value.to_string());
-    T::deserialize(&value).map_err(|_| RowProblem::Value {
+    T::deserialize(value).map_err(|_| RowProblem::Value {
         column: column.into(),
         text: shown(),
         expected: "what `plimsoll simulate --journal` writes",

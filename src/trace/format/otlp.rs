@@ -1,4 +1,4 @@
-//! OpenTelemetry spans as OTLP-JSON, one document or one on each line: those of a gateway or client with the GenAI names
+//! OpenTelemetry spans as OTLP-JSON, one document or one on each line: those of a gateway or client with the `GenAI` names
 //! (today's `input_tokens` and `output_tokens`, the older `prompt_tokens` and `completion_tokens`), and vLLM's own `llm_request`.
 //!
 //! Integers are strings there. A document of any size is read span by span.
