@@ -1,5 +1,6 @@
 //! `trace stats|convert|slice`: logs looked at, rewritten and cut, by whoever has one.
 
+use std::fmt::Write;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -45,9 +46,10 @@ fn limited(folder: &Path) -> String {
     for n in 0..300_u32 {
         let (at, team, input) = (n * 250, n % 5, 100 + n);
         if n % 3 == 0 {
-            text += &format!("{at},{input},,429,team{team},s{n}\n{},{input},{},200,team{team},s{n}\n", at + 2_000, 20 + n);
+            writeln!(text, "{at},{input},,429,team{team},s{n}").unwrap();
+            writeln!(text, "{},{input},{},200,team{team},s{n}", at + 2_000, 20 + n).unwrap();
         } else {
-            text += &format!("{at},{input},{},200,team{team},s{n}\n", 20 + n);
+            writeln!(text, "{at},{input},{},200,team{team},s{n}", 20 + n).unwrap();
         }
     }
     text += "100000,100,,429,team9,t1\n10,-5,7,200,team1,t2\n";
@@ -140,8 +142,11 @@ fn mooncakes_lines_are_what_others_fire() {
 #[test]
 fn a_part_has_the_rows_of_its_window() {
     let folder = tempfile::tempdir().unwrap();
-    let rows: String = (0..600).map(|n| format!("2024-05-10 00:{:02}:{:02}.000000+00:00,10,20\n", n / 60, n % 60)).collect();
-    let log = file(folder.path(), "azure.csv", &format!("TIMESTAMP,ContextTokens,GeneratedTokens\n{rows}"));
+    let mut text = "TIMESTAMP,ContextTokens,GeneratedTokens\n".to_owned();
+    for n in 0..600 {
+        writeln!(text, "2024-05-10 00:{:02}:{:02}.000000+00:00,10,20", n / 60, n % 60).unwrap();
+    }
+    let log = file(folder.path(), "azure.csv", &text);
     let out = folder.path().join("part.csv");
     let slice = |window: &str, more: &[&str]| {
         let (code, _, err) = trace(&[&["slice", &log, out.to_str().unwrap(), "--window", window], more].concat());

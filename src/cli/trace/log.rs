@@ -12,7 +12,7 @@ use crate::trace::{Map, Options, Preset, TraceError};
 /// Which log, and how it is read.
 #[derive(Clone, Debug, Args)]
 pub struct LogArguments {
-    /// The log: a file, plain or as .gz or .zst, or a folder of ServeGen
+    /// The log: a file, plain or as .gz or .zst, or a folder of `ServeGen`
     pub log: PathBuf,
     /// What it is: `auto` finds out and says by what; or csv, jsonl, azure-2024, mooncake, litellm, envoy, otlp, ...
     #[arg(long, value_name = "FORMAT", default_value = "auto")]
@@ -63,7 +63,7 @@ pub struct RuleArguments {
     /// Play the log so many times, one after the other
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub repeat: u32,
-    /// Seed of everything that is drawn: spreading, lengths, thinning, ServeGen's arrivals
+    /// Seed of everything that is drawn: spreading, lengths, thinning, `ServeGen`'s arrivals
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// Where rows are put in order of arrival

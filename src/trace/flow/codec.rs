@@ -142,7 +142,9 @@ mod tests {
         #[test]
         fn what_is_written_is_read_back(records in prop::collection::vec(any_record(), 0..20)) {
             let mut bytes = Vec::new();
-            records.iter().for_each(|record| write(record, &mut bytes));
+            for record in &records {
+                write(record, &mut bytes);
+            }
             let mut from = &bytes[..];
             let mut back = Vec::new();
             while let Some(record) = read(&mut from).unwrap() {

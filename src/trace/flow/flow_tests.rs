@@ -78,7 +78,7 @@ fn sorting_through_files_is_stable_beyond_one_run_and_leaves_none() {
 
 #[test]
 fn a_folder_that_cannot_be_written_is_an_error_that_names_it() {
-    let rows = (0..(1 << 18) + 1).map(|_| Row::Record(done(0))).collect();
+    let rows = (0..=1 << 18).map(|_| Row::Record(done(0))).collect();
     let mut flow = flow(rows, Rules { sort_in: Some("/nowhere/at/all".into()), ..plain() });
     let said = flow.next().unwrap_err().to_string();
     assert!(said.contains("/nowhere/at/all"), "{said}");
@@ -179,7 +179,7 @@ fn unknown_lengths_are_drawn_from_the_class_or_are_its_median() {
     // The first row has nobody before it: it waits for one of its class.
     let records = [of(unknown(0), 1), of(done(1), 0), of(long(2), 1), of(unknown(3), 0), of(refused(4), 1)];
     for (impute, fold) in [(Impute::Draw, None), (Impute::ClassMedian, None)] {
-        let (found, accounts) = run(&records, Rules { impute, fold, ..plain() });
+        let (found, accounts) = run(&records, Rules { fold, impute, ..plain() });
         let lengths: Vec<_> = found.iter().filter_map(Record::lengths).collect();
         let median =
             |n: u32| if impute == Impute::Draw { n } else { u32::try_from(crate::latency::Latency::top(n.into())).unwrap() };

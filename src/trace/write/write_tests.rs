@@ -59,7 +59,9 @@ proptest! {
         ending in prop::sample::select(vec!["csv", "csv.gz", "csv.zst"]),
     ) {
         let lead = if wall { Origin::LEAD } else { Span::ZERO };
-        records.iter_mut().for_each(|record| record.shift_later(lead));
+        for record in &mut records {
+            record.shift_later(lead);
+        }
         let mut head = Head::new("given", Format::Csv, String::new());
         head.block_tokens = block_tokens;
         head.origin = Origin { unix_ns: wall.then_some(1_700_000_000_123_456_789) };
