@@ -189,7 +189,7 @@ fn what_is_wrong_is_told_with_what_would_be_right_and_nothing_is_written() {
     let out = out.to_str().unwrap();
     let uvicorn = file(folder.path(), "access.log", "INFO:     127.0.0.1:5 - \"POST /v1/completions HTTP/1.1\" 200 OK\n");
     for (arguments, part) in [
-        (&["convert", &log, out][..], "of no format known here"),
+        (&["convert", &log, out][..], "a map says what has other names"),
         (&["convert", &log, out, "--map", "arival=ts"], "did you mean `arrival`?"),
         (&["convert", &log, out, "--preset", "apache"], "the presets are: nginx, langfuse, helicone"),
         (&["convert", &log, out, "--log-format", "azure"], "the formats are: auto, csv"),
