@@ -1,6 +1,9 @@
 //! A log's figures as plots.
 
+use std::path::Path;
+
 use super::shown;
+use crate::report::format::count;
 use crate::report::plot::{Arrivals, Head, LengthCdf, LengthCdfs, Moment, Plot, PlotError};
 use crate::trace::stats::{LENGTHS, Stats, Summary};
 
@@ -18,7 +21,8 @@ pub fn plots(stats: &Stats, summary: &Summary) -> Vec<Result<Plot, PlotError>> {
 
 fn head(name: &str, title: &str, summary: &Summary) -> Head {
     let since = summary.first_unix_ns.map_or(String::new(), |first| format!(", first request {}", shown::utc(first)));
-    let caption = format!("{} ({}), {} requests{since}.", summary.file, summary.format, summary.requests);
+    let file = Path::new(&summary.file).file_name().map_or_else(|| summary.file.as_str().into(), |name| name.to_string_lossy());
+    let caption = format!("{file} ({}), {} requests{since}.", summary.format, count(summary.requests));
     Head { name: name.to_owned(), title: title.to_owned(), caption }
 }
 
