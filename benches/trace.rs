@@ -1,87 +1,152 @@
-//! How fast logs are read: rows a second of CPU time on one core, by format and compression.
+//! How fast and in how much memory logs are read: rows a second of CPU time on one core, and the most memory that a process
+//! ever held, for an eighth of a log and for the whole.
 //!
-//! `cargo bench --bench trace`. The rows have the shape of Azure's trace of 2024 (a date with a zone, two lengths) or of
-//! Mooncake's, and are made before the clock starts. Medians of rounds, of which each opens the log anew.
+//! `cargo bench --bench trace`, with `PLIMSOLL_TRACE_ROWS=1000000` for a shorter log than the 16.8 million rows of Azure's
+//! week of 2024, in whose shape it is made (dates with a zone, two lengths) in a temporary folder, plain, gzip and zstd. Each
+//! measurement is a process of its own that opens the file: one that reads alone, one through the flow with all its rules (order,
+//! duplicates, folding, grid, lengths), one that makes statistics. The median of three is printed.
 
-use std::io::{Cursor, Write};
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use plimsoll::rng::mix;
-use plimsoll::trace::{Options, open_bytes};
+use plimsoll::trace::flow::{Flow, Rules};
+use plimsoll::trace::stats::Stats;
+use plimsoll::trace::{Options, Row, open};
 use rustix::time::{ClockId, clock_gettime};
 
-/// Rows of one measurement.
-const ROWS: u64 = 1_000_000;
-/// Measurements of each case, of which the median is printed.
-const ROUNDS: usize = 5;
+/// Rows of Azure's week of 2024.
+const WEEK: u64 = 16_800_000;
+/// Tells the process that it is to measure: what and which file.
+const TASK: &str = "PLIMSOLL_TRACE_BENCH";
+const ROUNDS: usize = 3;
 
 fn main() {
-    let azure = azure();
-    let mooncake = mooncake();
-    measure("Azure 2024, CSV", &azure);
-    measure("Azure 2024, CSV, gzip", &gzip(&azure));
-    measure("Azure 2024, CSV, zstd", &zstd::encode_all(&azure[..], 3).expect("memory is writable"));
-    measure("Mooncake, JSON Lines", &mooncake);
+    if let Ok(task) = std::env::var(TASK) {
+        let (what, path) = task.split_once(' ').expect("a task and a path");
+        let start = cpu_secs();
+        let rows = work(what, Path::new(path));
+        println!("{rows} {} {}", cpu_secs() - start, peak_kib());
+        return;
+    }
+    let rows = std::env::var("PLIMSOLL_TRACE_ROWS").map_or(WEEK, |rows| rows.parse().expect("a number of rows"));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    println!("{:40} {:>12} {:>14} {:>9}", "", "rows", "rows/CPU s", "peak MiB");
+    for (name, rows) in [("an eighth", rows / 8), ("the whole", rows)] {
+        for ending in ["csv", "csv.gz", "csv.zst"] {
+            let path = folder.path().join(format!("azure.{ending}"));
+            azure(&path, rows);
+            let tasks: &[&str] = if ending == "csv" { &["read", "flow", "stats"] } else { &["read"] };
+            for task in tasks {
+                measure(&format!("Azure 2024, {name}, {ending}: {task}"), task, &path);
+            }
+            fs::remove_file(&path).expect("it was written");
+        }
+    }
+    let path = folder.path().join("mooncake.jsonl");
+    mooncake(&path, rows / 16);
+    measure("Mooncake, a sixteenth, jsonl: read", "read", &path);
+}
+
+/// What a process measures: rows.
+fn work(what: &str, path: &Path) -> u64 {
+    let mut rows = 0;
+    if what == "read" {
+        let mut reader = open(path, &Options::default()).expect("a log of a known format");
+        let mut tokens = 0;
+        while let Some(row) = reader.next().expect("a whole log") {
+            let Row::Record(record) = row else { panic!("a row in order") };
+            tokens += u64::from(record.input_tokens.unwrap_or(0));
+            rows += 1;
+        }
+        assert!(tokens > rows);
+        return rows;
+    }
+    let mut flow = Flow::open(path, &Options::default(), Rules::default()).expect("a log of a known format");
+    let mut stats = Stats::new();
+    while let Some(record) = flow.next().expect("a whole log") {
+        if what == "stats" {
+            stats.count(&record);
+        }
+        rows += 1;
+    }
+    let accounts = flow.accounts();
+    assert!(accounts.adds_up() && accounts.fates.rows() == rows);
+    rows
 }
 
 /// Prints the median of the rounds.
-fn measure(name: &str, log: &[u8]) {
-    let mut rates: Vec<f64> = (0..ROUNDS).map(|_| rate(log)).collect();
-    rates.sort_by(f64::total_cmp);
-    let megabytes = log.len() as f64 / 1e6;
-    println!("{name:24} {:10.0} rows/s of CPU time, {megabytes:.0} MB", rates[ROUNDS / 2]);
+fn measure(name: &str, task: &str, path: &Path) {
+    let mut rounds: Vec<(f64, u64, u64)> = (0..ROUNDS).map(|_| round(task, path)).collect();
+    rounds.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let (rate, rows, kib) = rounds[ROUNDS / 2];
+    println!("{name:40} {rows:12} {rate:14.0} {:9.1}", kib as f64 / 1024.0);
 }
 
-fn rate(log: &[u8]) -> f64 {
-    let log = Cursor::new(log.to_vec());
-    let start = cpu_secs();
-    let mut reader = open_bytes(log, "log", &Options::default()).expect("a log of a known format");
-    let (mut rows, mut tokens) = (0, 0);
-    while let Some(row) = reader.next().expect("a whole log") {
-        let plimsoll::trace::Row::Record(record) = row else { panic!("a row in order") };
-        tokens += u64::from(record.input_tokens.unwrap_or(0));
-        rows += 1;
-    }
-    assert!(rows == ROWS && tokens > 0);
-    rows as f64 / (cpu_secs() - start)
+fn round(task: &str, path: &Path) -> (f64, u64, u64) {
+    let own: PathBuf = std::env::current_exe().expect("this program");
+    let output = Command::new(own).env(TASK, format!("{task} {}", path.display())).output().expect("this program runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("figures");
+    let mut figures = text.split_whitespace();
+    let mut next = || figures.next().expect("three figures");
+    let rows: u64 = next().parse().expect("rows");
+    let secs: f64 = next().parse().expect("seconds");
+    (rows as f64 / secs, rows, next().parse().expect("KiB"))
 }
 
 fn cpu_secs() -> f64 {
-    let now = clock_gettime(ClockId::ThreadCPUTime);
+    let now = clock_gettime(ClockId::ProcessCPUTime);
     now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
 }
 
-fn azure() -> Vec<u8> {
-    let mut text = b"TIMESTAMP,ContextTokens,GeneratedTokens\n".to_vec();
-    for n in 0..ROWS {
-        let micros = n * 36_000; // 27.8 a second, as in the week of 2024
-        let (hour, minute, second) = (micros / 3_600_000_000 % 24, micros / 60_000_000 % 60, micros / 1_000_000 % 60);
-        let (input, output) = (mix(1, n) % 8_000 + 1, mix(2, n) % 1_000 + 1);
-        let micros = micros % 1_000_000;
-        let day = 10 + n * 36 / 86_400_000;
-        writeln!(text, "2024-05-{day} {hour:02}:{minute:02}:{second:02}.{micros:06}+00:00,{input},{output}")
-            .expect("memory is writable");
-    }
-    text
+/// The most memory that this process ever held, KiB; 0 where the system does not say.
+fn peak_kib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
-fn mooncake() -> Vec<u8> {
-    let mut text = Vec::new();
-    for n in 0..ROWS {
-        let input = mix(1, n) % 8_000 + 1;
+/// A file, compressed as its name says.
+fn created(path: &Path) -> Box<dyn Write> {
+    let file = BufWriter::with_capacity(1 << 18, File::create(path).expect("a temporary file"));
+    match path.extension().and_then(|ending| ending.to_str()) {
+        Some("gz") => Box::new(BufWriter::new(GzEncoder::new(file, Compression::default()))),
+        Some("zst") => Box::new(BufWriter::new(zstd::Encoder::new(file, 3).expect("memory").auto_finish())),
+        _ => Box::new(file),
+    }
+}
+
+fn azure(path: &Path, rows: u64) {
+    let mut file = created(path);
+    writeln!(file, "TIMESTAMP,ContextTokens,GeneratedTokens").expect("room on the disk");
+    let mut micros = 0;
+    for n in 0..rows {
+        micros += mix(3, n) % 72_000; // 27.8 a second on the mean, as in the week of 2024
+        let (day, hour, minute) = (10 + micros / 86_400_000_000, micros / 3_600_000_000 % 24, micros / 60_000_000 % 60);
+        let (second, micro) = (micros / 1_000_000 % 60, micros % 1_000_000);
+        let (input, output) = (mix(1, n) % 8_000 + 1, mix(2, n) % 1_000 + 1);
+        writeln!(file, "2024-05-{day} {hour:02}:{minute:02}:{second:02}.{micro:06}+00:00,{input},{output}")
+            .expect("room on the disk");
+    }
+    file.flush().expect("room on the disk");
+}
+
+fn mooncake(path: &Path, rows: u64) {
+    let mut file = created(path);
+    for n in 0..rows {
+        let (input, output) = (mix(1, n) % 8_000 + 1, mix(2, n) % 1_000 + 1);
         let blocks: Vec<u64> = (0..input / 512).map(|block| mix(n, block) % 200_000).collect();
-        let output = mix(2, n) % 1_000 + 1;
         writeln!(
-            text,
+            file,
             r#"{{"timestamp": {}, "input_length": {input}, "output_length": {output}, "hash_ids": {blocks:?}}}"#,
             n * 36
         )
-        .expect("memory is writable");
+        .expect("room on the disk");
     }
-    text
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    encoder.write_all(bytes).expect("memory is writable");
-    encoder.finish().expect("memory is writable")
+    file.flush().expect("room on the disk");
 }

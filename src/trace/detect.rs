@@ -5,6 +5,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use super::error::{TraceError, excerpt_of};
+use super::format::canonical::SIGNATURES;
 use super::format::{Fields, Format, OBJECTS, SPECIAL, TABLES, header, objects_in};
 use super::reader::Options;
 use super::rows::Rows;
@@ -134,6 +135,10 @@ fn is_uvicorn(line: &[u8]) -> bool {
 
 fn of_table(sample: &[u8]) -> Option<Recognised> {
     let names = header_of(sample)?;
+    let has_all = |keys: &&[&str]| keys.iter().all(|key| names.iter().any(|name| name == key));
+    if let Some(keys) = SIGNATURES.iter().find(|keys| has_all(keys)) {
+        return Some(Recognised { format: Format::Canonical, by: format!("the columns {}", keys.join(", ")) });
+    }
     let told = TABLES.iter().find(|recipe| recipe.is_told_by(|column| names.iter().any(|name| name == column)))?;
     let by = format!("the columns {}", told.signature.join(", "));
     if told.format != Format::Azure2023 {

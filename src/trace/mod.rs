@@ -14,6 +14,7 @@ mod cell;
 mod clock;
 mod detect;
 mod error;
+pub mod flow;
 mod format;
 mod lengths;
 mod map;
@@ -25,7 +26,9 @@ mod record;
 mod rows;
 mod sessions;
 mod source;
+pub mod stats;
 mod whole;
+pub mod write;
 
 use std::io::Read;
 use std::path::Path;
