@@ -3,7 +3,7 @@
 
 use plimsoll::rng::{Streams, fnv1a, mix, open01};
 use plimsoll::time::Span;
-use plimsoll::tune::{Condition, Domain, Observation, Parameter, Point, Problem, Scale, Setting, Space};
+use plimsoll::tune::{Condition, Domain, Observation, Parameter, Point, Pool, Problem, Scale, Setting, Space};
 use rand_chacha::rand_core::Rng;
 
 /// A problem whose truth is known.
@@ -12,6 +12,10 @@ pub trait Known: Problem {
     fn space(&self) -> Space;
     /// Levels at which the grid has all candidates that count.
     fn levels(&self) -> usize;
+    /// Who races: the whole grid, or as a scenario's `[tune]` has it, points that fill the space.
+    fn pool(&self) -> Pool {
+        Pool::Grid { levels: self.levels() }
+    }
     /// The true objective.
     fn value(&self, point: &Point) -> f64;
     /// The true slack; the limit is far away where there is none.
@@ -246,6 +250,10 @@ impl Known for Newsvendor {
     fn levels(&self) -> usize {
         50
     }
+    /// The profit is flat at its best, and all orders meet the same demand: neighbours on the grid tell nothing new.
+    fn pool(&self) -> Pool {
+        Pool::Sobol { points: 400 }
+    }
     fn value(&self, point: &Point) -> f64 {
         let one = |good: usize| {
             let order = integer(point, good) as f64;
@@ -255,9 +263,6 @@ impl Known for Newsvendor {
     }
     fn zone(&self) -> f64 {
         0.4
-    }
-    fn budget(&self) -> f64 {
-        1_600.0
     }
     fn reseeded(&self, seed: u64) -> Box<dyn Known> {
         Box::new(Self(seed))
