@@ -1,7 +1,7 @@
 //! Does it choose well, and for how much less than a grid?
 
 use plimsoll::stats::wilson;
-use plimsoll::tune::{Evaluator, Halving, Method, Point, Pool, Settings, Spent, Zone, search};
+use plimsoll::tune::{Evaluator, Halving, Method, Point, Settings, Spent, Zone, search};
 use rayon::prelude::*;
 
 use crate::problems::{Known, all};
