@@ -16,6 +16,7 @@ mod measured;
 mod outcome;
 mod progress;
 mod publish;
+mod replay;
 mod report;
 mod schema;
 mod simulate;
@@ -50,6 +51,7 @@ enum Command {
     Simulate(simulate::Arguments),
     Capacity(capacity::Arguments),
     Tune(tune::Arguments),
+    Replay(replay::Arguments),
     Check(check::Arguments),
     Explain(explain::Arguments),
     Report(report::Arguments),
@@ -79,6 +81,7 @@ fn execute(command: Command, typed: &str, out: &mut impl Write) -> Result<Exit, 
         Command::Simulate(arguments) => simulate::run(&arguments, typed, out),
         Command::Capacity(arguments) => capacity::run(&arguments, typed, out),
         Command::Tune(arguments) => tune::run(&arguments, typed, out),
+        Command::Replay(arguments) => replay::run(&arguments, typed, out),
         Command::Check(arguments) => check::run(&arguments, out),
         Command::Explain(arguments) => explain::run(&arguments, out),
         Command::Report(arguments) => report::run(&arguments, out),

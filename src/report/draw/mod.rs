@@ -9,6 +9,7 @@ mod fairness;
 mod latency;
 mod loads;
 mod rejection;
+mod replay;
 mod timeline;
 mod tuning;
 mod tuning_cases;
@@ -23,6 +24,7 @@ use crate::journal::summary::{LEVEL, Summary, VariantSummary};
 use crate::stats::{Replicated, significant};
 
 pub use capacity::capacity;
+pub use replay::{Beside, replay};
 pub use tuning::tuning;
 
 /// Plots of values that a sweep gave: more of them tell nothing more.

@@ -16,6 +16,7 @@ mod backend;
 mod burst;
 mod cases;
 mod cdf;
+mod clock;
 mod decimate;
 mod fairness;
 mod font;
