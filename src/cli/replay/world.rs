@@ -102,7 +102,9 @@ fn preset(survey: &Survey) -> Result<Scenario, Failure> {
         "schema = 1\n[upstream]\nkind = \"vllm\"\npreset = \"{PRESET}\"\n[arrival]\nprocess = \"constant\"\nrate = 1\n{}",
         names.iter().map(class).collect::<String>()
     );
-    Ok(Scenario::parse(PRESET, &text, &[])?)
+    let mut scenario = Scenario::parse(PRESET, &text, &[])?;
+    PRESET.clone_into(&mut scenario.name); // it is no file, whose ending would be cut off
+    Ok(scenario)
 }
 
 /// A settings file, by the name of the file.

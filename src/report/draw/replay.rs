@@ -2,7 +2,8 @@
 
 use super::timeline::{row, trace};
 use super::{Drawn, Frame, head, latency, timeline};
-use crate::journal::summary::{Summary, curve};
+use crate::journal::Moment;
+use crate::journal::summary::{Summary, Timeline, curve};
 use crate::latency::Latency;
 use crate::replay::Measured;
 use crate::report::plot::{Burst, LatencyCdf, LatencyCdfs, LatencyPanel, OutcomePoint, OutcomeShares, Outcomes, Row, Trace};
@@ -10,8 +11,11 @@ use crate::report::replayed::{RECORDED, clock, columns, recorded_columns};
 
 /// Lines of one panel that can still be told apart.
 const LINES_MAX: usize = 7;
-/// Bins of the pictures, about.
-const SHOWN: usize = 240;
+/// Bins that a picture over time shows at most, and at least.
+const SHOWN_MAX: usize = 240;
+const SHOWN_MIN: usize = 40;
+/// Arrivals that a bin wants: shares of two or three requests are noise.
+const ARRIVALS: u64 = 20;
 
 /// What the pictures need besides the run.
 #[derive(Debug)]
@@ -88,79 +92,110 @@ fn latencies(summary: &Summary, frame: &Frame<'_>, measured: &Measured) -> Laten
     LatencyCdfs { head: head("recorded-latency", title, frame.caption(summary.replications, "All classes together.")), panels }
 }
 
-fn over_time(summary: &Summary, frame: &Frame<'_>, beside: &Beside<'_>) -> Burst {
-    let timelines: Vec<_> = summary
-        .variants
-        .iter()
-        .take(LINES_MAX)
-        .filter_map(|variant| Some((&variant.name, variant.timeline.as_ref()?)))
-        .collect();
-    let (bin_s, bins, end_s) = timelines.first().map_or((1.0, 0, 0.0), |(_, timeline)| {
-        let series = &timeline.series;
-        (series.bin.as_secs_f64(), series.offered.len(), timeline.window.end.as_secs_f64())
-    });
-    let each = bins.div_ceil(SHOWN).max(1);
-    let inside = move |at: usize| (at as f64) * bin_s < end_s;
-    let sums =
-        |values: &[u32]| -> Vec<f64> { values.chunks(each).map(|some| some.iter().map(|n| f64::from(*n)).sum()).collect() };
-    let rate = |values: &[u32]| -> Vec<f64> { sums(values).into_iter().map(|n| n / (each as f64 * bin_s)).collect() };
-    let highest = |values: Vec<f64>| -> Vec<f64> {
-        values.chunks(each).map(|some| some.iter().copied().fold(f64::NAN, f64::max)).collect()
-    };
-    let share = |parts: &[u32], wholes: &[u32]| -> Vec<f64> {
-        let shares = sums(parts).into_iter().zip(sums(wholes));
-        shares.map(|(part, whole)| if whole > 0.0 { part / whole } else { f64::NAN }).collect()
-    };
-    let recorded = beside.measured;
-    let mut rows: Vec<Row> = Vec::new();
-    if let Some((_, timeline)) = timelines.first() {
-        rows.push(row("Requests arrive", "req/s", vec![trace("arrive", 0, rate(&timeline.series.offered))]));
-    }
-    let mut panel = |title: &str,
-                     unit: &str,
-                     own: Option<Vec<f64>>,
-                     of: &dyn Fn(&crate::journal::summary::Timeline) -> Option<Vec<f64>>| {
-        let own = own.map(|values| trace(RECORDED, 0, values));
-        let variants = timelines.iter().enumerate();
-        let variants = variants.filter_map(|(i, (name, timeline))| Some(trace(name, i + 1, of(timeline)?)));
-        let traces: Vec<Trace> = own.into_iter().chain(variants).collect();
-        if traces.iter().any(|trace| trace.values.iter().any(|value| value.is_finite())) {
-            rows.push(row(title, unit, traces));
-        }
-    };
-    let good = recorded.map(|measured| share(&measured.good, &measured.offered));
-    panel("Good, of those that arrive", "%", good, &|timeline| Some(share(&timeline.series.good, &timeline.series.offered)));
-    let refused = recorded.map(|measured| rate(&measured.rejected));
-    panel("Refused", "req/s", refused, &|timeline| {
-        let moments = &timeline.course.as_ref()?.moments;
-        Some(padded(rate(&moments.iter().map(|moment| moment.rejected).collect::<Vec<u32>>()), bins.div_ceil(each)))
-    });
-    panel("Waiting", "requests", None, &|timeline| {
-        let moments = &timeline.course.as_ref()?.moments;
-        let waiting = moments.iter().map(|moment| f64::from(moment.waiting + moment.queued)).collect();
-        Some(padded(highest(waiting), bins.div_ceil(each)))
-    });
-    let p99 = recorded.map(|measured| highest(measured.e2e_p99_s.clone()));
-    panel("End to end, rolling p99", "s", p99, &|timeline| {
-        let moments = &timeline.course.as_ref()?.moments;
-        let p99 = moments.iter().map(|moment| moment.e2e_p99_s.unwrap_or(f64::NAN)).collect();
-        Some(padded(highest(p99), bins.div_ceil(each)))
-    });
-    let times_s = (0..bins.div_ceil(each)).map(|i| (i as f64 + 0.5) * each as f64 * bin_s).collect();
-    // What lies behind the last arrival is the drain.
-    for values in rows.iter_mut().flat_map(|row| &mut row.traces).map(|trace| &mut trace.values) {
-        values.iter_mut().enumerate().filter(|(i, _)| !inside(i * each)).for_each(|(_, value)| *value = f64::NAN);
-    }
-    let what = match beside.began_unix_ns {
-        Some(began) => format!("First replication. 0 s is {}.", clock(began)),
-        None => "First replication. 0 s is the first arrival.".to_owned(),
-    };
-    let head = head("recorded-time", "The log's own time: recorded and replayed", frame.caption(summary.replications, &what));
-    Burst { head, times_s, rows, spans: Vec::new(), began_unix_ns: beside.began_unix_ns }
+/// The bins of a picture: those of the runs up to the last arrival, some of them together.
+struct Shown {
+    each: usize,
+    bin_s: f64,
+    /// Of the runs' bins, those that are drawn.
+    inside: usize,
 }
 
-/// As many values as there are times.
-fn padded(mut values: Vec<f64>, count: usize) -> Vec<f64> {
-    values.resize(count, f64::NAN);
-    values
+impl Shown {
+    fn of(summary: &Summary) -> Self {
+        let Some(timeline) = summary.variants.first().and_then(|variant| variant.timeline.as_ref()) else {
+            return Self { each: 1, bin_s: 1.0, inside: 0 };
+        };
+        let (series, end) = (&timeline.series, timeline.window.end);
+        let inside = series.index(end) + 1;
+        let inside = inside.min(series.offered.len());
+        let offered: u64 = series.offered.iter().map(|n| u64::from(*n)).sum();
+        let full = usize::try_from(offered / ARRIVALS).unwrap_or(usize::MAX).clamp(SHOWN_MIN, SHOWN_MAX);
+        Self { each: inside.div_ceil(full).max(1), bin_s: series.bin.as_secs_f64(), inside }
+    }
+
+    fn chunks<'a, T>(&self, values: &'a [T]) -> impl Iterator<Item = &'a [T]> {
+        values[..values.len().min(self.inside)].chunks(self.each)
+    }
+
+    fn count(&self) -> usize {
+        self.inside.div_ceil(self.each)
+    }
+
+    fn times_s(&self) -> Vec<f64> {
+        (0..self.count()).map(|i| (i as f64 + 0.5) * self.each as f64 * self.bin_s).collect()
+    }
+
+    /// As many values as there are times.
+    fn padded(&self, values: impl Iterator<Item = f64>) -> Vec<f64> {
+        let mut values: Vec<f64> = values.collect();
+        values.resize(self.count(), f64::NAN);
+        values
+    }
+
+    fn rate(&self, values: &[u32]) -> Vec<f64> {
+        self.padded(self.chunks(values).map(|some| sum(some) / (some.len() as f64 * self.bin_s)))
+    }
+
+    fn share(&self, parts: &[u32], wholes: &[u32]) -> Vec<f64> {
+        let both = self.chunks(parts).zip(self.chunks(wholes)).map(|(parts, wholes)| (sum(parts), sum(wholes)));
+        self.padded(both.map(|(part, whole)| if whole > 0.0 { part / whole } else { f64::NAN }))
+    }
+
+    fn highest(&self, values: &[f64]) -> Vec<f64> {
+        self.padded(self.chunks(values).map(|some| some.iter().copied().fold(f64::NAN, f64::max)))
+    }
+}
+
+fn sum(values: &[u32]) -> f64 {
+    values.iter().map(|n| f64::from(*n)).sum()
+}
+
+/// A panel: the recorded line, if there is one, and each policy's.
+type OfTimeline<'a> = &'a dyn Fn(&Timeline) -> Option<Vec<f64>>;
+
+fn panel(title: &str, unit: &str, summary: &Summary, recorded: Option<Vec<f64>>, of: OfTimeline<'_>) -> Option<Row> {
+    let recorded = recorded.map(|values| trace(RECORDED, 0, values));
+    let variants = summary.variants.iter().take(LINES_MAX).enumerate();
+    let variants = variants.filter_map(|(i, variant)| Some(trace(&variant.name, i + 1, of(variant.timeline.as_ref()?)?)));
+    let traces: Vec<Trace> = recorded.into_iter().chain(variants).collect();
+    let finite = traces.iter().any(|trace| trace.values.iter().any(|value| value.is_finite()));
+    finite.then(|| row(title, unit, traces))
+}
+
+fn over_time(summary: &Summary, frame: &Frame<'_>, beside: &Beside<'_>) -> Burst {
+    let shown = Shown::of(summary);
+    let measured = beside.measured;
+    let moments = |timeline: &Timeline, of: fn(&Moment) -> f64| {
+        let values: Vec<f64> = timeline.course.as_ref()?.moments.iter().map(of).collect();
+        Some(shown.highest(&values))
+    };
+    let arrive = summary.variants.first().and_then(|variant| variant.timeline.as_ref());
+    let arrive =
+        arrive.map(|timeline| row("Requests arrive", "req/s", vec![trace("arrive", 0, shown.rate(&timeline.series.offered))]));
+    let good = measured.map(|measured| shown.share(&measured.good, &measured.offered));
+    let refused = measured.map(|measured| shown.rate(&measured.rejected));
+    let p99 = measured.map(|measured| shown.highest(&measured.e2e_p99_s));
+    let rows = [
+        arrive,
+        panel("Good, of those that arrive", "%", summary, good, &|timeline| {
+            Some(shown.share(&timeline.series.good, &timeline.series.offered))
+        }),
+        panel("Attempts refused", "req/s", summary, refused, &|timeline| {
+            let refused: Vec<u32> = timeline.course.as_ref()?.moments.iter().map(|moment| moment.rejected).collect();
+            Some(shown.rate(&refused))
+        }),
+        panel("Waiting, in gateway and server", "requests", summary, None, &|timeline| {
+            moments(timeline, |moment| f64::from(moment.waiting) + f64::from(moment.queued))
+        }),
+        panel("End to end, rolling p99", "s", summary, p99, &|timeline| {
+            moments(timeline, |moment| moment.e2e_p99_s.unwrap_or(f64::NAN))
+        }),
+    ];
+    let began = beside.began_unix_ns.map_or_else(|| "0 s".to_owned(), clock);
+    let what =
+        format!("The log begins at {began}. Of the policies the first replication; of waiting requests the most in each bin.");
+    let head =
+        head("recorded-time", "Over the log's own time: recorded and replayed", frame.caption(summary.replications, &what));
+    let rows = rows.into_iter().flatten().collect();
+    Burst { head, times_s: shown.times_s(), rows, spans: Vec::new(), began_unix_ns: beside.began_unix_ns }
 }

@@ -44,10 +44,10 @@ pub struct Replayed<'a> {
     pub windows: &'a [Window],
 }
 
-/// What is compared over time: the log's own course, where it has one, and each variant's first replication.
+/// What is compared over time: each variant's first replication; of one alone, with the log's own course, where it has one.
 #[must_use]
 pub fn courses(measured: Option<&Measured>, summary: &Summary) -> Vec<Course> {
-    let recorded = measured.map(|measured| Course {
+    let recorded = measured.filter(|_| summary.variants.len() == 1).map(|measured| Course {
         name: RECORDED.to_owned(),
         offered: measured.offered.clone(),
         good: measured.good.clone(),

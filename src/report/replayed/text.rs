@@ -5,7 +5,7 @@ use crate::journal::summary::{LatencyMetric, VariantSummary};
 use crate::latency::Latency;
 use crate::replay::{Clients, Window};
 use crate::report::envelope::digest_text;
-use crate::report::format::{NONE, count, duration, left, number, percent, points, right, width, wrap};
+use crate::report::format::{NONE, count, duration, left, percent, points, right, width, wrap};
 use crate::report::{overview, variant};
 
 /// Widest column of a variant's name.
@@ -230,11 +230,11 @@ impl Replayed<'_> {
             ("e2e", |variant| &variant.metrics.e2e, |measured| &measured.e2e),
         ];
         for (name, of, recorded) in metrics {
-            for (quantile, pick) in QUANTILES {
+            for (label, quantile, pick) in QUANTILES {
                 let own = self.measured.iter().map(|measured| recorded(measured).quantile_s(quantile));
                 let all = own.chain(self.summary.variants.iter().map(|variant| pick(of(variant))));
                 let cells = all.map(|value| value.map_or(NONE.to_owned(), duration)).collect();
-                text += &row(&format!("{name} p{}", number(100.0 * quantile)), cells);
+                text += &row(&format!("{name} {label}"), cells);
             }
         }
         text + &wrap("Shares of the replayed requests; latencies of complete answers, from the intended arrival.") + "\n"
@@ -263,4 +263,5 @@ type MetricOf = fn(&VariantSummary) -> &LatencyMetric;
 type RecordedOf = fn(&crate::replay::Measured) -> &Latency;
 type Quantile = fn(&LatencyMetric) -> Option<f64>;
 
-const QUANTILES: [(f64, Quantile); 3] = [(0.5, |metric| metric.p50), (0.9, |metric| metric.p90), (0.99, |metric| metric.p99)];
+const QUANTILES: [(&str, f64, Quantile); 3] =
+    [("p50", 0.5, |metric| metric.p50), ("p90", 0.9, |metric| metric.p90), ("p99", 0.99, |metric| metric.p99)];
