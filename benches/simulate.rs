@@ -12,6 +12,10 @@ use plimsoll::scenario::Scenario;
 use plimsoll::sim::{World, prepare};
 use rustix::time::{ClockId, clock_gettime};
 
+/// What the program allocates with: see `src/main.rs`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Runs of each case, of which the median is printed.
 const RUNS: usize = 5;
 

@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench tune` runs every case in a process of its own and prints wall and CPU time, and the parallel
 //! efficiency on two cores: time on one thread / (2 x time on two), by the wall clock, and beside it how busy the two threads
-//! were (CPU time / (2 x wall)), which other people's work on the machine moves less. *Fixed* runs all 1,000 settings over 30
+//! were (CPU time / (2 x wall)), which other people's work on the machine moves less. One thread and two take turns, and the
+//! efficiency is the median over the rounds: a machine's speed drifts over minutes. *Fixed* runs all 1,000 settings over 30
 //! whole replications each; *racing* is successive halving. Both end with the same selection and confirmation.
 
 use std::process::Command;
@@ -12,7 +13,11 @@ use plimsoll::sim::prepare;
 use plimsoll::tune::{Around, Case, Futures, Nobody, RobustBy, Scene, Task, tune};
 use rustix::time::{ClockId, clock_gettime};
 
-/// Runs of each case, of which the median is printed.
+/// What the program allocates with: see `src/main.rs`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Rounds of each case, of which the median is printed.
 const RUNS: usize = 3;
 
 /// Name, method, and a budget that pays for it: of `sobol` two fifths go to the screening.
@@ -64,35 +69,38 @@ fn main() {
         "best"
     );
     for (index, (name, ..)) in METHODS.iter().enumerate() {
-        let [one, two] = [1, 2].map(|threads| median(index, threads));
-        let [wall, cpu, simulations, requests, best] = two;
-        assert!(one[4].to_bits() == best.to_bits(), "the number of threads changes the outcome");
+        let rounds: Vec<[[f64; 5]; 2]> = (0..RUNS).map(|_| [1, 2].map(|threads| in_a_process(index, threads))).collect();
+        let best = rounds[0][0][4];
+        let alike = rounds.iter().flatten().all(|run| run[4].to_bits() == best.to_bits());
+        assert!(alike, "the number of threads changes the outcome");
+        let of = |figure: &dyn Fn(&[[f64; 5]; 2]) -> f64| median(rounds.iter().map(figure).collect());
         println!(
-            "{name:<42} {simulations:>12.0} {requests:>12.0} {cpu:>9.1} {:>9.1} {wall:>9.1} {:>9.0} % {:>4.0} % {best:>9.4}",
-            one[0],
-            100.0 * one[0] / (2.0 * wall),
-            100.0 * cpu / (2.0 * wall)
+            "{name:<42} {:>12.0} {:>12.0} {:>9.1} {:>9.1} {:>9.1} {:>9.0} % {:>4.0} % {best:>9.4}",
+            of(&|[_, two]| two[2]),
+            of(&|[_, two]| two[3]),
+            of(&|[_, two]| two[1]),
+            of(&|[one, _]| one[0]),
+            of(&|[_, two]| two[0]),
+            of(&|[one, two]| 100.0 * one[0] / (2.0 * two[0])),
+            of(&|[_, two]| 100.0 * two[1] / (2.0 * two[0]))
         );
     }
 }
 
-/// Each figure's median over the runs.
-fn median(method: usize, threads: usize) -> [f64; 5] {
+/// Wall and CPU seconds, simulations, requests, and the best value found.
+fn in_a_process(method: usize, threads: usize) -> [f64; 5] {
     let myself = std::env::current_exe().expect("a running program has a path");
-    let run = |_| {
-        let arguments = ["--case", &method.to_string(), &threads.to_string()];
-        let output = Command::new(&myself).args(arguments).output().expect("this program runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let text = String::from_utf8(output.stdout).expect("it prints numbers");
-        let mut numbers = text.split_whitespace().map(|word| word.parse::<f64>().expect("it prints numbers"));
-        [(); 5].map(|()| numbers.next().expect("it prints five"))
-    };
-    let runs: Vec<[f64; 5]> = (0..RUNS).map(run).collect();
-    [0, 1, 2, 3, 4].map(|column| {
-        let mut values: Vec<f64> = runs.iter().map(|run| run[column]).collect();
-        values.sort_by(f64::total_cmp);
-        values[RUNS / 2]
-    })
+    let arguments = ["--case", &method.to_string(), &threads.to_string()];
+    let output = Command::new(&myself).args(arguments).output().expect("this program runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("it prints numbers");
+    let mut numbers = text.split_whitespace().map(|word| word.parse::<f64>().expect("it prints numbers"));
+    [(); 5].map(|()| numbers.next().expect("it prints five"))
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 fn measure(method: usize, threads: usize) {
@@ -100,7 +108,7 @@ fn measure(method: usize, threads: usize) {
     let seed = scene.scenario.run.seed;
     let scenes = [scene];
     let futures = Futures { scenes: &scenes, cases: vec![Case::EXPECTED], held_out: Vec::new(), by: RobustBy::Worst };
-    let settings = task.settings(&settings, &scenes, seed);
+    let settings = task.settings(&settings, &[&scenes[0].scenario], seed);
     let around = Around { replications: 0, rows: 0 };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads can be started");
     let (wall, cpu) = (seconds(ClockId::Monotonic), seconds(ClockId::ProcessCPUTime));

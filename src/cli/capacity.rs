@@ -110,6 +110,7 @@ fn level(text: &str, classes: &[&str]) -> Result<(Measure, Bound), String> {
     let (left, bound) = Bound::split(text)?;
     let measure: Measure = left.parse()?;
     measure.check_class(classes)?;
+    measure.check_bound(bound)?;
     Ok((measure, bound))
 }
 

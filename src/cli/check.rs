@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::common::{Format, ScenarioArguments};
-use super::{Exit, Failure, measured};
+use super::{Exit, Failure, measured, tune};
 use crate::scenario::lint::{Level, Lint, lints, offered_tokens};
 use crate::scenario::{Scenario, Variant};
 use crate::sim;
@@ -29,6 +29,7 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure>
     let loaded = arguments.scenario.load().and_then(|scenario| {
         sim::inspect(&scenario)?;
         measured::figures(&scenario)?;
+        tune::inspect(&arguments.scenario, &scenario)?;
         Ok(scenario)
     });
     let scenario = match loaded {

@@ -79,7 +79,7 @@ pub fn told(files: &[PathBuf], drawn: &Drawn) -> String {
 pub fn frame<'a>(scenario: &'a Scenario, prepared: &Prepared, names: &[&str]) -> Frame<'a> {
     let capacity = prepared.capacity.as_ref().map(|capacity| {
         let of = if capacity.of == LoadOf::Slots { "the slots" } else { "the upstream" };
-        (capacity.rps.mean, format!("capacity of {of} (load 1.0)"))
+        (capacity.rps.mean, format!("load 1.0: a closed loop that fills {of}, without timeouts"))
     });
     let variant = |name: &&str| scenario.variants.iter().find(|variant| variant.name == **name);
     let places = names.iter().map(|name| variant(name).map_or_else(Place::default, |variant| place(scenario, variant)));

@@ -128,6 +128,7 @@ pub(super) fn is_valid(summary: &Summary) -> Result<(), Failure> {
              at once ask again at once: give them a think time, or retries a backoff",
             count(sim::AT_ONCE_MAX.into())
         ),
+        Halt::Interrupted(at) => format!("at {at} variant \"{variant}\" was broken off from outside"),
     }))
 }
 

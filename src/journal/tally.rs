@@ -46,13 +46,15 @@ pub struct Tally {
     pub halted: Option<Halt>,
 }
 
-/// Why a run was broken off: it would never have ended.
+/// Why a run was broken off, and when in simulated time.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Halt {
     /// Too much was under way at once, at this time.
     Crowded(Time),
     /// Too much happened at this instant.
     Standstill(Time),
+    /// It would have ended, and nobody waited for it any more.
+    Interrupted(Time),
 }
 
 /// The times that bound what is measured.

@@ -83,14 +83,15 @@ pub enum FlagError {
 impl Settings {
     /// The seeds' system with these flags (`"--request_timeout 90 --max_queue_size=200"`); what is missing has the seeds'
     /// default. `max_abandoned` is the capacity for abandoned work where `--max_abandoned_threads` does not say it. A lone
-    /// `\` (a continued line that was pasted) is skipped.
+    /// `\` (a continued line that was pasted) is skipped, and so are lines that begin with `#`.
     ///
     /// # Errors
     /// [`FlagError`]: the first thing that is wrong.
     pub fn from_flags(text: &str, max_abandoned: Option<Count>) -> Result<Self, FlagError> {
         let mut settings = Self::seed(max_abandoned.unwrap_or(Count::new(1).expect("1 is not 0")));
         let mut has_capacity = max_abandoned.is_some();
-        let mut words = text.split_whitespace().filter(|word| *word != "\\").peekable();
+        let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+        let mut words = lines.flat_map(str::split_whitespace).filter(|word| *word != "\\").peekable();
         while let Some(word) = words.next() {
             let (name, inline) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
             let flag = known(name)?;

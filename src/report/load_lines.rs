@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::LoadReport;
 use super::envelope::{Mean, Ordered};
-use super::format::{NONE, left, number, percent, range, right, wrap};
+use super::format::{NONE, count, left, number, percent, range, right, wrap};
 use crate::journal::summary::LEVEL;
 use crate::stats::{Difference, Replicated};
 use crate::tune::{End, LoadLine};
@@ -111,7 +111,19 @@ impl LoadLines<'_> {
     /// For people: the verdict in words, the table, what the figures mean.
     #[must_use]
     pub fn text(&self) -> String {
-        [wrap(&self.verdict()) + "\n", wrap(&self.asked()) + "\n", self.table(), wrap(NOTES) + "\n"].join("\n")
+        [wrap(&self.verdict()) + "\n", wrap(&self.asked()) + "\n", self.table(), wrap(NOTES) + "\n" + &self.unit()].join("\n")
+    }
+
+    /// What load 1.0 is, which is a unit and no line: a gateway's timeouts or a lenient service level may sustain more.
+    fn unit(&self) -> String {
+        let Some(load) = self.load else { return String::new() };
+        let many = if load.clients == 1 { "" } else { "s" };
+        wrap(&format!(
+            "load 1.0: {} requests/s, what a closed loop of {} client{many} completes without timeouts and policies. It is a unit, not \
+             the load line: a line may lie above it or below.",
+            number(load.capacity_rps),
+            count(u64::from(load.clients))
+        )) + "\n"
     }
 
     fn verdict(&self) -> String {

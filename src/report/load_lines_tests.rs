@@ -31,6 +31,11 @@ fn the_best_is_named_with_its_gain_and_what_breaks() {
     assert!(verdict.contains("Just above that, `p99_ttft_ms<=500` breaks in 3 of 3 replications"), "{verdict}");
     assert_eq!(json["variants"][0]["breaks"], serde_json::json!({ "collapsing": 3 }));
     assert_eq!(json["paired"][0]["b"], "queue");
+    let unit = text.replace("\n  ", " ");
+    assert!(
+        unit.contains("load 1.0: 20.0 requests/s, what a closed loop of 1 client completes")
+            && unit.contains("not the load line")
+    );
     assert!(text.lines().all(|line| crate::report::format::width(line) <= 105), "{text}");
 }
 

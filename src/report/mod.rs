@@ -30,5 +30,5 @@ pub use metered::{MeteredReport, MultiplierReport, ReservationsReport};
 pub use replayed::Replayed;
 pub use table::{overview, variant};
 pub use text::text;
-pub use tuned::Tuning;
+pub use tuned::{ClassShare, Tuning};
 pub use verdict::verdict;

@@ -256,9 +256,9 @@ impl Scenario {
 
     /// An error found later in a setting of no variant, such as `tune.objective`.
     #[must_use]
-    pub fn diagnose_file(&self, path: &str, message: String) -> Diagnostics {
+    pub fn diagnose_file(&self, path: &str, message: String, help: Option<String>) -> Diagnostics {
         let place = path.parse().ok().map(|path| self.whole.locate(&path));
-        Diagnostics::new(self.sources.clone(), vec![Diagnostic { place, message, help: None }])
+        Diagnostics::new(self.sources.clone(), vec![Diagnostic { place, message, help }])
     }
 
     /// The `--set` paths that alone make a policy's section where a variant had none, which switches that policy on: with the

@@ -26,6 +26,17 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether replications can differ at all. `false` is certain: no draw has an effect, and one run says all. `true` is
+    /// cautious: a metered API, whose every call has draws, counts as chance whatever its settings.
+    #[must_use]
+    pub fn has_chance(&self) -> bool {
+        let upstream = match &self.upstream {
+            UpstreamModel::TokenApi(_) => true,
+            UpstreamModel::Station(_) | UpstreamModel::Vllm(_) => self.upstream.speed_sigma() > 0.0,
+        };
+        upstream || self.policy.draws() || self.workload.draws()
+    }
+
     /// The same with all arrivals `factor` times as dense (see [`SourceSettings::scaled`]); a recording is over that much
     /// sooner, and its window with it. `None` where the factor is not above 0 or too large.
     #[must_use]

@@ -117,12 +117,29 @@ fn floor_remark(plans: &[Plan]) -> Vec<String> {
 /// # Errors
 /// As [`prepare`].
 pub fn inspect(scenario: &Scenario) -> Result<(), Diagnostics> {
-    let mut files = Files { scenario, given: &[], traces: BTreeMap::new() };
+    inspect_given(scenario, &[])
+}
+
+/// The same with recordings that somebody has opened already.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn inspect_given(scenario: &Scenario, given: &Given) -> Result<(), Diagnostics> {
+    let mut files = Files { scenario, given, traces: BTreeMap::new() };
     for (index, variant) in scenario.variants.iter().enumerate() {
         files.model(index, variant)?;
         files.workload(index, variant)?;
     }
     Ok(())
+}
+
+/// Makes sure that `candidate`, which has other settings than variant number `index` and the same requests, makes a model.
+/// Nothing is measured or run.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn inspect_model(scenario: &Scenario, index: usize, candidate: &Variant) -> Result<(), Diagnostics> {
+    Files { scenario, given: &[], traces: BTreeMap::new() }.model(index, candidate).map(drop)
 }
 
 /// Reads each file once.

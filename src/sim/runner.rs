@@ -1,6 +1,7 @@
 //! Many replications of many variants, in parallel, with results that do not depend on the number of threads.
 
 use std::ops::Range;
+use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 
@@ -23,13 +24,14 @@ pub fn run(
     journal: Option<&mut Journal>,
     done: &(dyn Fn() + Sync),
 ) -> Summary {
-    run_these(plans, 0..replications, context, journal, done)
+    run_these(plans, 0..replications, context, journal, (done, None))
 }
 
-/// The same for `count` replications from number `from` on, which need not be the first: those that nothing was chosen by.
+/// The same for `count` replications from number `from` on, which need not be the first: those that nothing was chosen by. Once
+/// `stop` is up they are broken off, and the summary means nothing.
 #[must_use]
-pub fn run_from(plans: &[Plan], from: u32, count: u32, context: &Context) -> Summary {
-    run_these(plans, from..from + count, context, None, &|| ())
+pub fn run_from(plans: &[Plan], from: u32, count: u32, context: &Context, stop: Option<&AtomicBool>) -> Summary {
+    run_these(plans, from..from + count, context, None, (&|| (), stop))
 }
 
 fn run_these(
@@ -37,12 +39,12 @@ fn run_these(
     replications: Range<u32>,
     context: &Context,
     mut journal: Option<&mut Journal>,
-    done: &(dyn Fn() + Sync),
+    (done, stop): (&(dyn Fn() + Sync), Option<&AtomicBool>),
 ) -> Summary {
     let mut builders: Vec<VariantBuilder<'_>> = plans.iter().map(|plan| VariantBuilder::new(&plan.name, context)).collect();
     let jobs: Vec<(usize, u32)> = (0..plans.len()).flat_map(|plan| replications.clone().map(move |r| (plan, r))).collect();
     let one = |plan: usize, r: u32, journal: Option<&mut Journal>| {
-        let world = World::new(&plans[plan], r, journal);
+        let world = World::new(&plans[plan], r, journal).until(stop);
         // The first replication is drawn over time.
         if context.detailed { world.watched(r == replications.start).run() } else { world.run() }
     };

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use crate::scenario::{RobustBy, RobustSettings};
+use crate::tune::limits::future_fault;
 use crate::units::Positive;
 
 /// One future.
@@ -76,6 +77,17 @@ impl Case {
     }
 }
 
+/// A figure as several futures make it one: `goodput_rps, worst of 4 futures`. Of one future it is itself.
+#[must_use]
+pub fn of_futures(measure: &str, by: RobustBy, futures: usize) -> String {
+    match by {
+        _ if futures < 2 => measure.to_owned(),
+        RobustBy::Worst => format!("{measure}, worst of {futures} futures"),
+        RobustBy::Mean => format!("{measure}, mean of {futures} futures"),
+        RobustBy::Regret => format!("{measure} less the best of each of {futures} futures, at worst"),
+    }
+}
+
 /// What `--robust` takes: `load=0.7..1.5,capacity=0.8..1.1`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RobustText(pub RobustSettings);
@@ -84,7 +96,7 @@ impl FromStr for RobustText {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let mut robust = RobustSettings::default();
+        let (mut robust, mut how) = (RobustSettings::default(), None);
         for part in text.split(',') {
             let read = || {
                 let (name, range) = part.split_once('=')?;
@@ -92,13 +104,18 @@ impl FromStr for RobustText {
                 let number = |text: &str| Positive::new(text.trim().parse().ok()?);
                 Some((name.trim(), [number(lo)?, number(hi)?]))
             };
-            match read() {
-                Some(("load", range)) => robust.load = Some(range),
-                Some(("capacity", range)) => robust.capacity = Some(range),
-                _ => robust.by = by(part).ok_or_else(|| no_part(part))?,
+            let twice = match read() {
+                Some(("load", range)) => robust.load.replace(range).is_some(),
+                Some(("capacity", range)) => robust.capacity.replace(range).is_some(),
+                _ => how.replace(by(part).ok_or_else(|| no_part(part))?).is_some(),
+            };
+            if twice {
+                let name = part.split('=').next().unwrap_or(part).trim();
+                return Err(format!("`{name}` stands there twice: give its least and greatest once, like `load=0.7..1.5`"));
             }
         }
-        Ok(Self(robust))
+        robust.by = how.unwrap_or_default();
+        future_fault(&robust).map_or(Ok(Self(robust)), |(_, what)| Err(what))
     }
 }
 
@@ -148,6 +165,16 @@ mod tests {
     fn what_is_no_range_is_told() {
         for bad in ["", "load", "load=1", "load=0..1", "speed=1..2", "load=a..2", "by=luck"] {
             assert!(bad.parse::<RobustText>().unwrap_err().contains("load=0.7..1.5"), "{bad} was taken");
+        }
+        for (bad, says) in [
+            ("load=1.5..0.7", "write the least first, 0.7..1.5"),
+            ("load=1..1000000", "from 0.01 to 100 times"),
+            ("capacity=0.001..1", "from 0.01 to 100 times"),
+            ("load=1..1", "varies nothing"),
+            ("load=0.7..1.5,load=0.5..2", "`load` stands there twice"),
+            ("by=mean,by=worst", "`by` stands there twice"),
+        ] {
+            assert!(bad.parse::<RobustText>().unwrap_err().contains(says), "{bad}");
         }
     }
 }

@@ -52,6 +52,9 @@ pub enum Domain {
     Bool,
 }
 
+/// Levels of one number at most: more than any grid may have candidates.
+pub(super) const LEVELS_MAX: usize = (1 << 16) + 1;
+
 /// Steps over a range, at least.
 const STEPS_MIN: f64 = 1_000.0;
 
@@ -124,7 +127,7 @@ impl Domain {
         unit.clamp(0.0, 1.0)
     }
 
-    /// About `levels` settings (at least 1) evenly over the range, both ends among them; every choice there is.
+    /// About `levels` settings (at least 1, at most [`LEVELS_MAX`]) evenly over the range, both ends among them; every choice there is.
     #[must_use]
     pub fn levels(&self, levels: usize) -> Vec<Setting> {
         let spread = |levels: usize| -> Vec<Setting> {
@@ -134,7 +137,7 @@ impl Domain {
         let mut settings = match self {
             Self::Choice(of) => return of.clone(),
             Self::Bool => return vec![Setting::Bool(false), Setting::Bool(true)],
-            _ => spread(levels.max(1)),
+            _ => spread(levels.clamp(1, LEVELS_MAX)),
         };
         settings.dedup();
         settings
@@ -319,7 +322,7 @@ mod tests {
         assert_eq!(share.at(0.123_456_789), Setting::Real(0.123));
         let wait = Domain::Duration { lo: Span::from_millis(10), hi: Span::from_secs(100), scale: Scale::Log };
         assert_eq!(wait.at(0.5).to_string(), "\"1s\"");
-        assert_eq!(wait.at(0.7777).to_string(), "\"12910ms\"");
+        assert_eq!(wait.at(0.7777).to_string(), "\"12.91s\"");
         let large = Domain::Real { lo: 0.0, hi: 5e6, scale: Scale::Linear };
         assert_eq!(large.at(0.333_333), Setting::Real(1_667_000.0));
     }

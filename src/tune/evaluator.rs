@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
+use std::sync::atomic::Ordering;
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -74,6 +75,8 @@ pub struct Evaluator<'a> {
     host: &'a dyn Host,
     ids: BTreeMap<Point, Id>,
     points: Vec<Point>,
+    /// Whether each candidate's replications can differ.
+    chance: Vec<bool>,
     memo: Vec<Runs>,
     /// Of candidates that nobody has asked about yet: their numbers must not depend on what was preloaded.
     preloaded: BTreeMap<Point, Runs>,
@@ -100,6 +103,7 @@ impl<'a> Evaluator<'a> {
             host,
             ids: BTreeMap::new(),
             points: Vec::new(),
+            chance: Vec::new(),
             memo: Vec::new(),
             preloaded: BTreeMap::new(),
             spent: Spent::default(),
@@ -134,8 +138,21 @@ impl<'a> Evaluator<'a> {
         let id = Id(self.points.len());
         self.ids.insert(point.clone(), id);
         self.points.push(point.clone());
+        self.chance.push(self.problem.has_chance(point));
         self.memo.push(self.preloaded.remove(point).unwrap_or_default());
         id
+    }
+
+    /// Whether replications of any of `candidates` can differ. Where they cannot, the first stands for all of them: it is run
+    /// and paid for once.
+    #[must_use]
+    pub fn has_chance(&self, candidates: &[Id]) -> bool {
+        candidates.iter().any(|id| self.chance[id.0])
+    }
+
+    /// Which observation of a candidate it is.
+    fn key(&self, candidate: Id, replication: u32, share: f64) -> (u32, u64) {
+        (if self.chance[candidate.0] { replication } else { 0 }, share.to_bits())
     }
 
     /// The candidate of that number.
@@ -168,9 +185,9 @@ impl<'a> Evaluator<'a> {
         let mut missing: Vec<Job> = Vec::new();
         let mut asked = std::collections::BTreeSet::new();
         for job in jobs {
-            let key = (job.replication, job.share.to_bits());
+            let key = self.key(job.candidate, job.replication, job.share);
             if !self.memo[job.candidate.0].contains_key(&key) && asked.insert((job.candidate, key)) {
-                missing.push(*job);
+                missing.push(Job { replication: key.0, ..*job });
             }
         }
         let made: Vec<Option<Observation>> = missing.par_iter().map(|job| self.make(job)).collect();
@@ -195,6 +212,10 @@ impl<'a> Evaluator<'a> {
         }
         let point = self.point(job.candidate);
         let observation = self.problem.run(point, job.replication, job.share);
+        // It may be half of a run: whether it is whole, nobody can tell here.
+        if self.host.interrupted().is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+            return None;
+        }
         let finished =
             Finished { of: self.of, point, replication: job.replication, share: job.share, observation: &observation };
         self.host.keep(&finished);
@@ -204,7 +225,7 @@ impl<'a> Evaluator<'a> {
     /// Counts what is asked for the first time, in the order of the jobs.
     fn pay(&mut self, jobs: &[Job]) {
         for job in jobs {
-            let key = (job.replication, job.share.to_bits());
+            let key = self.key(job.candidate, job.replication, job.share);
             let remembered = self.memo[job.candidate.0].get_mut(&key).expect("every job has just been run");
             if !remembered.counted {
                 remembered.counted = true;
@@ -216,7 +237,7 @@ impl<'a> Evaluator<'a> {
     /// What was seen; `None` where it was never run.
     #[must_use]
     pub fn seen(&self, candidate: Id, replication: u32, share: f64) -> Option<&Observation> {
-        self.memo[candidate.0].get(&(replication, share.to_bits())).map(|remembered| &remembered.observation)
+        self.memo[candidate.0].get(&self.key(candidate, replication, share)).map(|remembered| &remembered.observation)
     }
 
     /// What the search has asked for so far, preloaded or not: what its budget is held against.
@@ -238,7 +259,7 @@ fn cost(job: &Job, observation: &Observation) -> Spent {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU64};
 
     use super::*;
     use crate::tune::Setting;
@@ -301,6 +322,66 @@ mod tests {
         evaluator.run(&jobs(id, 0..3, 1.0)).unwrap();
         assert_eq!(problem.0.load(Ordering::Relaxed), 4);
         assert_eq!((evaluator.spent().runs, evaluator.fresh().runs), (3, 2));
+    }
+
+    /// Gives the same whatever the replication.
+    struct Clockwork;
+
+    impl Problem for Clockwork {
+        fn run(&self, _: &Point, _: u32, share: f64) -> Observation {
+            Observation { objectives: vec![Some(share)], constraints: vec![], requests: 10 }
+        }
+
+        fn has_chance(&self, _: &Point) -> bool {
+            false
+        }
+    }
+
+    /// Interrupted in the middle of the third run.
+    struct Hasty {
+        runs: AtomicU64,
+        flag: AtomicBool,
+    }
+
+    impl Problem for Hasty {
+        fn run(&self, _: &Point, _: u32, _: f64) -> Observation {
+            self.flag.store(self.runs.fetch_add(1, Ordering::Relaxed) == 2, Ordering::Relaxed);
+            Observation { objectives: vec![Some(1.0)], constraints: vec![], requests: 1 }
+        }
+    }
+
+    impl Host for Hasty {
+        fn stop(&self) -> bool {
+            self.flag.load(Ordering::Relaxed)
+        }
+
+        fn interrupted(&self) -> Option<&AtomicBool> {
+            Some(&self.flag)
+        }
+    }
+
+    #[test]
+    fn without_chance_one_replication_stands_for_all() {
+        let mut evaluator = Evaluator::quiet(&Clockwork);
+        let id = evaluator.id(&point(1));
+        evaluator.run(&jobs(id, 3..9, 0.5)).unwrap();
+        evaluator.run(&jobs(id, 70..90, 0.5)).unwrap();
+        assert!(!evaluator.has_chance(&[id]));
+        assert_eq!((evaluator.spent().runs, evaluator.fresh().runs, evaluator.spent().requests), (1, 1, 10));
+        assert_eq!(evaluator.seen(id, 1_000, 0.5).unwrap().objectives, [Some(0.5)]);
+        assert!(evaluator.seen(id, 3, 1.0).is_none());
+    }
+
+    #[test]
+    fn what_an_interruption_broke_off_is_no_observation() {
+        let hasty = Hasty { runs: AtomicU64::new(0), flag: AtomicBool::new(false) };
+        let mut evaluator = Evaluator::new(&hasty, 0, &hasty);
+        let id = evaluator.id(&point(1));
+        // One by one, so that it is known which run is the third.
+        for (replication, runs) in [(0, Ok(())), (1, Ok(())), (2, Err(Stopped))] {
+            assert_eq!(evaluator.run(&jobs(id, replication..replication + 1, 1.0)), runs);
+        }
+        assert!(evaluator.seen(id, 1, 1.0).is_some() && evaluator.seen(id, 2, 1.0).is_none());
     }
 
     #[test]

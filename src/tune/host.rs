@@ -1,5 +1,7 @@
 //! For whom a search is run: who keeps what was seen, hears how it stands, and may stop it.
 
+use std::sync::atomic::AtomicBool;
+
 use crate::tune::{Evaluator, Finished, Point};
 
 /// Keeps observations, hears of progress, and may stop a search. All of it is optional.
@@ -17,6 +19,12 @@ pub trait Host: Sync {
     /// Whether to stop. Asked before each run, from any thread.
     fn stop(&self) -> bool {
         false
+    }
+
+    /// A flag that goes up, and never down again, when nobody waits any more: runs that are under way are broken off, and what
+    /// they showed is dropped. From then on [`Host::stop`] says so too.
+    fn interrupted(&self) -> Option<&AtomicBool> {
+        None
     }
 
     /// The search has come to here.

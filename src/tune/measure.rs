@@ -13,7 +13,8 @@ pub const LEVEL: f64 = 0.95;
 pub struct Figure {
     /// The mean over the replications that show it.
     pub mean: f64,
-    /// Its t-interval at [`LEVEL`]; `None` with fewer than two.
+    /// Its t-interval at [`LEVEL`]; `None` with fewer than two, and where all are the same: what did not vary says nothing of
+    /// how much it might.
     pub interval: Option<Interval>,
 }
 
@@ -105,11 +106,26 @@ impl Measured {
     }
 }
 
+impl Figure {
+    /// Whether it lies below 0 for all that was measured: its whole interval or, without one, its mean.
+    #[must_use]
+    pub fn is_below_zero(self) -> bool {
+        self.interval.map_or(self.mean, |interval| interval.hi) < 0.0
+    }
+
+    /// Whether it lies above 0 for all that was measured.
+    #[must_use]
+    pub fn is_above_zero(self) -> bool {
+        self.interval.map_or(self.mean, |interval| interval.lo) > 0.0
+    }
+}
+
 /// The mean of `values` with its interval; `None` without any.
 #[must_use]
 pub fn figure(values: &[f64]) -> Option<Figure> {
     let mean = crate::stats::mean(values)?;
-    let interval = half_width(values, LEVEL).map(|half| Interval::around(mean, half));
+    let varies = values.iter().any(|value| value.total_cmp(&values[0]).is_ne());
+    let interval = half_width(values, LEVEL).filter(|_| varies).map(|half| Interval::around(mean, half));
     Some(Figure { mean, interval })
 }
 
@@ -123,4 +139,19 @@ pub(super) fn half_width(values: &[f64], level: f64) -> Option<f64> {
 /// `a - b`, replication by replication.
 pub(super) fn paired(a: &[f64], b: &[f64]) -> Vec<f64> {
     a.iter().zip(b).map(|(a, b)| a - b).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_never_varies_has_no_interval() {
+        let same = figure(&[0.1; 30]).unwrap();
+        assert!((same.mean - 0.1).abs() < 1e-15 && same.interval.is_none());
+        assert!(same.is_above_zero() && !same.is_below_zero());
+        let varied = figure(&[0.1, 0.1, -0.3]).unwrap();
+        assert!(varied.interval.is_some() && !varied.is_above_zero() && !varied.is_below_zero());
+        assert_eq!(figure(&[]), None);
+    }
 }

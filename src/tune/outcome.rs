@@ -31,7 +31,8 @@ pub enum Standing {
         /// After how many replications.
         at: u32,
     },
-    /// It could not be told from the choice with what there was to spend.
+    /// It holds the constraints and was not eliminated: what there was to spend ran out first or, with several objectives,
+    /// nothing is.
     Open,
 }
 
@@ -77,9 +78,7 @@ impl Selection {
     pub fn survivors(&self) -> Vec<Id> {
         let not_separable = |finalist: &&Finalist| match finalist.standing {
             Standing::Chosen | Standing::Open => true,
-            Standing::Beaten { .. } => {
-                finalist.behind.and_then(|behind| behind.interval).is_some_and(|interval| interval.lo <= 0.0)
-            }
+            Standing::Beaten { .. } => finalist.behind.is_some_and(|behind| !behind.is_above_zero()),
             Standing::Infeasible { .. } | Standing::Unmeasured { .. } => false,
         };
         self.finalists.iter().filter(not_separable).map(|finalist| finalist.candidate).collect()
@@ -201,6 +200,9 @@ pub struct Outcome {
     pub errors: Errors,
     /// How it ended.
     pub ended: Ended,
+    /// Whether it is certain that no replication of a finalist can differ from another: selection and confirmation are then
+    /// one run of each, the same for both, and no figure has an interval.
+    pub without_chance: bool,
 }
 
 impl Outcome {

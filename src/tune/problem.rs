@@ -12,6 +12,13 @@ pub trait Problem: Sync {
     /// independent of each other, and the same arguments always give the same observation. Every observation has the same
     /// number of objectives (at least one) and of constraints.
     fn run(&self, candidate: &Point, replication: u32, share: f64) -> Observation;
+
+    /// Whether replications of `candidate` can differ. `false` only where it is certain that they cannot: then one is run, and
+    /// stands for all.
+    fn has_chance(&self, candidate: &Point) -> bool {
+        let _ = candidate;
+        true
+    }
 }
 
 /// What one replication gave.

@@ -62,19 +62,33 @@ pub fn may_hold(measured: &Measured) -> bool {
 /// never shown counts as one.
 #[must_use]
 pub fn violation(measured: &Measured, scales: &[f64]) -> f64 {
-    let one = |(k, scale): (usize, &f64)| measured.slack(k).map_or(1.0, |slack| (-slack).max(0.0) / scale);
-    scales.iter().enumerate().map(one).sum()
+    violation_of(&slacks(measured), scales)
+}
+
+/// The same of mean slacks.
+pub(super) fn violation_of(slacks: &[Option<f64>], scales: &[f64]) -> f64 {
+    slacks.iter().zip(scales).map(|(slack, scale)| slack.map_or(1.0, |slack| (-slack).max(0.0) / scale)).sum()
 }
 
 /// The standard deviation of each constraint between candidates; 1 where there is none.
 #[must_use]
 pub fn scales(all: &[Measured]) -> Vec<f64> {
-    let constraints = all.first().map_or(0, |measured| measured.constraints.len());
+    let all: Vec<Vec<Option<f64>>> = all.iter().map(slacks).collect();
+    scales_of(&all.iter().map(Vec::as_slice).collect::<Vec<_>>())
+}
+
+/// The same of each candidate's mean slacks.
+pub(super) fn scales_of(all: &[&[Option<f64>]]) -> Vec<f64> {
+    let constraints = all.first().map_or(0, |slacks| slacks.len());
     let scale = |k: usize| {
-        let slacks: Vec<f64> = all.iter().filter_map(|measured| measured.slack(k)).collect();
+        let slacks: Vec<f64> = all.iter().filter_map(|slacks| slacks[k]).collect();
         variance(&slacks).filter(|v| *v > 0.0 && v.is_finite()).map_or(1.0, f64::sqrt)
     };
     (0..constraints).map(scale).collect()
+}
+
+fn slacks(measured: &Measured) -> Vec<Option<f64>> {
+    (0..measured.constraints.len()).map(|k| measured.slack(k)).collect()
 }
 
 /// Those whose objectives were all measured, the best first, whatever their constraints.

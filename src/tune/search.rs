@@ -4,14 +4,17 @@
 //! for the screening; the selection has what is then left. The phases use replications that have nothing in common, so that
 //! the luck that brought a candidate through one phase is not counted in the next.
 
+use std::collections::BTreeSet;
+
+use crate::tune::closest::closest;
 use crate::tune::halving::{observe, since};
 use crate::tune::measure::{Measured, Series, figure, paired};
 use crate::tune::outcome::{Binding, Confirmation, Ended, Errors, Front, Outcome, Spending};
 use crate::tune::problem::CONFIRMATION_FROM;
-use crate::tune::select::{Limits, Selected, measure_all, select};
+use crate::tune::select::{Limits, Selected, measure_all, select, select_at_once};
 use crate::tune::{
-    Evaluator, Id, Method, Plan, Point, Raced, Rung, SearchFault, Settings, Space, Stage, Stopped, Terms, TooLittle, Zone,
-    hypervolume, model, race,
+    Evaluator, Halving, Id, Method, Plan, Point, Pool, Raced, Rung, SearchFault, Settings, Space, Stage, Stopped, Terms,
+    TooLittle, Zone, hypervolume, model, race,
 };
 
 /// The screening's part of what the confirmation leaves.
@@ -59,8 +62,12 @@ pub fn search(
         spent: Spending { screening: since(evaluator.spent(), begun), ..Spending::default() },
         errors: shares.errors,
         ended: if raced.stopped { Ended::InScreening } else { Ended::Complete },
+        without_chance: false,
     };
     if !raced.stopped {
+        let room = shares.room_for(raced.left.len(), settings.first).max(1);
+        raced.left.extend(closest(&outcome.rungs, &raced.left, room));
+        outcome.without_chance = !evaluator.has_chance(&raced.left);
         finish(evaluator, settings, &shares, &raced.left, &mut outcome)?;
         if outcome.ended == Ended::InSelection {
             outcome.choice = outcome.choice.or(leader);
@@ -100,6 +107,13 @@ impl Shares {
         let finalists = finalists.clamp(2, settings.finalists);
         Ok(Self { screening: rest * SCREENING, selection_and_rest: rest, confirmation, finalists, errors })
     }
+
+    /// How many finalists more than `finalists` the selection's budget has a first look at, with `first` replications of each.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates
+    fn room_for(&self, finalists: usize, first: u32) -> usize {
+        let affordable = (self.selection_and_rest * (1.0 - SCREENING) / f64::from(first)) as usize;
+        affordable.saturating_sub(finalists)
+    }
 }
 
 fn screen(
@@ -112,17 +126,13 @@ fn screen(
     let (pool, plan, before) = match &settings.method {
         Method::Fixed { pool, replications } => {
             let pool = pool.candidates(space, settings.seed, evaluator, baseline);
-            let plan = Plan::fixed(pool.len(), shares.finalists, *replications);
-            if plan.cost() > shares.screening {
-                let needed = (plan.cost() / SCREENING / (1.0 - CONFIRMATION)).ceil();
-                return Err(TooLittle { budget: settings.budget, candidates: pool.len(), needed }.into());
-            }
+            let plan = fixed(settings, shares, pool.len(), *replications)?;
             (pool, plan, Vec::new())
         }
         Method::Halving { pool, halving } => {
             let pool = pool.candidates(space, settings.seed, evaluator, baseline);
-            let plan = whole(settings, Plan::new(pool.len(), shares.finalists, shares.screening, halving))?;
-            (pool, plan, Vec::new())
+            let plan = planned(evaluator, &pool, shares, shares.screening, halving);
+            (pool, whole(settings, plan)?, Vec::new())
         }
         Method::Model { model, halving } => {
             let proposed = model::propose(space, evaluator, model, settings.seed, shares.screening, baseline);
@@ -131,8 +141,8 @@ fn screen(
                 return Ok((raced, Plan { steps: Vec::new(), finalists: shares.finalists }));
             };
             let budget = shares.screening * (1.0 - model::EXPLORE);
-            let plan = whole(settings, Plan::new(pool.len(), shares.finalists, budget, halving))?;
-            (pool, plan, rungs)
+            let plan = planned(evaluator, &pool, shares, budget, halving);
+            (pool, whole(settings, plan)?, rungs)
         }
     };
     if pool.is_empty() {
@@ -141,6 +151,16 @@ fn screen(
     let mut raced = race(evaluator, &pool, &plan, shares.errors.screening);
     raced.rungs.splice(0..0, before);
     Ok((raced, plan))
+}
+
+/// The race of `pool`. Without chance it needs no replications, and runs are as long as they can be instead.
+fn planned(evaluator: &Evaluator<'_>, pool: &[Id], shares: &Shares, budget: f64, halving: &Halving) -> Result<Plan, TooLittle> {
+    if evaluator.has_chance(pool) {
+        return Plan::new(pool.len(), shares.finalists, budget, halving);
+    }
+    let mut plan = Plan::new(pool.len(), shares.finalists, budget, &Halving { replications: 1, ..halving.clone() })?;
+    plan.steps.iter_mut().for_each(|step| step.replications = 1);
+    Ok(plan)
 }
 
 /// What a race lacks, said of the whole budget.
@@ -173,6 +193,12 @@ fn finish(
         return Ok(());
     };
     outcome.spent.selection = since(evaluator.spent(), begun);
+    if !selected.stopped && outcome.spent.screening.requests + outcome.spent.selection.requests == 0 {
+        return Err(SearchFault::NoRequest);
+    }
+    if let Some(constraint) = never_shown(&selected) {
+        return Err(SearchFault::NeverShown(constraint));
+    }
     if let Some(objective) = unmeasured(&selected) {
         return Err(SearchFault::Unmeasured(objective));
     }
@@ -187,12 +213,15 @@ fn finish(
     outcome.selection = Some(selected.selection);
     if stopped {
         outcome.ended = Ended::InSelection;
+    } else if outcome.choice.is_none() && settings.tolerances.is_empty() {
+        return Err(SearchFault::Patchy);
     } else if outcome.choice.is_none() {
         outcome.ended = Ended::NothingFeasible;
     }
     let Some(choice) = outcome.choice.filter(|_| !stopped) else { return Ok(()) };
     let begun = evaluator.spent();
-    match confirm(evaluator, choice, outcome.baseline, shares.confirmation) {
+    let count = if outcome.without_chance { 1 } else { shares.confirmation };
+    match confirm(evaluator, choice, outcome.baseline, count) {
         Ok(confirmation) => outcome.confirmation = Some(confirmation),
         Err(Stopped) => outcome.ended = Ended::InConfirmation,
     }
@@ -209,7 +238,11 @@ fn choose(
     outcome: &mut Outcome,
 ) -> Result<Selected, Stopped> {
     if outcome.rungs.last().and_then(|rung| rung.visits.first()).is_none_or(|visit| visit.objectives.len() < 2) {
-        return Ok(select(evaluator, finalists, terms, limits));
+        return if outcome.without_chance {
+            select_at_once(evaluator, finalists, terms)
+        } else {
+            Ok(select(evaluator, finalists, terms, limits))
+        };
     }
     let (selected, all) = measure_all(evaluator, finalists, terms, limits)?;
     outcome.front = Some(front_of(finalists, &all));
@@ -236,6 +269,13 @@ fn unmeasured(selected: &Selected) -> Option<usize> {
     let finalists = &selected.selection.finalists;
     let objectives = finalists.first()?.objectives.len();
     (0..objectives).find(|k| finalists.iter().all(|finalist| finalist.objectives[*k].is_none()))
+}
+
+/// A constraint whose figure no finalist showed in any run.
+fn never_shown(selected: &Selected) -> Option<usize> {
+    let finalists = &selected.selection.finalists;
+    let constraints = finalists.first().filter(|_| !selected.stopped)?.constraints.len();
+    (0..constraints).find(|k| finalists.iter().all(|finalist| finalist.constraints[*k].is_none()))
 }
 
 fn front_of(finalists: &[Id], all: &[Measured]) -> Front {
@@ -272,6 +312,37 @@ fn confirm(evaluator: &mut Evaluator<'_>, choice: Id, baseline: Option<Id>, coun
     })
 }
 
+/// Makes sure that a search can be made, as far as that can be told without running anything: settings in their ranges, and a
+/// budget that pays for the shortest race of the candidates. What a model will propose is not known before.
+///
+/// # Errors
+/// As [`search`].
+pub fn affordable(space: &Space, settings: &Settings, baseline: Option<&Point>) -> Result<(), SearchFault> {
+    settings.check()?;
+    let shares = Shares::of(settings, baseline.is_some())?;
+    let count = |pool: &Pool| -> usize {
+        let points = pool.points(space, settings.seed).into_iter().chain(baseline.cloned());
+        points.collect::<BTreeSet<Point>>().len()
+    };
+    match &settings.method {
+        Method::Fixed { pool, replications } => fixed(settings, &shares, count(pool), *replications).map(drop),
+        Method::Halving { pool, halving } => {
+            whole(settings, Plan::new(count(pool), shares.finalists, shares.screening, halving)).map(drop)
+        }
+        Method::Model { .. } => Ok(()),
+    }
+}
+
+/// All candidates run alike at full length.
+fn fixed(settings: &Settings, shares: &Shares, candidates: usize, replications: u32) -> Result<Plan, SearchFault> {
+    let plan = Plan::fixed(candidates, shares.finalists, replications);
+    if plan.cost() > shares.screening {
+        let needed = (plan.cost() / SCREENING / (1.0 - CONFIRMATION)).ceil();
+        return Err(TooLittle { budget: settings.budget, candidates, needed }.into());
+    }
+    Ok(plan)
+}
+
 fn bindings(outcome: &Outcome, choice: Id, tolerances: &[f64]) -> Vec<Binding> {
     let finalist = outcome.selection.as_ref().and_then(|s| s.finalists.iter().find(|f| f.candidate == choice));
     let slacks = match &outcome.confirmation {
@@ -302,3 +373,7 @@ fn costs(rungs: &[Rung], choice: Id, constraint: usize) -> Option<f64> {
     };
     rungs.iter().rev().find_map(in_rung)
 }
+
+#[cfg(test)]
+#[path = "search_tests.rs"]
+mod tests;

@@ -139,6 +139,20 @@ fn closest(finalists: &[Id], all: &[Measured]) -> Option<Id> {
     violations.reduce(|a, b| if b.0 < a.0 { b } else { a }).map(|(_, id)| id)
 }
 
+/// One objective without chance: one run of each finalist, and the best of those that hold the constraints is the choice.
+pub(super) fn select_at_once(evaluator: &mut Evaluator<'_>, finalists: &[Id], terms: &Terms) -> Result<Selected, Stopped> {
+    let all = observe(evaluator, finalists, &Series { from: SELECTION_FROM, count: 1, share: 1.0 })?;
+    let mut selected = ranked(finalists, &all, terms, 1);
+    selected.selection.zone = Some(terms.zone);
+    let Some(by) = selected.choice else { return Ok(selected) };
+    for finalist in &mut selected.selection.finalists {
+        if finalist.standing == Standing::Open {
+            finalist.standing = Standing::Beaten { by, at: 1 };
+        }
+    }
+    Ok(selected)
+}
+
 /// Several objectives: all finalists are run equally often, and whoever ranks first is the choice.
 pub(super) fn measure_all(
     evaluator: &mut Evaluator<'_>,
@@ -150,12 +164,17 @@ pub(super) fn measure_all(
     let affordable = (limits.budget / finalists.len() as f64) as u32;
     // More would show differences that nobody asked for.
     let count = affordable.clamp(2, limits.replications_max).min(terms.first.saturating_mul(3));
-    let series = Series { from: SELECTION_FROM, count, share: 1.0 };
-    let all = observe(evaluator, finalists, &series)?;
-    let order = rank::order(&all);
-    // The first objective is the foremost: of those that hold the constraints, the best in it; of equals, as they rank.
-    let feasible = order.iter().copied().filter(|i| all[*i].holds() && all[*i].means().is_some());
-    let choice = feasible.reduce(|best, i| if all[i].mean(0) > all[best].mean(0) { i } else { best });
+    let count = if evaluator.has_chance(finalists) { count } else { 1 };
+    let all = observe(evaluator, finalists, &Series { from: SELECTION_FROM, count, share: 1.0 })?;
+    Ok((ranked(finalists, &all, terms, count), all))
+}
+
+/// A selection in which nothing is eliminated: the best by its mean in the first objective, of those that hold the constraints.
+fn ranked(finalists: &[Id], all: &[Measured], terms: &Terms, count: u32) -> Selected {
+    // Of equals, as they rank.
+    let feasible = rank::order(all).into_iter().filter(|i| all[*i].holds() && all[*i].means().is_some());
+    let best = |best: usize, i: usize| if all[i].mean(0) > all[best].mean(0) { i } else { best };
+    let choice = feasible.reduce(best);
     let finalist = |i: usize| Finalist {
         candidate: finalists[i],
         replications: count,
@@ -173,8 +192,8 @@ pub(super) fn measure_all(
         capped: false,
         needed: None,
     };
-    let closest = if choice.is_some() { None } else { closest(finalists, &all) };
-    Ok((Selected { selection, choice: choice.map(|i| finalists[i]), closest, stopped: false }, all))
+    let closest = if choice.is_some() { None } else { closest(finalists, all) };
+    Selected { selection, choice: choice.map(|i| finalists[i]), closest, stopped: false }
 }
 
 fn standing_of_many(measured: &Measured, chosen: bool, at: u32) -> Standing {

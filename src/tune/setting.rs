@@ -79,11 +79,28 @@ impl fmt::Display for Setting {
         match self {
             Self::Real(x) => write!(f, "{x:?}"),
             Self::Integer(i) => write!(f, "{i}"),
-            Self::Duration(span) => write!(f, "\"{span}\""),
+            Self::Duration(span) => write!(f, "\"{}\"", short(*span)),
             Self::Text(text) => f.write_str(&toml::Value::String(text.clone()).to_string()),
             Self::Bool(on) => write!(f, "{on}"),
         }
     }
+}
+
+/// `57.16ms` for what is `57160us` exactly, but `90s` and `5m` as they are: in the longest of seconds, milliseconds and so on
+/// where more than three digits would stand there otherwise.
+fn short(span: Span) -> String {
+    const PLACES: [(&str, u32); 3] = [("s", 9), ("ms", 6), ("us", 3)];
+    let whole = span.to_string();
+    if whole.chars().filter(char::is_ascii_digit).count() <= 3 {
+        return whole;
+    }
+    let nanos = span.as_nanos();
+    let Some((unit, places)) = PLACES.into_iter().find(|(_, places)| nanos >= 10u64.pow(*places)) else { return whole };
+    let (above, below) = (nanos / 10u64.pow(places), nanos % 10u64.pow(places));
+    let digits = format!("{below:0width$}", width = places as usize);
+    let text = format!("{above}.{digits}").trim_end_matches('0').trim_end_matches('.').to_owned() + unit;
+    // What is shown is what is deployed.
+    if text.parse() == Ok(span) { text } else { whole }
 }
 
 /// A candidate: one setting for each parameter of a space, in the space's order; `None` where the parameter's condition does
@@ -118,6 +135,20 @@ mod tests {
             assert_eq!(setting.to_string(), text);
             let read: toml::Table = format!("x = {setting}").parse().unwrap();
             assert!(read.contains_key("x"));
+        }
+    }
+
+    #[test]
+    fn durations_read_as_a_person_writes_them() {
+        let shown = |nanos: u64| Setting::Duration(Span::from_nanos(nanos)).to_string();
+        assert_eq!(shown(57_160_000), "\"57.16ms\"");
+        assert_eq!(shown(1_500_000_000), "\"1.5s\"");
+        assert_eq!(shown(90_000_000_000), "\"90s\"");
+        assert_eq!(shown(1_234_567), "\"1.234567ms\"");
+        assert_eq!(shown(86_399_000_000_000), "\"86399s\"");
+        for nanos in [1, 999, 1_001, 57_160_000, 123_456_789_012, 3_600_000_000_000, 3_600_000_000_001] {
+            let text = shown(nanos);
+            assert_eq!(text.trim_matches('"').parse(), Ok(Span::from_nanos(nanos)), "{text}");
         }
     }
 

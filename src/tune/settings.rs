@@ -127,13 +127,18 @@ impl Settings {
 }
 
 impl Pool {
-    /// Its candidates; `first`, where given, is one of them and stands first.
-    pub(super) fn candidates(&self, space: &Space, seed: u64, evaluator: &mut Evaluator<'_>, first: Option<Id>) -> Vec<Id> {
-        let points = match self {
+    /// Its candidates as they come.
+    pub(super) fn points(&self, space: &Space, seed: u64) -> Vec<Point> {
+        match self {
             Self::Grid { levels } => space.grid(*levels),
             Self::Sobol { points } => sobol_points(space, *points, seed),
             Self::List(points) => points.clone(),
-        };
+        }
+    }
+
+    /// Its candidates; `first`, where given, is one of them and stands first.
+    pub(super) fn candidates(&self, space: &Space, seed: u64, evaluator: &mut Evaluator<'_>, first: Option<Id>) -> Vec<Id> {
+        let points = self.points(space, seed);
         let mut pool: Vec<Id> = first.into_iter().collect();
         let mut known: std::collections::BTreeSet<Id> = first.into_iter().collect();
         for point in &points {
@@ -161,6 +166,15 @@ pub enum SearchFault {
     /// Nobody showed this objective in the last rung.
     #[error("no run of any candidate shows objective number {}", .0 + 1)]
     Unmeasured(usize),
+    /// Every candidate had runs that did not show the objective.
+    #[error("no candidate shows the objective in all of its runs")]
+    Patchy,
+    /// Nobody showed the figure of this constraint.
+    #[error("no run of any candidate shows constraint number {}", .0 + 1)]
+    NeverShown(usize),
+    /// No run had a request to measure.
+    #[error("no run of any candidate has a request in the time that is measured")]
+    NoRequest,
     /// Stopped before the search that regret is measured by was over.
     #[error("it was over before the best of each future alone was found")]
     CutShort,

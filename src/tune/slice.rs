@@ -59,7 +59,7 @@ pub fn slice(
         levels[1].iter().flat_map(|y| levels[0].iter().map(move |x| [x.clone(), y.clone()])).collect();
     let ids: Vec<_> =
         pairs.iter().map(|[of_x, of_y]| evaluator.id(&space.with(&space.with(choice, x, of_x), y, of_y))).collect();
-    let replications = replications.clamp(1, REPLICATIONS_MAX);
+    let replications = if evaluator.has_chance(&ids) { replications.clamp(1, REPLICATIONS_MAX) } else { 1 };
     let seen = observe(evaluator, &ids, &Series { from: SENSITIVITY_FROM, count: replications, share: 1.0 })?;
     let cell = |(settings, seen): ([Setting; 2], crate::tune::Measured)| SliceCell {
         settings,

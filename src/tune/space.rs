@@ -105,7 +105,7 @@ impl Space {
     /// The candidate at `unit`, one number from 0 to 1 for each parameter; what is missing counts as the middle.
     #[must_use]
     pub fn decode(&self, unit: &[f64]) -> Point {
-        self.build(|place, parameter| parameter.domain.at(unit.get(place).copied().unwrap_or(0.5)))
+        self.build(|place, parameter| Some(parameter.domain.at(unit.get(place).copied().unwrap_or(0.5))))
     }
 
     /// Where `point` lies in the unit cube; inactive parameters lie in the middle, what is outside at the nearer edge.
@@ -118,15 +118,22 @@ impl Space {
     }
 
     /// `point` with parameter number `parameter` set to `setting`. What that makes inactive goes; what it makes active begins
-    /// in the middle of its domain.
+    /// in the middle of its domain; what is away although its condition holds (an engine that is off today) stays away.
     #[must_use]
     pub fn with(&self, point: &Point, parameter: usize, setting: &Setting) -> Point {
         self.build(|place, other| {
             if place == parameter {
-                return setting.clone();
+                return Some(setting.clone());
             }
-            point.setting(place).cloned().unwrap_or_else(|| other.domain.at(0.5))
+            let own = point.setting(place).cloned();
+            if active(other, &point.0) { own } else { own.or_else(|| Some(other.domain.at(0.5))) }
         })
+    }
+
+    /// The point with what `setting` says of each parameter whose condition holds.
+    #[must_use]
+    pub(super) fn with_settings(&self, setting: impl Fn(&Parameter) -> Option<Setting>) -> Point {
+        self.build(|_, parameter| setting(parameter))
     }
 
     /// The candidates next to `point` along `parameter`: 20 % less and more for numbers, every other choice otherwise; none
@@ -136,18 +143,21 @@ impl Space {
         let (Some(setting), Some(of)) = (point.setting(parameter), self.parameters.get(parameter)) else {
             return Vec::new();
         };
-        let others: Vec<Setting> = if of.domain.is_numeric() {
+        let mut others: Vec<Setting> = if of.domain.is_numeric() {
             [0.8, 1.2].into_iter().filter_map(|factor| of.domain.scaled(setting, factor)).collect()
         } else {
             of.domain.levels(2).into_iter().filter(|other| other != setting).collect()
         };
+        // From outside the range both sides lead to its nearer end.
+        others.dedup();
         others.into_iter().map(|other| self.with(point, parameter, &other)).collect()
     }
 
-    /// How many candidates [`Space::grid`] has, without listing them; no more than `u64::MAX`.
+    /// How many candidates [`Space::grid`] has, without listing them. It is only counted up to about `most`: what is more is
+    /// told as some number above it.
     #[must_use]
-    pub fn grid_size(&self, levels: usize) -> u64 {
-        self.count_from(levels, &mut Vec::with_capacity(self.dimensions()))
+    pub fn grid_size(&self, levels: usize, most: u64) -> u64 {
+        self.count_from(levels, most, &mut Vec::with_capacity(self.dimensions()))
     }
 
     /// Every combination of about `levels` settings for each number (both ends among them) and of all choices, the last
@@ -171,31 +181,39 @@ impl Space {
     }
 
     /// How many combinations begin with the settings `begun`.
-    fn count_from(&self, levels: usize, begun: &mut Vec<Option<Setting>>) -> u64 {
+    fn count_from(&self, levels: usize, most: u64, begun: &mut Vec<Option<Setting>>) -> u64 {
         let place = begun.len();
         let Some(parameter) = self.parameters.get(place) else { return 1 };
         let settings: Vec<Option<Setting>> =
             if active(parameter, begun) { parameter.domain.levels(levels).into_iter().map(Some).collect() } else { vec![None] };
-        let mut follow = |setting| {
+        let mut follow = |setting, most| {
             begun.push(setting);
-            let size = self.count_from(levels, begun);
+            let size = self.count_from(levels, most, begun);
             begun.pop();
             size
         };
         // Only settings that a condition asks about need a count of their own.
         let asked = self.parameters.iter().any(|p| p.only_if.as_ref().is_some_and(|c| c.parameter == place));
-        if asked {
-            settings.into_iter().fold(0, |size, setting| size.saturating_add(follow(setting)))
-        } else {
-            (settings.len() as u64).saturating_mul(follow(settings[0].clone()))
+        let count = settings.len() as u64;
+        if !asked {
+            let first = settings.into_iter().next().expect("a domain holds something");
+            return if count > most { count } else { count.saturating_mul(follow(first, most / count)) };
         }
+        let mut size: u64 = 0;
+        for setting in settings {
+            size = size.saturating_add(follow(setting, most));
+            if size > most {
+                break;
+            }
+        }
+        size
     }
 
     /// A point whose active parameters `choose` decides.
-    fn build(&self, choose: impl Fn(usize, &Parameter) -> Setting) -> Point {
+    fn build(&self, choose: impl Fn(usize, &Parameter) -> Option<Setting>) -> Point {
         let mut settings: Vec<Option<Setting>> = Vec::with_capacity(self.dimensions());
         for (place, parameter) in self.parameters.iter().enumerate() {
-            let setting = active(parameter, &settings).then(|| choose(place, parameter));
+            let setting = if active(parameter, &settings) { choose(place, parameter) } else { None };
             settings.push(setting);
         }
         Point(settings)
@@ -263,13 +281,13 @@ mod tests {
         let grid = space().grid(3);
         // fixed: 3 sizes x 3 waits x 2; gradient: 3 waits x 2.
         assert_eq!(grid.len(), 24);
-        assert_eq!(space().grid_size(3), 24);
+        assert_eq!(space().grid_size(3, 1_000), 24);
         let mut sorted = grid.clone();
         sorted.sort();
         sorted.dedup();
         assert_eq!(sorted.len(), grid.len());
         let wide = (0..100).map(|i| parameter(&i.to_string(), Domain::Real { lo: 0.0, hi: 1.0, scale: Scale::Linear }));
-        assert_eq!(Space::new(wide.collect()).unwrap().grid_size(10), u64::MAX);
+        assert!(Space::new(wide.collect()).unwrap().grid_size(10, 1_000) > 1_000);
     }
 
     #[test]

@@ -1,25 +1,14 @@
 //! A scenario's `[tune]` section as a problem: its parameters as a space, its figures as objectives and constraints.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::Value;
-
 use crate::journal::summary::{Bound, Measure, VariantBuilder, VariantSummary};
-use crate::scenario::{Diagnostics, Scenario, TuneParameter, TuneScale, TuneSettings};
+use crate::scenario::{Diagnostics, Scenario, TuneSettings};
 use crate::sim::{self, Plan, World};
-use crate::time::Span;
-use crate::tune::{Case, Condition, Domain, Observation, Parameter, Point, Problem, Scale, Scene, Setting, Space};
-
-/// What is wrong with a `[tune]` section, by the path of the setting that is to blame.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("{message}")]
-pub struct Unfit {
-    /// The setting: `tune.parameter[0].range`.
-    pub path: String,
-    /// What is wrong with it.
-    pub message: String,
-}
+use crate::tune::parameters::{self, like};
+use crate::tune::{Case, Observation, Parameter, Point, Problem, Scene, Space, Unfit, limits};
 
 /// An objective: a figure, to be made large or small.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,10 +41,11 @@ impl Task {
         let variant = variant_of(scenario, settings.variant.as_deref())?;
         let varies_capacity = settings.robust.as_ref().is_some_and(|robust| robust.capacity.is_some());
         if varies_capacity && scenario.variants[variant].upstream.speed().is_none() {
-            return Err(unfit("tune.robust.capacity", "only a vLLM upstream has a speed that can be varied"));
+            return Err(Unfit::new("tune.robust.capacity", "only a vLLM upstream has a speed that can be varied"));
         }
-        let space = space(&settings.parameter)?;
-        let measure = |path: &str, text: &str| measure(scenario, variant, text).map_err(|why| unfit(path, why));
+        let space = parameters::space(&settings.parameter)?;
+        limits::check(settings, &space)?;
+        let measure = |path: &str, text: &str| measure(scenario, variant, text).map_err(|why| Unfit::new(path, why));
         let mut objectives = vec![Objective::of(measure("tune.objective", &settings.objective)?)];
         for (index, text) in settings.pareto.iter().enumerate() {
             objectives.push(Objective::of(measure(&format!("tune.pareto[{index}]"), text)?));
@@ -63,8 +53,10 @@ impl Task {
         let mut constraints = Vec::new();
         for (index, text) in settings.constraints.iter().enumerate() {
             let path = format!("tune.constraints[{index}]");
-            let (left, bound) = Bound::split(text).map_err(|why| unfit(&path, why))?;
-            constraints.push((measure(&path, left)?, bound));
+            let (left, bound) = Bound::split(text).map_err(|why| Unfit::new(&path, why))?;
+            let of = measure(&path, left)?;
+            of.check_bound(bound).map_err(|why| Unfit::new(&path, why))?;
+            constraints.push((of, bound));
         }
         Ok(Self { variant, space, objectives, constraints })
     }
@@ -77,7 +69,7 @@ impl Task {
         let variant = variant_of(scenario, variant)?;
         let measures = self.objectives.iter().map(|of| &of.measure).chain(self.constraints.iter().map(|(of, _)| of));
         for of in measures {
-            shows(scenario, variant, of).map_err(|why| unfit("tune.objective", why))?;
+            shows(scenario, variant, of).map_err(|why| Unfit::new("tune.objective", why))?;
         }
         Ok(variant)
     }
@@ -95,18 +87,30 @@ impl Task {
         Point(vec![None; self.space.dimensions()])
     }
 
+    /// Today's settings as they are in force in that variant of `scenario`, defaults included: a point like any other, from
+    /// which parameters can be changed one by one. What is not in force (an engine that is off) stays away. `None` where they
+    /// cannot be written as a point, which then would be another system.
+    #[must_use]
+    pub fn in_force(&self, scenario: &Scenario, variant: usize) -> Option<Point> {
+        let value = |parameter: &Parameter| scenario.in_force(variant, &parameter.path.parse().ok()?);
+        let point = self.space.with_settings(|parameter| like(&parameter.domain, &value(parameter)?));
+        let laid = scenario.candidate(variant, &self.sets(&point)).ok()?;
+        laid.is_same_system(&scenario.variants[variant]).then_some(point)
+    }
+
     /// Makes sure that both ends of every range, and every choice, are settings that the variant can have.
     ///
     /// # Errors
-    /// What is wrong with the first that is not.
-    pub fn try_ends(&self, scene: &Scene) -> Result<(), Diagnostics> {
-        let Scene { scenario, prepared, variant, .. } = scene;
+    /// The first parameter of which that is not so, by its place in the section, with what `scenario` says of it.
+    pub fn try_ends(&self, scenario: &Scenario, variant: usize) -> Result<(), Unfit> {
         for (place, parameter) in self.space.parameters().iter().enumerate() {
             let there = self.with_conditions(self.space.decode(&[]), place);
             for setting in parameter.domain.levels(2) {
                 let point = self.space.with(&there, place, &setting);
-                let candidate = scenario.candidate(*variant, &self.sets(&point))?;
-                sim::replan(scenario, prepared, *variant, &candidate)?;
+                let sets = self.sets(&point);
+                let candidate = scenario.candidate(variant, &sets);
+                let tried = candidate.and_then(|candidate| sim::inspect_model(scenario, variant, &candidate));
+                tried.map_err(|wrong| blame(&self.space, &point, place, &wrong))?;
             }
         }
         Ok(())
@@ -127,15 +131,38 @@ impl Objective {
     }
 }
 
-fn unfit(path: &str, message: impl Into<String>) -> Unfit {
-    Unfit { path: path.to_owned(), message: message.into() }
+/// What is wrong with `point`, of which parameter number `tried` is tried: where the path of any leads nowhere, its path is to
+/// blame, else its range or choices.
+fn blame(space: &Space, point: &Point, tried: usize, wrong: &Diagnostics) -> Unfit {
+    let Some(first) = wrong.located().next() else {
+        return Unfit::new(format!("tune.parameter[{tried}]"), wrong.to_string());
+    };
+    // Candidates are laid over as `path=value`, and what is wrong with one says where in that.
+    let laid = |place: &usize| {
+        let setting = point.setting(*place)?;
+        (first.file.as_deref() == Some(&format!("--set '{}={setting}'", space.parameters()[*place].path))).then_some(())
+    };
+    let place = (0..space.dimensions()).find(|place| laid(place).is_some());
+    let at = place.unwrap_or(tried);
+    let (entry, parameter) = (format!("tune.parameter[{at}]"), &space.parameters()[at]);
+    if place.is_some() && first.column.is_some_and(|column| column <= parameter.path.chars().count()) {
+        return Unfit::new(format!("{entry}.path"), first.message).help(first.help);
+    }
+    let part = if parameter.domain.is_numeric() { "range" } else { "choices" };
+    let value = point
+        .setting(at)
+        .map_or(String::new(), |setting| format!("{} = {setting} is no setting that can be run: ", parameter.path));
+    Unfit::new(format!("{entry}.{part}"), value + &first.message).help(first.help)
 }
 
 fn variant_of(scenario: &Scenario, name: Option<&str>) -> Result<usize, Unfit> {
     let Some(name) = name else { return Ok(scenario.baseline()) };
     scenario.variants.iter().position(|variant| variant.is_of(name)).ok_or_else(|| {
         let known: Vec<&str> = scenario.variants.iter().map(|variant| variant.name.as_str()).collect();
-        unfit("tune.variant", format!("there is no variant `{name}` in `{}`; there are: {}", scenario.name, known.join(", ")))
+        Unfit::new(
+            "tune.variant",
+            format!("there is no variant `{name}` in `{}`; there are: {}", scenario.name, known.join(", ")),
+        )
     })
 }
 
@@ -157,90 +184,14 @@ fn shows(scenario: &Scenario, variant: usize, measure: &Measure) -> Result<(), S
     Ok(())
 }
 
-fn space(parameters: &[TuneParameter]) -> Result<Space, Unfit> {
-    let mut read: Vec<Parameter> = Vec::with_capacity(parameters.len());
-    for (index, parameter) in parameters.iter().enumerate() {
-        let path = format!("tune.parameter[{index}]");
-        let domain = domain(parameter).map_err(|why| unfit(&path, why))?;
-        let only_if = match &parameter.only_if {
-            None => None,
-            Some(condition) => {
-                let on = read.iter().position(|earlier| earlier.path == condition.path).ok_or_else(|| {
-                    unfit(
-                        &format!("{path}.only_if.path"),
-                        format!("no parameter before this one has the path `{}`", condition.path),
-                    )
-                })?;
-                let settings = condition.is.iter().map(|value| like(&read[on].domain, value));
-                let is: Option<Vec<Setting>> = settings.collect();
-                let wrong = || unfit(&format!("{path}.only_if.is"), format!("`{}` never has these values", condition.path));
-                Some(Condition { parameter: on, is: is.ok_or_else(wrong)? })
-            }
-        };
-        read.push(Parameter { path: parameter.path.clone(), domain, only_if });
-        // After each, so that what is wrong is told where it stands.
-        Space::new(read.clone()).map_err(|fault| unfit(&path, fault.to_string()))?;
-    }
-    Space::new(read).map_err(|fault| unfit("tune.parameter", fault.to_string()))
-}
-
-fn domain(parameter: &TuneParameter) -> Result<Domain, String> {
-    let scale = match parameter.scale {
-        TuneScale::Linear => Scale::Linear,
-        TuneScale::Log => Scale::Log,
-    };
-    match (&parameter.range[..], &parameter.choices[..]) {
-        ([lo, hi], []) => range(lo, hi, scale)
-            .ok_or_else(|| format!("a range is two numbers or two durations, and not {lo} and {hi}: write `range = [1, 100]`")),
-        ([], [_, ..]) => {
-            let settings: Option<Vec<Setting>> = parameter.choices.iter().map(setting).collect();
-            let settings = settings.ok_or("choices are numbers, names, durations, or true and false")?;
-            let both = [Setting::Bool(false), Setting::Bool(true)];
-            let is_switch = settings.len() == 2 && both.iter().all(|one| settings.contains(one));
-            Ok(if is_switch { Domain::Bool } else { Domain::Choice(settings) })
-        }
-        ([], []) => Err("give a `range = [least, greatest]`, or `choices = [...]`".to_owned()),
-        ([..], []) => Err(format!("a range has two ends, and not {}", parameter.range.len())),
-        ([..], [..]) => Err("give a `range` or `choices`, not both".to_owned()),
-    }
-}
-
-fn range(lo: &Value, hi: &Value, scale: Scale) -> Option<Domain> {
-    if let (Some(lo), Some(hi)) = (lo.as_i64(), hi.as_i64()) {
-        return Some(Domain::Integer { lo, hi, scale });
-    }
-    if let (Some(lo), Some(hi)) = (lo.as_f64(), hi.as_f64()) {
-        return Some(Domain::Real { lo, hi, scale });
-    }
-    let span = |value: &Value| value.as_str()?.parse::<Span>().ok();
-    Some(Domain::Duration { lo: span(lo)?, hi: span(hi)?, scale })
-}
-
-/// A choice, read as what it looks like. Durations stay names: nothing is computed with them.
-fn setting(value: &Value) -> Option<Setting> {
-    match value {
-        Value::Bool(on) => Some(Setting::Bool(*on)),
-        Value::Number(number) => number.as_i64().map(Setting::Integer).or_else(|| number.as_f64().map(Setting::Real)),
-        Value::String(text) => Some(Setting::Text(text.clone())),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
-}
-
-/// `value` as a setting of `domain`.
-fn like(domain: &Domain, value: &Value) -> Option<Setting> {
-    match domain {
-        Domain::Real { .. } => value.as_f64().map(Setting::Real),
-        Domain::Duration { .. } => value.as_str()?.parse().ok().map(Setting::Duration),
-        Domain::Integer { .. } | Domain::Choice(_) | Domain::Bool => setting(value),
-    }
-}
-
 /// A task in one future, ready to be searched.
 #[derive(Debug)]
 pub struct ScenarioProblem<'a> {
     scene: &'a Scene,
     task: &'a Task,
     case: Case,
+    /// Up from when on nobody waits for a run.
+    stop: Option<&'a AtomicBool>,
     /// Plans of the candidates that were run; `None` for settings that do not go together.
     plans: Mutex<BTreeMap<Point, Option<Arc<Plan>>>>,
 }
@@ -249,7 +200,14 @@ impl<'a> ScenarioProblem<'a> {
     /// `task` in `case`, whose scene is one of `scenes`.
     #[must_use]
     pub fn new(scenes: &'a [Scene], task: &'a Task, case: Case) -> Self {
-        Self { scene: &scenes[case.scene], task, case, plans: Mutex::new(BTreeMap::new()) }
+        Self { scene: &scenes[case.scene], task, case, stop: None, plans: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// The same, whose runs are broken off where they are once `stop` is up; what they then show means nothing.
+    #[must_use]
+    pub const fn until(mut self, stop: Option<&'a AtomicBool>) -> Self {
+        self.stop = stop;
+        self
     }
 
     fn plan(&self, point: &Point) -> Option<Arc<Plan>> {
@@ -271,6 +229,19 @@ impl<'a> ScenarioProblem<'a> {
         let candidate = scenario.candidate(*variant, &sets).ok()?;
         let plan = sim::replan(scenario, prepared, *variant, &candidate).ok()?;
         if self.case.varies_load() { plan.at_load(self.case.load) } else { Some(plan) }
+    }
+
+    /// Why the settings of `point` do not go together; `None` where they do.
+    #[must_use]
+    pub fn refusal(&self, point: &Point) -> Option<String> {
+        if self.plan(point).is_some() {
+            return None;
+        }
+        let Scene { scenario, prepared, variant, .. } = self.scene;
+        let candidate = scenario.candidate(*variant, &self.task.sets(point));
+        let wrong = candidate.and_then(|candidate| sim::replan(scenario, prepared, *variant, &candidate)).err();
+        let first = wrong.and_then(|wrong| wrong.located().next().map(|first| first.message));
+        Some(first.unwrap_or_else(|| "they cannot be had at this load or capacity".to_owned()))
     }
 
     fn observe(&self, summary: &VariantSummary) -> Observation {
@@ -304,13 +275,21 @@ impl Problem for ScenarioProblem<'_> {
         } else {
             &*plan
         };
-        let tally = World::new(plan, replication, None).run();
+        let tally = World::new(plan, replication, None).until(self.stop).run();
         if tally.halted.is_some() {
             return self.nothing();
         }
         let mut builder = VariantBuilder::new(&plan.name, &self.scene.prepared.context);
         builder.add(&tally);
         self.observe(&builder.finish())
+    }
+
+    fn has_chance(&self, candidate: &Point) -> bool {
+        // The workload is the same for nearly all candidates: no plan is made where it says enough.
+        let Scene { scenario, prepared, variant, .. } = self.scene;
+        let name = &scenario.variants[*variant].name;
+        let own = prepared.plans.iter().find(|plan| plan.name == *name);
+        own.is_none_or(|plan| plan.workload.draws()) || self.plan(candidate).is_some_and(|plan| plan.has_chance())
     }
 }
 

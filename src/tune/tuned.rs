@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
-use crate::scenario::{RobustBy, TuneMethod, TuneSettings};
+use crate::scenario::{RobustBy, Scenario, TuneMethod, TuneSettings};
+use crate::tune::halving::since;
 use crate::tune::{
-    Bar, Case, Combine, Elsewhere, Ended, Evaluator, Halving, Host, Method, Model, Outcome, Plateau, Point, Pool, Problem,
-    Robust, ScenarioProblem, Scene, SearchFault, Sensitivity, Settings, Slice, SobolIndices, Stage, Stopped, Task, Zone,
-    elsewhere, plateaus, search, slice, sobol_indices, tornado,
+    Bar, Case, Combine, Elsewhere, Ended, Evaluator, GRID_MAX, Halving, Host, Method, Model, Outcome, Plateau, Point, Pool,
+    Problem, Robust, ScenarioProblem, Scene, SearchFault, Sensitivity, Settings, Slice, SobolIndices, Spent, Stage, Stopped,
+    Task, Zone, elsewhere, plateaus, search, slice, sobol_indices, tornado,
 };
 
 /// Levels of each number at which the plateau is looked for.
@@ -31,10 +32,10 @@ const DRAINS: f64 = 3.0;
 const FIXED_SHARE: f64 = 0.4;
 
 impl Task {
-    /// The search that `settings` ask for in `scenes`.
+    /// The search that `settings` ask for in `scenarios`.
     #[must_use]
-    pub fn settings(&self, settings: &TuneSettings, scenes: &[Scene], seed: u64) -> Settings {
-        let halving = Halving { share_min: share_min(scenes), ..Halving::default() };
+    pub fn settings(&self, settings: &TuneSettings, scenarios: &[&Scenario], seed: u64) -> Settings {
+        let halving = Halving { share_min: share_min(scenarios), ..Halving::default() };
         let budget = f64::from(settings.simulations.value());
         let points = settings.candidates.value() as usize;
         let fixed = |pool, candidates: u64| {
@@ -47,7 +48,7 @@ impl Task {
             TuneMethod::Sobol => fixed(Pool::Sobol { points }, points as u64),
             TuneMethod::Grid => {
                 let levels = settings.levels.value() as usize;
-                fixed(Pool::Grid { levels }, self.space.grid_size(levels))
+                fixed(Pool::Grid { levels }, self.space.grid_size(levels, GRID_MAX))
             }
             TuneMethod::Model => Method::Model {
                 model: Model { share: halving.share_min.max(Model::default().share), ..Model::default() },
@@ -64,10 +65,10 @@ impl Task {
     }
 }
 
-/// The shortest part of the simulated time that shows in all of `scenes` how settings do.
-fn share_min(scenes: &[Scene]) -> f64 {
-    let least = |scene: &Scene| DRAINS * scene.scenario.drain().as_secs_f64() / scene.scenario.run.duration.as_secs_f64();
-    scenes.iter().map(least).fold(Halving::default().share_min, f64::max).min(1.0)
+/// The shortest part of the simulated time that shows in all of `scenarios` how settings do.
+fn share_min(scenarios: &[&Scenario]) -> f64 {
+    let least = |scenario: &&Scenario| DRAINS * scenario.drain().as_secs_f64() / scenario.run.duration.as_secs_f64();
+    scenarios.iter().map(least).fold(Halving::default().share_min, f64::max).min(1.0)
 }
 
 /// The futures that a search is made for.
@@ -92,6 +93,28 @@ pub struct Around {
     pub rows: u32,
 }
 
+/// What the parts beside the search itself cost.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Beside {
+    /// The search of each future alone, where regret was asked for.
+    pub alone: Spent,
+    /// Plateaus, tornado and slice.
+    pub around: Spent,
+    /// The Sobol indices.
+    pub sensitivity: Spent,
+    /// The choice, today's settings and rivals in other futures.
+    pub elsewhere: Spent,
+}
+
+/// Candidates whose settings do not go together: they lose without a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// How many of the search's candidates.
+    pub count: usize,
+    /// Why the first of them was refused.
+    pub first: Option<String>,
+}
+
 /// What was found.
 #[derive(Clone, Debug, Serialize)]
 pub struct Tuned {
@@ -99,6 +122,9 @@ pub struct Tuned {
     pub outcome: Outcome,
     /// The best objective of each future alone, where regret was asked for.
     pub alone: Vec<f64>,
+    /// What plateaus, tornado and slice stand around: the choice or, where that is today's settings, these as they are in force.
+    /// `None` where nothing was looked at around it.
+    pub centre: Option<Point>,
     /// Where each number may stand without losing more than 2 %.
     pub plateaus: Vec<Plateau>,
     /// What a fifth less and more of each parameter does.
@@ -109,6 +135,10 @@ pub struct Tuned {
     pub slice: Option<Slice>,
     /// The choice in other futures: in those that it was made for where there are several, and in those held out.
     pub elsewhere: Vec<Elsewhere>,
+    /// What the parts beside the search cost.
+    pub beside: Beside,
+    /// Candidates that could not be run.
+    pub refused: Refused,
     /// Whether it was stopped before its end.
     pub stopped: bool,
 }
@@ -121,6 +151,7 @@ struct Tuning<'a> {
     futures: &'a Futures<'a>,
     problems: Vec<ScenarioProblem<'a>>,
     host: &'a dyn Host,
+    beside: Beside,
 }
 
 /// Searches, and looks around what was found. `host` keeps problem 0, the futures that count as one, apart from 1, 2, ... (each
@@ -135,22 +166,26 @@ pub fn tune(
     around: Around,
     host: &dyn Host,
 ) -> Result<Tuned, SearchFault> {
-    let problems = futures.cases.iter().map(|case| ScenarioProblem::new(futures.scenes, task, *case)).collect();
-    let mut tuning = Tuning { task, settings: settings.clone(), around, futures, problems, host };
+    let problems = futures.cases.iter().map(|case| problem(futures, task, *case, host)).collect();
+    let mut tuning = Tuning { task, settings: settings.clone(), around, futures, problems, host, beside: Beside::default() };
     let alone = if tuning.by_regret() { tuning.alone()? } else { Vec::new() };
     let problem = tuning.together(&alone);
     let mut evaluator = Evaluator::new(&problem, 0, host);
     let outcome = search(&task.space, &mut evaluator, &tuning.settings, Some(&task.current()))?;
     let stopped = matches!(outcome.ended, Ended::InScreening | Ended::InSelection | Ended::InConfirmation);
     let choice = outcome.choice.map(|id| outcome.point(id).clone());
+    let refused = tuning.refused(&outcome);
     let mut tuned = Tuned {
         outcome,
         alone,
+        centre: None,
         plateaus: Vec::new(),
         tornado: Vec::new(),
         indices: None,
         slice: None,
         elsewhere: Vec::new(),
+        beside: tuning.beside.clone(),
+        refused,
         stopped,
     };
     if let Some(choice) = choice.filter(|_| !stopped) {
@@ -159,7 +194,20 @@ pub fn tune(
     Ok(tuned)
 }
 
+/// The task in one future, broken off when `host` is interrupted.
+fn problem<'a>(futures: &Futures<'a>, task: &'a Task, case: Case, host: &'a dyn Host) -> ScenarioProblem<'a> {
+    ScenarioProblem::new(futures.scenes, task, case).until(host.interrupted())
+}
+
 impl Tuning<'_> {
+    /// Candidates of the search that one future at least refuses.
+    fn refused(&self, outcome: &Outcome) -> Refused {
+        let refusal = |point: &Point| self.problems.iter().find_map(|problem| problem.refusal(point));
+        let mut refusals = outcome.points.iter().filter_map(refusal);
+        let first = refusals.next();
+        Refused { count: usize::from(first.is_some()) + refusals.count(), first }
+    }
+
     /// Of one future the best has no regret: it is the best.
     fn by_regret(&self) -> bool {
         self.futures.by == RobustBy::Regret && self.problems.len() > 1
@@ -171,6 +219,7 @@ impl Tuning<'_> {
         for (of, problem) in (1..).zip(&self.problems) {
             let mut evaluator = Evaluator::new(problem, of, self.host);
             let outcome = search(&self.task.space, &mut evaluator, &self.settings, Some(&self.task.current()))?;
+            self.beside.alone += evaluator.spent();
             bests.push(match outcome.ended {
                 Ended::Complete | Ended::NothingFeasible => outcome.best().ok_or(SearchFault::Unmeasured(0))?,
                 Ended::InScreening | Ended::InSelection | Ended::InConfirmation => return Err(SearchFault::CutShort),
@@ -219,20 +268,36 @@ impl Tuning<'_> {
     fn nearby(&self, evaluator: &mut Evaluator<'_>, choice: &Point, tuned: &mut Tuned) -> Result<(), Stopped> {
         let Around { replications, rows } = self.around;
         let space = &self.task.space;
-        // Where nothing is laid over the variant there is nothing to vary.
-        if replications > 0 && *choice != self.task.current() {
-            tuned.tornado = tornado(space, evaluator, choice, replications)?;
-            tuned.plateaus = plateaus(space, evaluator, choice, LEVELS, replications)?;
+        let begun = evaluator.spent();
+        let centre = self.centre(choice).filter(|_| replications > 0);
+        if let Some(centre) = &centre {
+            tuned.tornado = tornado(space, evaluator, centre, replications)?;
+            tuned.plateaus = plateaus(space, evaluator, centre, LEVELS, replications)?;
         }
+        tuned.beside.around += since(evaluator.spent(), begun);
         if rows >= 2 {
+            let begun = evaluator.spent();
             let plan = Sensitivity { rows, replications: 1, share: 1.0, seed: self.settings.seed };
             tuned.indices = Some(sobol_indices(space, evaluator, 0, &plan)?);
+            tuned.beside.sensitivity += since(evaluator.spent(), begun);
         }
-        if replications > 0 && *choice != self.task.current() {
+        if let Some(centre) = &centre {
+            let begun = evaluator.spent();
             let known = (&tuned.tornado[..], tuned.indices.as_ref());
-            tuned.slice = slice(space, evaluator, choice, known, replications)?;
+            tuned.slice = slice(space, evaluator, centre, known, replications)?;
+            tuned.beside.around += since(evaluator.spent(), begun);
         }
+        tuned.centre = centre;
         Ok(())
+    }
+
+    /// The point around which parameters are changed: today's settings lay nothing over the variant, and are read from it.
+    fn centre(&self, choice: &Point) -> Option<Point> {
+        if *choice != self.task.current() {
+            return Some(choice.clone());
+        }
+        let scene = &self.futures.scenes[0];
+        self.task.in_force(&scene.scenario, scene.variant)
     }
 
     /// The futures that the choice is looked at in, each with whether it is held out.
@@ -258,11 +323,12 @@ impl Tuning<'_> {
             if replications == 0 {
                 continue;
             }
-            let problem = ScenarioProblem::new(self.futures.scenes, self.task, case);
+            let problem = problem(self.futures, self.task, case, self.host);
             let mut evaluator = Evaluator::new(&problem, of, self.host);
             let rivals = if several && !held_out { rivals.as_slice() } else { &[] };
             let both = [choice, &self.task.current()];
             tuned.elsewhere.push(elsewhere(&mut evaluator, (case, held_out), both, rivals, replications)?);
+            tuned.beside.elsewhere += evaluator.spent();
         }
         Ok(())
     }

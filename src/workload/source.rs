@@ -71,6 +71,24 @@ pub struct SourceSettings {
     pub end: Span,
 }
 
+impl SourceSettings {
+    /// Whether anything about the requests is drawn: when they arrive, what a recording does not hold of them, or when a client
+    /// tries again.
+    ///
+    /// # Panics
+    /// Where they would not pass [`SourceSettings::check`].
+    #[must_use]
+    pub fn draws(&self) -> bool {
+        let arrivals = self.arrival.iter().chain(self.classes.iter().filter_map(|class| class.arrival.as_ref()));
+        let recorded = |arrival: &ArrivalSettings| matches!(arrival, ArrivalSettings::Recorded { .. });
+        // A recording has the lengths; what is drawn later is for clients that try again, and for policies.
+        let idle = |purpose: &Purpose| matches!(purpose, Purpose::Input | Purpose::Output | Purpose::Later);
+        !arrivals.clone().all(recorded)
+            || self.classes.iter().any(|class| class.retry.is_some())
+            || Template::all(self).iter().any(|template| !template.purposes().iter().all(idle))
+    }
+}
+
 /// Generates one replication's requests.
 #[derive(Debug)]
 pub struct Source {

@@ -208,3 +208,78 @@ fn what_cannot_be_run_is_told_before_it_is() {
         assert!(said.contains(says) && said.contains("a.toml:"), "{text}: {said}");
     }
 }
+
+/// Everything that `plimsoll tune` says of a bad `[tune]` section stands in `bad_tune.txt`, and `plimsoll check` says the same.
+/// `UPDATE_SNAPSHOTS=1` writes it anew, to be read before it is kept.
+#[test]
+fn what_is_bad_in_a_search_is_explained() {
+    const BAD: [(&str, &str, &str); 19] = [
+        ("a path that does not exist", "policy.queue.max_queue_size", "policy.queue.max_queue_sizes"),
+        ("a policy that does not exist", "policy.queue.max_queue_size", "policy.queues.max_queue_size"),
+        ("an empty range", "[1, 64]", "[64, 1]"),
+        ("a log range through zero", "[1, 64]", "[0, 64]"),
+        ("an end that the setting cannot have", "[1, 64]\nscale = 'log'", "[0, 64]"),
+        ("a range of the wrong kind", "[1, 64]", "['1 sec', '5 sec']"),
+        ("a number that cannot be counted", "[1, 64]", "[1, 99999999999999999999]"),
+        ("a figure that does not exist", "'goodput_rps'", "'good_rps'"),
+        ("a figure of a class that does not exist", "'goodput_rps'", "'p99_e2e_s{class=chat}'"),
+        ("a figure of spikes that do not come", "'goodput_rps'", "'recovery_s'"),
+        ("a constraint that nothing can keep", "simulations = 200", "constraints = ['goodput_fraction >= 2']"),
+        ("what users do", "policy.queue.max_queue_size", "class[0].arrival.rate"),
+        ("what good means", "policy.queue.max_queue_size", "class[0].slo.e2e"),
+        ("what the machine can do", "policy.queue.max_queue_size", "upstream.service.mean"),
+        ("more candidates than there are points", "candidates = 12", "candidates = 100000"),
+        ("a grid that cannot be listed", "candidates = 12", "method = 'grid'\nlevels = 4294967295"),
+        ("a budget too small", "simulations = 200", "simulations = 3"),
+        ("an error that cannot be kept", "simulations = 200", "error = 0.0"),
+        ("a future that is none", "simulations = 200", "robust = { load = [1.5, 0.7] }"),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let (scenario, out) = (folder.path().join("q.toml"), folder.path().join("run"));
+    let (scenario, out) = (scenario.to_str().unwrap(), out.to_str().unwrap());
+    let mut all = String::new();
+    for (what, from, to) in BAD {
+        let mut text = super::tune::QUEUE.replace(from, to);
+        if to.contains("grid") {
+            text = text.replace("[1, 64]\nscale = 'log'", "[1, 1000000]");
+        }
+        fs::write(scenario, text).unwrap();
+        let said = refused(&["tune", scenario, "--out", out, "--quiet"]);
+        assert_eq!(said, refused(&["check", scenario]), "{what}: `check` says something else");
+        assert!(!said.contains("--set"), "{what}: nobody wrote a `--set`: {said}");
+        all += &["# ", what, "\n", &said.replace(folder.path().to_str().unwrap(), "FOLDER"), "\n"].concat();
+    }
+    assert!(!Path::new(out).exists(), "nothing is left behind");
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/commands/bad_tune.txt");
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        fs::write(&kept, &all).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&kept).unwrap_or_default(), all);
+}
+
+/// What only a run can show: an objective that never comes to be, and constraints that nobody keeps.
+#[test]
+fn what_only_a_search_can_tell_is_told_by_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (scenario, out) = (folder.path().join("q.toml"), folder.path().join("run"));
+    let (scenario, out) = (scenario.to_str().unwrap(), out.to_str().unwrap());
+    let search = ["tune", scenario, "--out", out, "--quiet", "--around", "0", "--simulations", "100"];
+    fs::write(scenario, super::tune::QUEUE.replace("'goodput_rps'", "'p99_tpot_ms'")).unwrap();
+    assert!(refused(&search).contains("no run of any candidate shows `p99_tpot_ms`"));
+    fs::remove_dir_all(out).unwrap();
+    let hard = super::tune::QUEUE.replace("simulations = 200", "constraints = ['mean_e2e_s <= 0.5']");
+    fs::write(scenario, hard).unwrap();
+    let output = plimsoll(&search);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
+    assert!(told(&output.stdout).replace("\n  ", " ").contains("The closest is "), "{}", told(&output.stdout));
+}
+
+#[test]
+fn futures_and_matrices_that_are_none_are_told_by_their_options() {
+    let tune = |option: &str, value: &str| refused(&["tune", "scenarios/tune_queue.toml", option, value]);
+    assert!(tune("--robust", "load=1..1000000").contains("from 0.01 to 100 times the scenario's own"));
+    assert!(tune("--robust", "load=1.5..0.7").contains("write the least first, 0.7..1.5"));
+    assert!(tune("--robust", "load=0.7..1.5,load=0.5..2").contains("`load` stands there twice"));
+    assert!(tune("--sensitivity", "10").contains("8 or 16 is near"));
+    assert!(tune("--sensitivity", "1").contains("a power of two from 2 to 32768"));
+}

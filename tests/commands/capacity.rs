@@ -25,6 +25,9 @@ fn a_bad_question_is_told_before_anything_runs() {
         assert_eq!((output.status.code(), told(&output.stdout).as_str()), (Some(2), ""));
         told(&output.stderr)
     };
+    let never = refused(&["--slo", "goodput_fraction>=2"]);
+    assert!(never.contains("is a share, from 0 to 1, so nothing can ever keep this"), "{never}");
+    assert!(refused(&["--slo", "p99_ttft_ms<=-5"]).contains("is never below 0"));
     assert!(refused(&["--slo", "p99_ttft_ms"]).contains("there is no `>=`"));
     assert!(refused(&["--slo", "p95_ttft_ms<=5"]).contains("there is no figure `p95_ttft_ms`; there are: goodput_rps"));
     assert!(refused(&["--slo", "p99_ttft_ms{class=chat}<=5"]).contains("there is no such class as `chat`; there are: request"));

@@ -165,6 +165,7 @@ fn simulate(
     let (stream, fault) = replay.stream(survey);
     let mut prepared = sim::prepare_given(&world.scenario, &[(LOG.to_owned(), Rows::Stream(stream))])?;
     prepared.context.detailed = true;
+    prepared.remarks.extend(too_long(&prepared, survey));
     let mut chances: Vec<&'static str> = prepared.plans.iter().flat_map(chances).collect();
     chances.sort_unstable();
     chances.dedup();
@@ -183,6 +184,18 @@ fn simulate(
     }
     let measured = Measured::worth_it(survey).then(|| measure(world, replay, &summary)).transpose().map_err(unreadable)?;
     Ok(Done { prepared, summary, measured, chances })
+}
+
+/// A word on requests that the model cannot hold.
+fn too_long(prepared: &Prepared, survey: &Survey) -> Option<String> {
+    let context = prepared.plans.iter().map(|plan| plan.upstream.context()).min()?;
+    let (longest, context) = (report::format::count(survey.longest), u64::from(context));
+    (survey.longest > context).then(|| {
+        let context = report::format::count(context);
+        format!(
+            "The longest request has {longest} tokens and the model's context {context}: such requests fail or are cut here."
+        )
+    })
 }
 
 /// What was recorded, in the bins of the runs.
@@ -217,6 +230,7 @@ fn tell(
         clients: world.clients,
         class: arguments.class.as_deref(),
         first_class: (classes.len() > 1 && world.some_have_no_class).then_some(classes[0].name.as_str()),
+        has_slo: classes.iter().any(|class| class.slo.is_some()),
         survey,
         measured: measured.as_ref(),
         summary,

@@ -9,8 +9,7 @@ use crate::cli::{Failure, files};
 use crate::policy::Settings as Policies;
 use crate::report::Tuning;
 use crate::scenario::Scenario;
-use crate::stats::Interval;
-use crate::tune::{Ended, Figure, Task, Tuned};
+use crate::tune::{Domain, Ended, Figure, Parameter, Setting, Task, Tuned};
 
 /// The recommended settings, in every language.
 const SETTINGS: [(&str, Language); 3] =
@@ -30,8 +29,14 @@ pub(super) fn check(folder: &Path, inputs: &[PathBuf]) -> Result<(), Failure> {
 
 /// What is in force today, parameter by parameter.
 pub(super) fn current(scenario: &Scenario, task: &Task) -> Vec<Option<String>> {
-    let in_force = |path: &String| scenario.in_force(task.variant, &path.parse().ok()?).filter(|value| !value.is_null());
-    task.space.parameters().iter().map(|parameter| in_force(&parameter.path).map(|value| value.to_string())).collect()
+    let in_force = |parameter: &Parameter| {
+        let value = scenario.in_force(task.variant, &parameter.path.parse().ok()?).filter(|value| !value.is_null())?;
+        let span =
+            value.as_str().filter(|_| matches!(parameter.domain, Domain::Duration { .. })).and_then(|text| text.parse().ok());
+        // As the recommended one beside it is written.
+        Some(span.map_or_else(|| value.to_string(), |span| Setting::Duration(span).to_string()))
+    };
+    task.space.parameters().iter().map(in_force).collect()
 }
 
 /// Writes the recommended settings, and says which files hold them now. Where nothing is recommended, the settings of an
@@ -54,7 +59,7 @@ pub(super) fn write(
     };
     let sets = tuning.task.sets(outcome.point(choice));
     let chosen = scenario.candidate(tuning.task.variant, &sets)?;
-    let mut made = settings_files(&chosen.policy, folder)?;
+    let mut made = settings_files(&chosen.policy, folder, arguments.quiet)?;
     if let Some(why) = doubt(tuning.tuned).filter(|_| arguments.write) {
         let _ = writeln!(std::io::stderr(), "note: {why}, so the scenario is left as it is");
     } else if arguments.write && !sets.is_empty() {
@@ -69,10 +74,8 @@ pub(super) fn write(
 
 /// Why the settings are not for deployment, whatever was asked for.
 fn doubt(tuned: &Tuned) -> Option<&'static str> {
-    let surely =
-        |figure: &Option<Figure>, below: fn(Interval) -> bool| figure.and_then(|figure| figure.interval).is_some_and(below);
-    let breaks = |slacks: &[Option<Figure>]| slacks.iter().any(|slack| surely(slack, |interval| interval.hi < 0.0));
-    let loses = |gain: &[Option<Figure>]| gain.first().is_some_and(|gain| surely(gain, |interval| interval.hi < 0.0));
+    let breaks = |slacks: &[Option<Figure>]| slacks.iter().flatten().any(|slack| slack.is_below_zero());
+    let loses = |gain: &[Option<Figure>]| gain.first().copied().flatten().is_some_and(Figure::is_below_zero);
     let held_out = || tuned.elsewhere.iter().filter(|one| one.held_out);
     if tuned.outcome.ended != Ended::Complete {
         return Some("the search was cut short");
@@ -97,16 +100,85 @@ fn remove(folder: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn settings_files(policies: &Policies, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+fn settings_files(policies: &Policies, folder: &Path, quiet: bool) -> Result<Vec<PathBuf>, Failure> {
     let mut made = Vec::new();
     for (name, language) in SETTINGS {
         let (text, lost) = written(policies, language);
-        for sentence in lost {
-            let _ = writeln!(std::io::stderr(), "lost in {name}: {sentence}"); // worth no failure where it is closed
+        if !lost.is_empty() && !quiet {
+            let _ = writeln!(std::io::stderr(), "note: {}", in_short(name, &lost)); // worth no failure where it is closed
         }
         let path = folder.join(name);
-        files::write_whole(&path, &text)?;
+        files::write_whole(&path, &(head(language, &lost) + &text))?;
         made.push(path);
     }
     Ok(made)
+}
+
+/// What a file cannot carry, in one line.
+fn in_short(name: &str, lost: &[String]) -> String {
+    /// Settings that are named.
+    const NAMED: usize = 3;
+    let names: Vec<&str> = lost.iter().take(NAMED).map(|sentence| setting(sentence)).collect();
+    let (names, more) = (names.join(", "), if lost.len() > NAMED { ", ..." } else { "" });
+    let many = if lost.len() == 1 { "setting has" } else { "settings have" };
+    format!("{} {many} no name in {name} ({names}{more}): they are told in its head; settings.toml has everything", lost.len())
+}
+
+/// The setting that a sentence begins with: `queue.codel: flags cannot say it`.
+fn setting(sentence: &str) -> &str {
+    sentence.split([' ', ':']).next().unwrap_or(sentence)
+}
+
+/// Comments before settings that a file cannot carry whole; nothing where it carries all.
+fn head(language: Language, lost: &[String]) -> String {
+    if lost.is_empty() {
+        return String::new();
+    }
+    let about = match language {
+        Language::Flags => "# The server's flags; take them without these comments: $(grep -v '^#' settings.flags)\n",
+        Language::Env => "# The adapter's environment.\n",
+        Language::Toml => "",
+    };
+    let queue = if language == Language::Env && lost.iter().any(|sentence| setting(sentence).split('.').next() == Some("queue"))
+    {
+        "# The adapter that reads it has no queue and no name for one: what was recommended of `policy.queue` is not in this file.\n"
+    } else {
+        ""
+    };
+    let each = lost.join("\n#   ");
+    format!("{about}{queue}# Without a name here, or always set by who reads it (settings.toml has everything):\n#   {each}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_cannot_carry_is_told_in_one_line_and_in_its_head() {
+        let lost = ["queue: an environment file cannot say it", "breaker is absent: it is always set", "a.b is 1: no", "c: no"];
+        let lost = lost.map(ToOwned::to_owned);
+        assert_eq!(
+            in_short("settings.env", &lost),
+            "4 settings have no name in settings.env (queue, breaker, a.b, ...): they are told in its head; settings.toml has everything"
+        );
+        let told = head(Language::Env, &lost);
+        assert!(told.lines().all(|line| line.starts_with('#')) && told.contains("has no queue"), "{told}");
+        assert!(lost.iter().all(|sentence| told.contains(sentence)), "{told}");
+        assert!(!head(Language::Env, &lost[1..]).contains("has no queue"));
+        assert_eq!(head(Language::Flags, &[]), "");
+    }
+
+    #[test]
+    fn the_files_read_back_with_their_heads() {
+        let mut policies = Policies::seed_adapter();
+        policies.queue = Some(crate::policy::Queue::default());
+        let (text, lost) = written(&policies, Language::Env);
+        let (read, _) = Policies::from_env(&(head(Language::Env, &lost) + &text)).unwrap();
+        assert_eq!((read.limiter, read.queue), (policies.limiter, None));
+        let mut policies = Policies::seed(crate::units::Count::new(10).unwrap());
+        policies.breaker = Some(crate::policy::Breaker::default());
+        let (text, lost) = written(&policies, Language::Flags);
+        let read = Policies::from_flags(&(head(Language::Flags, &lost) + &text), None).unwrap();
+        assert_eq!((read.queue, read.breaker), (policies.queue, None));
+    }
 }

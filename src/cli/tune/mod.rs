@@ -4,6 +4,7 @@ mod deploy;
 mod result;
 mod scenes;
 mod search;
+mod traces;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -14,7 +15,7 @@ use super::common::{Format, JOBS_MAX, ScenarioArguments, in_pool};
 use super::{Exit, Failure, publish};
 use crate::report::Tuning;
 use crate::scenario::{Scenario, TuneSettings};
-use crate::tune::{RobustBy, RobustText, Store, Task, Unfit};
+use crate::tune::{RobustBy, RobustText, Store, Task};
 use crate::units::Count;
 
 /// The observations of a search, in its folder.
@@ -36,10 +37,12 @@ pub struct Arguments {
     /// and the like change the first alone
     #[arg(long, value_name = "SCENARIO")]
     also: Vec<PathBuf>,
-    /// Recorded arrivals instead of the scenario's own, besides those of `tune.traces`. Of several the last is held out
+    /// Recorded arrivals instead of the scenario's own, besides those of `tune.traces`. Of several the last is held out, of one
+    /// alone its last fifth
     #[arg(long = "trace", value_name = "FILE")]
     traces: Vec<PathBuf>,
-    /// One of these scenarios and traces, as it is named there: nothing is chosen by it, and the choice is tried on it at the end
+    /// One of these scenarios and traces, as it is named there: nothing is chosen by it, and the choice is tried on it at the end.
+    /// Of one trace alone a stretch of it, `40m..50m`; `none` for nothing
     #[arg(long, value_name = "NAME")]
     hold_out: Vec<String>,
     /// Budget of a search in simulations, instead of `tune.simulations`; by regret there is one for each future besides
@@ -75,10 +78,10 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<Exit, Failure> {
     let mut scenario = arguments.scenario.load()?;
     scenario.run.seed = arguments.seed.unwrap_or(scenario.run.seed);
-    let settings = asked(arguments, &scenario)?;
-    let task = Task::read(&scenario, &settings).map_err(|Unfit { path, message }| scenario.diagnose_file(&path, message))?;
+    let (settings, task) = understand(arguments, &scenario)?;
     let folder = arguments.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.tune", scenario.name)));
     let places = scenes::find(arguments, &scenario, &settings)?;
+    search::check(&places, &settings, &task)?;
     let inputs: Vec<PathBuf> = places.iter().flat_map(|place| place.inputs.clone()).collect();
     publish::check(&folder, &inputs)?;
     deploy::check(&folder, &inputs)?;
@@ -86,6 +89,7 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
     let found = in_pool(arguments.jobs, || search::search(arguments, places, &settings, &task, &folder))??;
     Store::sort(&folder.join(OBSERVATIONS)).map_err(|why| Failure::Write { path: folder.join(OBSERVATIONS), why })?;
 
+    let first = found.futures[0].words(&names);
     let current = deploy::current(&scenario, &task);
     let tuning = Tuning {
         scenario: &scenario.name,
@@ -96,9 +100,11 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
         current: &current,
         scenes: &names,
         by: settings.robust.as_ref().map_or(RobustBy::default(), |robust| robust.by),
-        futures: found.futures,
+        futures: found.futures.len(),
         recorded: found.scenes[0].prepared.plans.iter().any(|plan| !plan.workload.recorded.is_empty()),
         tuned: &found.tuned,
+        beside: &found.beside,
+        figures_of: (found.futures.len() > 1).then_some(&*first),
     };
     let json = result::json(&settings, &tuning, &found) + "\n";
     let drawn = result::drawn(&tuning, &found);
@@ -108,6 +114,50 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
     out.write_all(if arguments.format == Format::Json { json.as_bytes() } else { text.as_bytes() })?;
     out.flush()?;
     Ok(Exit::Done)
+}
+
+/// What is asked for, understood.
+fn understand(arguments: &Arguments, scenario: &Scenario) -> Result<(TuneSettings, Task), Failure> {
+    let settings = asked(arguments, scenario)?;
+    let task = Task::read(scenario, &settings).map_err(|unfit| unfit.diagnose(scenario))?;
+    Ok((settings, task))
+}
+
+/// Makes sure that `plimsoll tune` would search `scenario`, without measuring or running anything; one without `[tune]` has
+/// nothing to search.
+///
+/// # Errors
+/// What `plimsoll tune` would refuse.
+pub(super) fn inspect(named: &ScenarioArguments, scenario: &Scenario) -> Result<(), Failure> {
+    if scenario.file.tune.is_none() {
+        return Ok(());
+    }
+    let arguments = Arguments::of_scenario(named.clone());
+    let (settings, task) = understand(&arguments, scenario)?;
+    let places = scenes::find(&arguments, scenario, &settings)?;
+    search::check(&places, &settings, &task)
+}
+
+impl Arguments {
+    /// A search as the scenario itself asks for it.
+    fn of_scenario(scenario: ScenarioArguments) -> Self {
+        Self {
+            scenario,
+            seed: None,
+            robust: None,
+            also: Vec::new(),
+            traces: Vec::new(),
+            hold_out: Vec::new(),
+            simulations: None,
+            around: 0,
+            sensitivity: 0,
+            format: Format::default(),
+            out: None,
+            write: false,
+            jobs: None,
+            quiet: true,
+        }
+    }
 }
 
 /// What the scenario asks for, and what the command line says instead.
@@ -127,11 +177,20 @@ fn asked(arguments: &Arguments, scenario: &Scenario) -> Result<TuneSettings, Fai
     Ok(settings)
 }
 
+/// Most rows of the Sobol indices: half of the sequence's points.
+const ROWS_MAX: u32 = 1 << 15;
+
 /// Rows of the Sobol indices: none, or enough to tell them apart.
 fn rows(text: &str) -> Result<u32, String> {
-    match text.parse() {
-        Ok(rows @ (0 | 2..=65_535)) => Ok(rows),
-        _ => Err("0, or 2 to 65535 rows".to_owned()),
+    match text.parse::<u32>() {
+        Ok(0) => Ok(0),
+        Ok(rows @ 2..=ROWS_MAX) if rows.is_power_of_two() => Ok(rows),
+        Ok(rows @ 2..=ROWS_MAX) => {
+            let above = rows.next_power_of_two();
+            let near = if above > ROWS_MAX { (above / 2).to_string() } else { format!("{} or {above}", above / 2) };
+            Err(format!("the points lie evenly for powers of two only: {near} is near"))
+        }
+        _ => Err(format!("0, or a power of two from 2 to {ROWS_MAX}")),
     }
 }
 

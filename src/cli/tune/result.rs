@@ -6,8 +6,8 @@ use serde::Serialize;
 use super::search::Found;
 use crate::cli::common::load_report;
 use crate::cli::publish;
-use crate::report::draw::{self, Drawn};
-use crate::report::{Envelope, Tuning};
+use crate::report::draw::{self, Drawn, Frame};
+use crate::report::{ClassShare, Envelope, Tuning};
 use crate::scenario::TuneSettings;
 use crate::tune::Tuned;
 
@@ -30,6 +30,10 @@ struct Part<'a> {
     parameters: Vec<&'a str>,
     current: &'a [Option<String>],
     recommended: Option<Vec<String>>,
+    /// Which of several futures the figures of the whole run, and the plots of both settings, are of.
+    figures_of: Option<&'a str>,
+    /// Who pays, by class, in that future.
+    classes: Vec<ClassShare>,
     /// For each objective 1 where more is better. Where less is, -1: a search makes everything large, so that figures of it are
     /// negated.
     directions: Vec<f64>,
@@ -49,6 +53,8 @@ pub(super) fn json(settings: &TuneSettings, tuning: &Tuning<'_>, found: &Found) 
         parameters: tuning.task.space.parameters().iter().map(|parameter| parameter.path.as_str()).collect(),
         current: tuning.current,
         directions: tuning.task.objectives.iter().map(|objective| objective.sign).collect(),
+        figures_of: tuning.figures_of,
+        classes: tuning.classes(),
         recommended: outcome.choice.map(|choice| tuning.task.sets(outcome.point(choice))),
         tuned: &found.tuned,
     };
@@ -61,7 +67,9 @@ pub(super) fn drawn(tuning: &Tuning<'_>, found: &Found) -> Drawn {
     let mut drawn = draw::tuning(tuning);
     // A run that had to be broken off shows nothing that holds.
     if found.beside.variants.iter().all(|variant| variant.halted.is_none()) {
-        draw::beside(&found.beside, &publish::frame(&scene.scenario, &scene.prepared, &[]), &mut drawn);
+        let frame = publish::frame(&scene.scenario, &scene.prepared, &[]);
+        let name = tuning.figures_of.map_or(frame.scenario.to_owned(), |future| format!("{}, {future} alone", frame.scenario));
+        draw::beside(&found.beside, &Frame { scenario: &name, ..frame }, &mut drawn);
     }
     drawn
 }

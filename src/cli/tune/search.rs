@@ -16,11 +16,11 @@ use crate::cli::progress::Progress;
 use crate::journal::summary::{Context, Summary};
 use crate::report::format::number;
 use crate::rng::fnv1a;
-use crate::scenario::{RobustBy, TuneSettings};
+use crate::scenario::{RobustBy, Scenario, TuneSettings};
 use crate::sim::{self, Plan};
 use crate::time::Span;
 use crate::tune::{
-    self, Around, CONFIRMATION_FROM, Case, Evaluator, Finished, Futures, Host, News, Scene, SearchFault, Stage, Store,
+    self, Around, CONFIRMATION_FROM, Case, Ended, Evaluator, Finished, Futures, Host, News, Scene, SearchFault, Stage, Store,
     StoreError, Task, Tuned, Unfit,
 };
 
@@ -38,10 +38,11 @@ const STEPS: f64 = 1_000.0;
 pub(super) struct Found {
     pub scenes: Vec<Scene>,
     pub tuned: Tuned,
-    /// Today's settings and the recommended ones on the replications of the confirmation, in the first scene.
+    /// Today's settings and the recommended ones on the replications of the confirmation, in the first future; without
+    /// variants where the time was over before.
     pub beside: Summary,
-    /// How many futures it was made for.
-    pub futures: usize,
+    /// The futures that it was made for.
+    pub futures: Vec<Case>,
 }
 
 /// Prepares `places` and searches.
@@ -55,6 +56,7 @@ pub(super) fn search(
     task: &Task,
     folder: &Path,
 ) -> Result<Found, Failure> {
+    let asked = task.settings(settings, &scenarios(&places), places[0].scenario.run.seed);
     let progress = Progress::of_budget(arguments.quiet);
     let fingerprint = fingerprint(&places, settings);
     let held_out: Vec<usize> = (0..places.len()).filter(|i| places[*i].held_out).collect();
@@ -72,19 +74,26 @@ pub(super) fn search(
     };
     let alone = if futures.by == RobustBy::Regret && futures.cases.len() > 1 { futures.cases.len() } else { 0 };
     progress.begin(steps(f64::from(settings.simulations.value())) * (1 + alone) as u64);
-    let host = Desk { store, progress, task, deadline: deadline(settings.time), interrupted: interrupted()? };
+    let objective = tune::of_futures(&task.objectives[0].measure.to_string(), futures.by, futures.cases.len());
+    let host = Desk { store, progress, task, objective, deadline: deadline(settings.time), interrupted: interrupted()? };
     host.progress.advance(steps(host.store.simulations()));
     let around = Around { replications: arguments.around, rows: arguments.sensitivity };
-    let asked = task.settings(settings, &scenes, scenes[0].scenario.run.seed);
     let found = tune::tune(task, &futures, &asked, around, &host);
-    let futures = futures.cases.len();
+    let futures = futures.cases;
+    let over = host.is_over();
     let Desk { store, interrupted, .. } = host;
     store.finish().map_err(refused)?;
     if interrupted.load(Ordering::Relaxed) {
         return Err(Failure::Interrupted(folder.join(OBSERVATIONS)));
     }
     let tuned = found.map_err(|fault| fruitless(&fault, task))?;
-    let beside = beside(&scenes[0], task, &tuned)?;
+    if tuned.outcome.choice.is_none() && tuned.outcome.ended != Ended::NothingFeasible {
+        let help = "give it more time (`tune.time`): the same command goes on from here";
+        return Err(Failure::Input(format!(
+            "the time was over before anything was measured that could be chosen by\n  = {help}"
+        )));
+    }
+    let beside = if over { Summary::of(Vec::new()) } else { beside(&scenes[0], task, &tuned, &interrupted)? };
     if interrupted.load(Ordering::Relaxed) {
         return Err(Failure::Interrupted(folder.join(OBSERVATIONS)));
     }
@@ -92,7 +101,7 @@ pub(super) fn search(
 }
 
 /// Today's settings and, where there are others, the recommended ones: everything that is known of a run.
-fn beside(scene: &Scene, task: &Task, tuned: &Tuned) -> Result<Summary, Failure> {
+fn beside(scene: &Scene, task: &Task, tuned: &Tuned, stop: &AtomicBool) -> Result<Summary, Failure> {
     let Scene { scenario, prepared, variant, .. } = scene;
     let outcome = &tuned.outcome;
     let own = &scenario.variants[*variant];
@@ -104,21 +113,53 @@ fn beside(scene: &Scene, task: &Task, tuned: &Tuned) -> Result<Summary, Failure>
     let confirmed = outcome.confirmation.as_ref().map(|confirmation| confirmation.series.count);
     let count = confirmed.unwrap_or(scenario.run.replications.value());
     let context = Context { detailed: true, ..prepared.context.clone() };
-    Ok(sim::run_from(&plans, CONFIRMATION_FROM, count, &context))
+    Ok(sim::run_from(&plans, CONFIRMATION_FROM, count, &context, Some(stop)))
+}
+
+/// Makes sure that `places` can be searched, without measuring or running anything.
+///
+/// # Errors
+/// A file that cannot be read, a parameter that a place cannot have, a class that it lacks, a budget that pays for nothing.
+pub(super) fn check(places: &[Place], settings: &TuneSettings, task: &Task) -> Result<(), Failure> {
+    let varies_capacity = settings.robust.as_ref().is_some_and(|robust| robust.capacity.is_some());
+    for (index, Place { name, scenario, given, .. }) in places.iter().enumerate() {
+        // What is wrong with the scenario that asks stands in its file; of another one it is told by name.
+        let unfit = |unfit: Unfit| match unfit {
+            unfit if index == 0 => Failure::from(unfit.diagnose(scenario)),
+            Unfit { message, help, .. } => {
+                let help = help.map_or(String::new(), |help| format!("\n  = {help}"));
+                Failure::Input(format!("`{name}` cannot be tuned for: {message}{help}"))
+            }
+        };
+        sim::inspect_given(scenario, given)?;
+        let variant = task.fits(scenario, settings.variant.as_deref()).map_err(unfit)?;
+        if varies_capacity && scenario.variants[variant].upstream.speed().is_none() {
+            return Err(Failure::Input(format!("`{name}` has no vLLM upstream, whose speed alone can be varied")));
+        }
+        task.try_ends(scenario, variant).map_err(unfit)?;
+    }
+    let asked = task.settings(settings, &scenarios(places), places[0].scenario.run.seed);
+    tune::affordable(&task.space, &asked, Some(&task.current())).map_err(|fault| match fault {
+        // Where the file says it, and nothing else was typed, it is shown there.
+        SearchFault::TooLittle(lacks)
+            if places[0].scenario.file.tune.as_ref().is_some_and(|own| own.simulations == settings.simulations) =>
+        {
+            let help = format!("raise it to {} at least, or try fewer candidates", number(lacks.needed));
+            Unfit::new("tune.simulations", lacks.to_string()).help(help).diagnose(&places[0].scenario).into()
+        }
+        fault => fruitless(&fault, task),
+    })
+}
+
+fn scenarios(places: &[Place]) -> Vec<&Scenario> {
+    places.iter().map(|place| &place.scenario).collect()
 }
 
 fn prepare(places: Vec<Place>, settings: &TuneSettings, task: &Task) -> Result<Vec<Scene>, Failure> {
-    let varies_capacity = settings.robust.as_ref().is_some_and(|robust| robust.capacity.is_some());
-    let one = |place: Place| {
-        let Place { name, scenario, .. } = place;
+    let one = |Place { name, scenario, given, .. }: Place| {
         let unfit = |Unfit { message, .. }: Unfit| Failure::Input(format!("`{name}` cannot be tuned for: {message}"));
-        let prepared = sim::prepare(&scenario)?;
-        let scene = Scene::new(name.clone(), scenario, prepared, task, settings.variant.as_deref()).map_err(unfit)?;
-        if varies_capacity && scene.scenario.variants[scene.variant].upstream.speed().is_none() {
-            return Err(Failure::Input(format!("`{name}` has no vLLM upstream, whose speed alone can be varied")));
-        }
-        task.try_ends(&scene)?;
-        Ok(scene)
+        let prepared = sim::prepare_given(&scenario, &given)?;
+        Scene::new(name.clone(), scenario, prepared, task, settings.variant.as_deref()).map_err(unfit)
     };
     places.into_iter().map(one).collect()
 }
@@ -133,6 +174,8 @@ struct Desk<'a> {
     store: Store,
     progress: Progress,
     task: &'a Task,
+    /// The first objective, with what it is combined of.
+    objective: String,
     deadline: Option<Instant>,
     interrupted: Arc<AtomicBool>,
 }
@@ -147,12 +190,12 @@ impl Host for Desk<'_> {
         self.progress.advance(steps(finished.share));
     }
 
-    // The one place where a result may depend on a clock, and it says so.
-    #[allow(clippy::disallowed_methods)] // a budget of time is about the clock on the wall
     fn stop(&self) -> bool {
-        self.store.has_failed()
-            || self.interrupted.load(Ordering::Relaxed)
-            || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        self.store.has_failed() || self.interrupted.load(Ordering::Relaxed) || self.is_over()
+    }
+
+    fn interrupted(&self) -> Option<&AtomicBool> {
+        Some(&self.interrupted)
     }
 
     fn hear(&self, news: &News<'_>) {
@@ -161,6 +204,12 @@ impl Host for Desk<'_> {
 }
 
 impl Desk<'_> {
+    /// Whether the budget of time is spent. The one place where a result may depend on a clock, and it says so.
+    #[allow(clippy::disallowed_methods)] // a budget of time is about the clock on the wall
+    fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
     /// `screening, 24 candidates left; best so far goodput_rps 56.6 with max_queue_size=35`.
     fn words(&self, news: &News<'_>) -> String {
         let mut text = match news.stage {
@@ -174,6 +223,7 @@ impl Desk<'_> {
         }
         if let Some((point, mean)) = news.best {
             let objective = &self.task.objectives[0];
+            let name = if news.of > 0 { objective.measure.to_string() } else { self.objective.clone() };
             let sets = self.task.sets(point);
             let last = |set: &String| {
                 set.split_once('=')
@@ -182,13 +232,13 @@ impl Desk<'_> {
             let sets: Vec<String> = sets.iter().map(last).collect();
             let with = if sets.is_empty() { "today's settings".to_owned() } else { sets.join(", ") };
             // A String takes everything.
-            let _ = write!(text, "; best so far {} {} with {with}", objective.measure, number(objective.sign * mean));
+            let _ = write!(text, "; best so far {name} {} with {with}", number(objective.sign * mean));
         }
         text
     }
 }
 
-#[allow(clippy::disallowed_methods)] // see `Desk::stop`
+#[allow(clippy::disallowed_methods)] // see `Desk::is_over`
 fn deadline(time: Option<Span>) -> Option<Instant> {
     time.map(|time| Instant::now() + Duration::from_nanos(time.as_nanos()))
 }
@@ -219,6 +269,23 @@ fn fruitless(fault: &SearchFault, task: &Task) -> Failure {
                 task.objectives[*objective].measure
             )
         }
+        SearchFault::Patchy => {
+            format!(
+                "no candidate shows `{}` in all of its runs\n  = make the runs longer (`run.duration`), or ask for a figure that \
+                 every run has",
+                task.objectives[0].measure
+            )
+        }
+        SearchFault::NeverShown(constraint) => {
+            format!(
+                "no run of any candidate shows `{}`, which a constraint is about: nothing that it is made of ever happens",
+                task.constraints[*constraint].0
+            )
+        }
+        SearchFault::NoRequest => format!(
+            "{fault}\n  = let requests arrive between the warm-up and the end of the run (`run.duration`, `run.warmup`), in \
+             settings that go together"
+        ),
         SearchFault::TooLittle(lacks) => format!("{lacks}\n  = raise `tune.simulations`, or try fewer candidates"),
         SearchFault::CutShort => format!("{fault}\n  = give it more time: the same command goes on from here"),
         other => other.to_string(),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::bound::{Bound, Relation};
 use super::{Counts, LatencyMetric, Metrics, Recovery, VariantSummary};
 use crate::stats::Replicated;
 
@@ -106,10 +107,46 @@ impl Measure {
         }
     }
 
+    /// Its name without the class.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it is a rate, which what is offered bounds: of two loads the lower one has the lower best.
+    #[must_use]
+    pub fn is_rate(&self) -> bool {
+        self.name == "goodput_rps"
+    }
+
     /// Whether more of it is better: of goodput and utilisation, and of nothing else that has a name here.
     #[must_use]
     pub fn larger_is_better(&self) -> bool {
         matches!(self.name.as_str(), "goodput_rps" | "goodput_fraction" | "utilisation")
+    }
+
+    /// Makes sure that its value can keep `bound` at all: shares lie from 0 to 1, and nothing is below 0.
+    ///
+    /// # Errors
+    /// A sentence that says between what it lies.
+    pub fn check_bound(&self, bound: Bound) -> Result<(), String> {
+        let most = if self.is_share() { 1.0 } else { f64::INFINITY };
+        let can = match bound.relation {
+            Relation::AtLeast => bound.number <= most,
+            Relation::Above => bound.number < most,
+            Relation::AtMost => bound.number >= 0.0,
+            Relation::Below => bound.number > 0.0,
+        };
+        if can {
+            return Ok(());
+        }
+        let range = if self.is_share() { "is a share, from 0 to 1" } else { "is never below 0" };
+        Err(format!("`{}` {range}, so nothing can ever keep this", self.name))
+    }
+
+    fn is_share(&self) -> bool {
+        matches!(self.figure, Figure::Share(_) | Figure::Utilisation)
+            || matches!(self.name.as_str(), "wait_probability" | "wasted_fraction")
     }
 
     /// Whether it times the recovery from spikes.
@@ -216,4 +253,24 @@ fn latency(name: &str) -> Option<Figure> {
         _ => return None,
     };
     Some(Figure::Latency { of, at, per_s })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_that_nothing_can_keep_is_told() {
+        let check = |text: &str| {
+            let (left, bound) = Bound::split(text).unwrap();
+            left.parse::<Measure>().unwrap().check_bound(bound)
+        };
+        for bad in ["goodput_fraction >= 2", "late_fraction < 0", "utilisation > 1", "p99_ttft_ms <= -1", "goodput_rps < 0"] {
+            assert!(check(bad).unwrap_err().contains("nothing can ever keep"), "{bad} was taken");
+        }
+        for good in ["goodput_fraction >= 1", "late_fraction <= 0", "goodput_rps >= 500", "attempts_per_request <= 3"] {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
+        assert!(check("wasted_fraction >= 1.5").unwrap_err().contains("from 0 to 1"));
+    }
 }

@@ -81,6 +81,16 @@ pub enum Mode {
 }
 
 impl Settings {
+    /// Whether any engine decides by an attempt's random draw: rejection in proportion to what runs abandoned or waits, the
+    /// throttle, and the limiter, whose waits may have jitter.
+    #[must_use]
+    pub fn draws(&self) -> bool {
+        let graduated = self.graduated.as_ref().is_some_and(|gate| gate.mode != Mode::Off);
+        let by_depth = self.queue.as_ref().is_some_and(|queue| queue.mode != Mode::Off && queue.graduated.is_some());
+        let throttle = self.throttle.is_some();
+        graduated || by_depth || throttle || self.limiter.is_some()
+    }
+
     /// The system of seeds 000 and 001 with its defaults, given the one setting that they do not default.
     #[must_use]
     pub fn seed(max_abandoned: Count) -> Self {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{Drawn, head, tuning_cases, tuning_sets};
 use crate::report::format::{NONE, count};
-use crate::report::plot::{Candidate, Estimate, Head, ParetoFront, ParetoPoint, Racing};
+use crate::report::plot::{Candidate, Estimate, Fate, Head, ParetoFront, ParetoPoint, Racing};
 use crate::report::tuned::Tuning;
-use crate::tune::{Figure, Finalist, Id, Outcome, Setting, Standing, Verdict};
+use crate::tune::{Figure, Finalist, Id, Outcome, RobustBy, Setting, Verdict, of_futures};
 
 /// Parameters that a caption names one by one.
 const PATHS_MAX: usize = 6;
@@ -50,6 +50,18 @@ fn named(tuning: &Tuning<'_>) -> String {
     }
 }
 
+/// Objective number `k` of the search: of what it is combined, where several futures count.
+pub(super) fn objective(tuning: &Tuning<'_>, k: usize) -> String {
+    let by = if k > 0 && tuning.by == RobustBy::Regret { RobustBy::Worst } else { tuning.by };
+    of_futures(&tuning.task.objectives[k].measure.to_string(), by, tuning.futures)
+}
+
+/// The first objective as it is measured around the choice: of a regret, the mean over the futures.
+pub(super) fn objective_around(tuning: &Tuning<'_>) -> String {
+    let by = if tuning.tuned.alone.is_empty() { tuning.by } else { RobustBy::Mean };
+    of_futures(&tuning.task.objectives[0].measure.to_string(), by, tuning.futures)
+}
+
 /// The value of objective number `k` as people read it: a search makes everything large.
 pub(super) fn own(tuning: &Tuning<'_>, k: usize, figure: Option<Figure>) -> f64 {
     figure.map_or(f64::NAN, |figure| tuning.task.objectives[k].sign * figure.mean)
@@ -77,8 +89,8 @@ fn pareto(tuning: &Tuning<'_>, drawn: &mut Drawn) {
     let what = format!("The finalists that hold the constraints, all on the same replications. {}", named(tuning));
     let plot = ParetoFront {
         head: titled(tuning, "pareto", format!("{} against {}", x.measure, y.measure), &what),
-        x: (x.measure.to_string(), x.sign > 0.0),
-        y: (y.measure.to_string(), y.sign > 0.0),
+        x: (objective(tuning, 0), x.sign > 0.0),
+        y: (objective(tuning, 1), y.sign > 0.0),
         points: finalists.filter(holds).map(point).collect(),
         hypervolume,
     };
@@ -88,26 +100,31 @@ fn pareto(tuning: &Tuning<'_>, drawn: &mut Drawn) {
 /// Every candidate's way through the rungs and, of the finalists, the selection.
 fn racing(tuning: &Tuning<'_>) -> Racing {
     let outcome = &tuning.tuned.outcome;
-    let mut spent: BTreeMap<Id, (Vec<f64>, bool)> = BTreeMap::new();
+    let mut spent: BTreeMap<Id, (Vec<f64>, Option<Fate>)> = BTreeMap::new();
     for rung in &outcome.rungs {
         // All candidates of a rung are run alike.
         let each = rung.spent.simulations / rung.visits.len().max(1) as f64;
         for visit in &rung.visits {
-            let (rungs, dropped) = spent.entry(visit.candidate).or_default();
+            let (rungs, fate) = spent.entry(visit.candidate).or_default();
             rungs.push(each);
-            *dropped = visit.verdict != Verdict::Kept;
+            *fate = Some(if visit.verdict == Verdict::Kept { Fate::Racing } else { Fate::Dropped });
         }
     }
     for finalist in outcome.selection.iter().flat_map(|selection| &selection.finalists) {
-        let (rungs, dropped) = spent.entry(finalist.candidate).or_default();
+        let (rungs, fate) = spent.entry(finalist.candidate).or_default();
         rungs.push(f64::from(finalist.replications));
-        *dropped = !matches!(finalist.standing, Standing::Chosen | Standing::Open);
+        *fate = Some(Fate::Finalist);
     }
-    let candidates = spent.into_iter().map(|(id, (spent, dropped))| {
-        let chosen = Some(id) == outcome.choice;
-        Candidate { name: name(tuning, id), spent, dropped: dropped && !chosen, chosen }
+    let candidates = spent.into_iter().map(|(id, (spent, fate))| {
+        let fate = if Some(id) == outcome.choice { Fate::Chosen } else { fate.unwrap_or(Fate::Dropped) };
+        Candidate { name: name(tuning, id), spent, fate }
     });
-    let what = format!("A simulation is one replication over the full time. {} {}", named(tuning), phases(outcome));
+    let what = format!(
+        "They race by {}. A simulation is one replication over the full time. {} {}",
+        objective(tuning, 0),
+        named(tuning),
+        phases(outcome)
+    );
     Racing {
         head: titled(tuning, "racing", "Where the budget went".to_owned(), what.trim_end()),
         unit: "simulations".to_owned(),

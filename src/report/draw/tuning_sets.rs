@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::Drawn;
-use super::tuning::{own, titled};
+use super::tuning::{objective, objective_around, own, titled};
 use crate::report::plot::{Along, Estimate, Head, Heatmap, HeatmapCell, Sensitivity, SobolIndex, Swing, Values};
 use crate::report::tuned::Tuning;
-use crate::tune::{Bar, Case, Domain, Index, PLATEAU, Parameter, Scale, Setting, SliceCell};
+use crate::tune::{Bar, Domain, Index, PLATEAU, Parameter, Scale, Setting, SliceCell};
 
 /// The objective over two parameters: the candidates themselves where they are a full grid of two, else the slice through
 /// the choice.
@@ -29,12 +29,12 @@ fn of_grid(tuning: &Tuning<'_>) -> Option<Heatmap> {
     if cells.len() < 4 || cells.len() != columns.len() * rows.len() {
         return None;
     }
-    let objective = &tuning.task.objectives[0].measure;
+    let objective = objective(tuning, 0);
     let what = "Each cell is one candidate of the screening, all on the same replications.";
     let head = titled(tuning, "heatmap", format!("{objective} over both parameters"), what);
-    let choice = outcome.choice.map(|choice| outcome.point(choice));
+    let choice = tuning.tuned.centre.as_ref().or_else(|| outcome.choice.map(|choice| outcome.point(choice)));
     let chosen = choice.and_then(|point| Some([point.setting(0)?.clone(), point.setting(1)?.clone()]));
-    Some(over(tuning, head, [0, 1], &cells, chosen.as_ref()))
+    Some(over(tuning, head, ([0, 1], objective), &cells, chosen.as_ref()))
 }
 
 fn of_slice(tuning: &Tuning<'_>) -> Option<Heatmap> {
@@ -45,45 +45,42 @@ fn of_slice(tuning: &Tuning<'_>) -> Option<Heatmap> {
         (cell.settings.clone(), HeatmapCell { value, feasible: cell.feasible })
     };
     let cells: BTreeMap<[Setting; 2], HeatmapCell> = slice.cells.iter().map(cell).collect();
-    let choice = tuning.tuned.outcome.point(tuning.tuned.outcome.choice?);
+    let choice = tuning.tuned.centre.as_ref()?;
     let others = (0..parameters.len()).filter(|k| !slice.parameters.contains(k));
     let held = others.filter_map(|k| Some(format!("{} = {}", parameters[k].path, choice.setting(k)?)));
     let held: Vec<String> = held.collect();
     let held = if held.is_empty() { String::new() } else { format!(" All else as recommended: {}.", held.join(", ")) };
     let many = if slice.replications == 1 { "" } else { "s" };
-    // Only a search for several cases looks at the expected one by itself.
-    let robust = tuning.tuned.elsewhere.iter().any(|elsewhere| elsewhere.case == Case::EXPECTED);
-    let together = if robust { " The objective is that of all loads and capacities together." } else { "" };
     let what = format!(
-        "Each cell is the mean of the same {} replication{many}, measured beside the search's budget.{together}{held}",
+        "Each cell is the mean of the same {} replication{many}, measured beside the search's budget.{held}",
         slice.replications
     );
     let which = if parameters.len() > 2 { "the two numbers that matter most" } else { "both parameters" };
-    let title = format!("{} over {which}", tuning.task.objectives[0].measure);
+    let objective = objective_around(tuning);
+    let title = format!("{objective} over {which}");
     let [x, y] = slice.parameters;
     let chosen = choice.setting(x).cloned().zip(choice.setting(y).cloned()).map(|(x, y)| [x, y]);
-    Some(over(tuning, titled(tuning, "heatmap", title, &what), [x, y], &cells, chosen.as_ref()))
+    Some(over(tuning, titled(tuning, "heatmap", title, &what), ([x, y], objective), &cells, chosen.as_ref()))
 }
 
-/// The picture of a full grid of cells over parameters number `of`.
+/// The picture of a full grid of cells of `objective` over parameters number `of`.
 fn over(
     tuning: &Tuning<'_>,
     head: Head,
-    of: [usize; 2],
+    (of, objective): ([usize; 2], String),
     cells: &BTreeMap<[Setting; 2], HeatmapCell>,
     chosen: Option<&[Setting; 2]>,
 ) -> Heatmap {
     let [columns, rows] = [0, 1].map(|k| levels(cells.keys().map(move |pair| &pair[k])));
     let [x, y] = of.map(|k| &tuning.task.space.parameters()[k]);
-    let objective = &tuning.task.objectives[0];
     let pairs = rows.iter().flat_map(|row| columns.iter().map(move |column| [column.clone(), row.clone()]));
     let pairs: Vec<[Setting; 2]> = pairs.collect();
     Heatmap {
         head,
         x: along(x, &columns),
         y: along(y, &rows),
-        objective: objective.measure.to_string(),
-        more_is_better: objective.sign > 0.0,
+        objective,
+        more_is_better: tuning.task.objectives[0].sign > 0.0,
         within: PLATEAU,
         chosen: pairs.iter().position(|pair| Some(pair) == chosen),
         cells: pairs.iter().map(|pair| cells[pair]).collect(),
@@ -149,7 +146,7 @@ pub(super) fn sensitivity(tuning: &Tuning<'_>, drawn: &mut Drawn) {
     if indices.is_empty() {
         drawn.leave_out("Sobol indices were not measured: `--sensitivity` asks for them.");
     }
-    let objective = tuning.task.objectives[0].measure.to_string();
+    let objective = objective_around(tuning);
     let plot = Sensitivity {
         head: titled(
             tuning,
@@ -167,8 +164,7 @@ pub(super) fn sensitivity(tuning: &Tuning<'_>, drawn: &mut Drawn) {
 }
 
 fn swing(tuning: &Tuning<'_>, bar: &Bar, at_choice: f64) -> Option<Swing> {
-    let outcome = &tuning.tuned.outcome;
-    let own_setting = outcome.point(outcome.choice?).setting(bar.parameter)?;
+    let own_setting = tuning.tuned.centre.as_ref()?.setting(bar.parameter)?;
     let changed = |side: &crate::tune::Side| at_choice + own(tuning, 0, side.change.first().copied().flatten());
     let (mut down, mut up) = (f64::NAN, f64::NAN);
     for side in &bar.sides {

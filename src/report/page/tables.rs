@@ -83,6 +83,10 @@ fn capacity(json: &Value) -> String {
 fn tune(json: &Value) -> String {
     let whole = run(json);
     let json = &json["tune"];
+    let future = json["figures_of"].as_str();
+    let future = future.map_or(String::new(), |future| {
+        format!("<p class=\"note\">Both settings in one of the futures alone: {}.</p>", escaped(future))
+    });
     let recommended: Vec<(&str, &str)> =
         json["recommended"].as_array().into_iter().flatten().filter_map(|set| set.as_str()?.split_once('=')).collect();
     let parameters = json["parameters"].as_array().into_iter().flatten().filter_map(Value::as_str);
@@ -108,7 +112,7 @@ fn tune(json: &Value) -> String {
     let constraints =
         if constraints.is_empty() { "No constraints.".to_owned() } else { format!("Constraints: {}.", constraints.join(", ")) };
     format!(
-        "{}<p class=\"note\">{objective}{constraints}</p>{whole}",
+        "{}<p class=\"note\">{objective}{constraints}</p>{future}{whole}",
         table(&["Setting", "Today", "Recommended"], &[false, true, true], &rows)
     )
 }

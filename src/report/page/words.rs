@@ -26,7 +26,8 @@ pub(super) fn how_to_read(family: &str) -> &'static str {
     match family {
         "goodput" => {
             "On the dashed diagonal every offered request becomes a good answer. A curve that leaves it and stays flat sheds \
-             what is too much; one that falls collapses. The dotted line is the capacity, a triangle at the foot a load line."
+             what is too much; one that falls collapses. The dotted line is load 1.0, a closed loop without timeouts, \
+             and no limit; a triangle at the foot is a load line."
         }
         "outcomes" => {
             "Of 100 % offered requests, each ends in exactly one colour. With fewer than three loads there is a bar for each \
@@ -65,7 +66,7 @@ pub(super) fn how_to_read(family: &str) -> &'static str {
         }
         "racing" => {
             "Every bar is a candidate, as long as the budget that was spent on it. The many short bars are what racing saves: \
-             they were dropped early."
+             they were dropped early; finalists met again in the selection, on fresh requests."
         }
         _ => "",
     }

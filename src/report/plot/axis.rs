@@ -70,6 +70,44 @@ impl Axis {
         Self::new(self.lo, self.hi, self.log, ticks, self.unit)
     }
 
+    /// The same with so few labels that they do not overprint each other on `room` pixels: every second, third, ... of ticks that
+    /// are evenly spaced, 0 among them where it is one; of others those that find room, from the lower end on.
+    pub(super) fn uncrowded(mut self, room: f64) -> Self {
+        let mut order: Vec<usize> = (0..self.ticks.len()).collect();
+        order.sort_by(|a, b| self.part(self.ticks[*a]).total_cmp(&self.part(self.ticks[*b])));
+        let zero = order.iter().position(|i| self.ticks[*i] == 0.0).unwrap_or(0);
+        let each = |stride: usize| -> Vec<usize> { order.iter().copied().skip(zero % stride).step_by(stride).collect() };
+        let kept = if self.log || ticks::uneven(&self.ticks) {
+            self.with_room(&order, room)
+        } else {
+            let strides = (1..=order.len()).map(each);
+            strides.into_iter().find(|kept| self.with_room(kept, room).len() == kept.len()).unwrap_or_default()
+        };
+        for i in order {
+            if !kept.contains(&i) {
+                self.labels[i].clear();
+            }
+        }
+        self
+    }
+
+    /// Those of `order`, ticks from the lower end on, whose labels do not reach into that of one before.
+    fn with_room(&self, order: &[usize], room: f64) -> Vec<usize> {
+        /// Pixels between two labels.
+        const GAP: f64 = 8.0;
+        let mut free_from = f64::NEG_INFINITY;
+        let mut kept = Vec::new();
+        for i in order {
+            let half = font::width(&self.labels[*i], TICK_SIZE, false) / 2.0;
+            let middle = room * self.part(self.ticks[*i]);
+            if middle - half >= free_from {
+                kept.push(*i);
+                free_from = if half > 0.0 { middle + half + GAP } else { free_from };
+            }
+        }
+        kept
+    }
+
     /// The same without what is written at its ticks: for panels that share the axis below.
     pub(super) fn silent(mut self) -> Self {
         self.labels.iter_mut().for_each(String::clear);
@@ -173,6 +211,21 @@ mod tests {
         }
         assert_eq!(Axis::log((0.01, 100.0), Unit::Number).map(&1.0, (0, 100)), 50);
         assert_eq!(Axis::choices(&["a".to_owned(), "b".to_owned()], 50.0).reversed().map(&0.0, (100, 0)), 25);
+    }
+
+    #[test]
+    fn labels_that_would_overprint_are_left_out() {
+        let shown = |room: f64| {
+            let axis = Axis::linear((0.0, 1.0), 5, Unit::Percent).uncrowded(room);
+            axis.labels.iter().filter(|label| !label.is_empty()).cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(shown(400.0), ["0 %", "20 %", "40 %", "60 %", "80 %", "100 %"]);
+        assert_eq!(shown(120.0), ["0 %", "40 %", "80 %"]);
+        assert_eq!(shown(10.0), ["0 %"]);
+        let axis = Axis::linear((-1.0, 5.0), 5, Unit::Percent).uncrowded(190.0);
+        assert_eq!(axis.labels, ["", "0 %", "", "200 %", "", "400 %", ""], "evenly, and 0 among them");
+        let axis = Axis::log((1.0, 100.0), Unit::Number).ticked(vec![1.0, 9.0, 10.0, 100.0]).uncrowded(200.0);
+        assert_eq!(axis.labels, ["1", "9", "", "100"]);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Plot 6: distributions of latencies over all offered requests. Who never got an answer has waited for ever: such curves end
 //! below 100 %, and what is missing is marked at the right edge.
 
-use super::axis::{Axis, extent};
+use super::axis::{Axis, TICK_SIZE, extent};
+use super::font;
 use super::palette::Ink;
 use super::panel::{Area, Axes, Look, Panel, filled, lined};
-use super::picture::{Anchor, Dash};
+use super::picture::{Anchor, Dash, Shape, Text};
 use super::sheet::{Key, Sheet, Swatch, tiles};
 use super::table::{Table, row};
 use super::ticks::{Unit, one};
@@ -21,7 +22,7 @@ pub struct LatencyCdf {
     /// (latency in seconds, share of all offered requests that took at most as long), both rising; the last share falls short
     /// of 1 by those that were refused, failed or gave up.
     pub points: Vec<(f64, f64)>,
-    /// Its objective in seconds, if it has one.
+    /// Its objective in seconds, if it has one; drawn for each panel and time once.
     pub slo_s: Option<f64>,
 }
 
@@ -56,7 +57,7 @@ impl LatencyCdfs {
         let rows = self.panels.len().div_ceil(2);
         let mut keys: Vec<_> = names.iter().enumerate().map(|(i, name)| Key::new(*name, Swatch::Series(Look::of(i)))).collect();
         if all().any(|class| class.slo_s.is_some()) {
-            keys.push(Key::new("SLO of the class", Swatch::Line(Ink::Muted, Dash::Dashed)));
+            keys.push(Key::new("SLO", Swatch::Line(Ink::Muted, Dash::Dashed)));
         }
         keys.push(Key::new("never answered: refused, failed, gave up", Swatch::Line(Ink::Muted, Dash::Dotted)));
         let sheet = Sheet::new(&self.head, HEIGHT * rows as f64, &keys);
@@ -141,11 +142,6 @@ impl LatencyCdf {
     fn draw(&self, panel: &Panel, look: Look, right: f64) {
         let steps: Vec<(f64, f64)> = self.shown().collect();
         panel.group(Some(self.name.clone()), look.dash, |panel| panel.line(&steps, lined(look.ink, 2.0)));
-        if let Some(slo) = self.slo_s.filter(|slo| *slo > 0.0) {
-            panel.group(Some(format!("{}: SLO {}", self.name, one(slo, Unit::Seconds))), Dash::Dashed, |panel| {
-                panel.line(&[(slo, 0.0), (slo, 1.0)], lined(look.ink, 1.2));
-            });
-        }
         let never = self.never();
         if let Some((last, share)) = steps.last().copied().filter(|_| never > 0.0005) {
             let title = format!("{}\n{} of offered requests never got an answer", self.name, one(never, Unit::Percent));
@@ -168,11 +164,49 @@ impl LatencyCdf {
 }
 
 impl LatencyPanel {
+    /// The objectives as lines of no class's colour, each with its time, and with whose it is where they differ.
+    fn objectives(&self, panel: &Panel) {
+        let mut slos: Vec<(f64, Vec<&str>)> = Vec::new();
+        for (slo, name) in
+            self.classes.iter().filter_map(|class| Some((class.slo_s?, &class.name))).filter(|(slo, _)| *slo > 0.0)
+        {
+            match slos.iter_mut().find(|(known, _)| known.to_bits() == slo.to_bits()) {
+                Some((_, names)) => names.push(name),
+                None => slos.push((slo, vec![name])),
+            }
+        }
+        let inner = panel.inner();
+        for (slo, names) in &slos {
+            let time = one(*slo, Unit::Seconds);
+            let text = if slos.len() > 1 { format!("SLO {time}, {}", names.join(", ")) } else { format!("SLO {time}") };
+            panel.group(Some(format!("{}: SLO {time}", names.join(", "))), Dash::Dashed, |panel| {
+                panel.line(&[(*slo, 0.0), (*slo, 1.0)], lined(Ink::Muted, 1.2));
+            });
+            let Some((x, y)) = panel.at(*slo, 0.0) else { continue };
+            // Along its line, from the foot up: beside each other two would be taken for one another's.
+            let right = if x + 16.0 <= inner.x + inner.width { 12.0 } else { -4.0 };
+            let at = (x + right, y - 6.0);
+            let text = font::shorten(&text, inner.height - 12.0, TICK_SIZE, false);
+            panel.shape(Shape::Text(Text {
+                text,
+                at,
+                size: TICK_SIZE,
+                bold: false,
+                anchor: Anchor::Start,
+                turned_at: Some(at),
+                ink: Ink::Muted,
+                halo: true,
+            }));
+        }
+    }
+
     fn draw(&self, panel: &Panel, names: &[&str], right: f64) {
         for class in &self.classes {
             let series = names.iter().position(|name| *name == class.name).unwrap_or(0);
             class.draw(panel, Look::of(series), right);
         }
+        // Over the curves, so that none of them runs through what is written.
+        self.objectives(panel);
         // What is missing, in figures right of the edge; those that would meet are pushed down.
         let mut missing: Vec<f64> = self.classes.iter().map(LatencyCdf::never).filter(|never| *never > 0.0005).collect();
         missing.sort_by(f64::total_cmp);

@@ -38,7 +38,7 @@ pub struct GoodputCurves {
     pub head: Head,
     /// Of both axes: `req/s`, or `× load 1.0` where loads are multiples of the capacity.
     pub unit: String,
-    /// The capacity in that unit, and what it is: `capacity of the upstream (load 1.0)`.
+    /// The capacity in that unit, and what it is: `load 1.0: a closed loop that fills the upstream`.
     pub capacity: Option<(f64, String)>,
     /// One or more variants.
     pub curves: Vec<GoodputCurve>,

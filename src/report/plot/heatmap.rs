@@ -1,6 +1,7 @@
 //! Plot 3: the objective over two parameters, cell by cell as measured: nothing is interpolated.
 
 use super::axis::{Axis, extent};
+use super::labels::last_keys;
 use super::palette::{Ink, LEVELS};
 use super::panel::{Area, Axes, Look, Marker, Panel, filled, lined};
 use super::sheet::{Key, Sheet, Swatch};
@@ -25,7 +26,8 @@ pub enum Values {
 /// One parameter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Along {
-    /// Its name with its unit: `throttle.interval [s]`.
+    /// Its path with its unit: `throttle.interval [s]`. The axis is called by the last key, the table and what is hovered have the
+    /// whole.
     pub name: String,
     /// Its settings.
     pub values: Values,
@@ -81,11 +83,12 @@ impl Heatmap {
         let Area { width, .. } = sheet.body;
         let place = Area { width: width - 110.0, ..sheet.body };
         let room = (width - 240.0) / columns as f64;
+        let names = last_keys(&[&self.x.name, &self.y.name]);
         let axes = Axes {
             x: self.x.values.axis(room),
             y: self.y.values.axis(120.0),
-            x_name: &self.x.name,
-            y_name: &self.y.name,
+            x_name: &names[0],
+            y_name: &names[1],
             title: "",
             left: None,
             grid: (false, false),

@@ -54,6 +54,40 @@ pub(super) fn write(panel: &Panel, wanted: &[Wanted<'_>], taken: &[(f64, f64)]) 
     }
 }
 
+/// Paths of settings as short as they can still be told apart, from their ends: `max_queue_size` for
+/// `policy.queue.max_queue_size`. What stands behind a blank (a unit) stays.
+pub(super) fn last_keys(paths: &[&str]) -> Vec<String> {
+    /// Its last `keys` keys.
+    fn ending(path: &str, keys: usize) -> &str {
+        let dots = path.split(' ').next().unwrap_or(path).rmatch_indices('.').map(|(at, _)| at + 1);
+        dots.take(keys).nth(keys - 1).map_or(path, |from| &path[from..])
+    }
+    let short = |path: &&str| {
+        let mut keys = 1;
+        // A path that is the end of another one never gets unique: it is whole at last.
+        while ending(path, keys) != *path
+            && paths.iter().any(|other| other != path && ending(other, keys) == ending(path, keys))
+        {
+            keys += 1;
+        }
+        ending(path, keys).to_owned()
+    };
+    paths.iter().map(short).collect()
+}
+
 fn meet(a: Box, b: Box) -> bool {
     a.0 < b.1 && b.0 < a.1 && a.2 < b.3 && b.2 < a.3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_as_short_as_they_can_be_told_apart() {
+        let paths =
+            ["policy.queue.max_queue_size", "policy.queue.mode", "policy.breaker.mode", "speed", "throttle.interval [1.5 s]"];
+        assert_eq!(last_keys(&paths), ["max_queue_size", "queue.mode", "breaker.mode", "speed", "interval [1.5 s]"]);
+        assert_eq!(last_keys(&["a.b", "c.a.b", "a.b"]), ["a.b", "c.a.b", "a.b"]);
+    }
 }

@@ -57,7 +57,7 @@ pub use heatmap::{Along, Heatmap, HeatmapCell, Values};
 pub use outcomes::{OutcomePoint, OutcomeShares, Outcomes};
 pub use palette::dark_rules;
 pub use pareto::{ParetoFront, ParetoPoint};
-pub use racing::{Candidate, Racing};
+pub use racing::{Candidate, Fate, Racing};
 pub use rejection::{Rejection, RejectionPoint};
 pub use sensitivity::{Sensitivity, SobolIndex, Swing};
 

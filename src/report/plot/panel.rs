@@ -151,11 +151,12 @@ impl Panel {
         let top = if axes.title.is_empty() { 6.0 } else { 22.0 };
         let outer =
             root.clone().shrink((fine(place.x), fine(place.y + top)), (fine(place.width - RIGHT), fine(place.height - top)));
+        let across = axes.x.clone().uncrowded(place.width - RIGHT - left);
         let mut chart = drawn(
             ChartBuilder::on(&outer)
                 .y_label_area_size(fine(left))
                 .x_label_area_size(fine(bottom))
-                .build_cartesian_2d(axes.x.clone(), axes.y.clone()),
+                .build_cartesian_2d(across, axes.y.clone()),
         );
         let font = FontDesc::new(FontFamily::Name("Inter"), TICK_SIZE * f64::from(FINE), FontStyle::Normal);
         let muted = Ink::Muted.carried();
@@ -188,7 +189,9 @@ impl Panel {
         }
         let shown = font::shorten(axes.x_name, place.width, 12.0, false);
         self.put(shown, (middle.0, place.y + place.height - 3.0), 12.0, Anchor::Middle, Ink::Text, false, None);
-        let shown = font::shorten(axes.y_name, place.height, 12.0, false);
+        // As far up as down from the middle of the panel: beyond its place stand a legend and other panels.
+        let room = 2.0 * (middle.1 - place.y).min(place.y + place.height - middle.1);
+        let shown = font::shorten(axes.y_name, room, 12.0, false);
         let at = (place.x + 12.0, middle.1);
         self.put(shown, at, 12.0, Anchor::Middle, Ink::Text, false, Some(at));
     }

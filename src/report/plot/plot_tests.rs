@@ -95,13 +95,56 @@ fn a_name_of_the_legend_is_cut_only_where_the_sheet_ends() {
     (goodput.curves[0].name, goodput.curves[1].name) = (long.to_owned(), endless.clone());
     let plot = goodput.plot().expect("it has data");
     check_texts(&plot);
-    let texts = plot.picture.shapes.iter().filter_map(|shape| match shape {
-        Shape::Text(text) => Some(text.text.as_str()),
-        _ => None,
-    });
-    let texts: Vec<&str> = texts.collect();
+    let texts = texts(&plot);
     assert!(texts.contains(&long), "{texts:?}");
     assert!(!texts.contains(&endless.as_str()) && titles(&plot).contains(&endless));
+}
+
+/// Everything that is written on a picture.
+fn texts(plot: &Plot) -> Vec<&str> {
+    let mut texts = Vec::new();
+    for shape in &plot.picture.shapes {
+        if let Shape::Text(Text { text, .. }) = shape {
+            texts.push(text.as_str());
+        }
+    }
+    texts
+}
+
+#[test]
+fn rows_and_axes_have_the_last_keys_and_tables_the_whole_paths() {
+    let tornado = samples::sensitivity().plot().expect("it has data");
+    assert!(texts(&tornado).contains(&"threshold_high"), "{:?}", texts(&tornado));
+    assert!(texts(&tornado).iter().all(|text| !text.contains('…')));
+    let path = "policies.admission.graduated.threshold_high";
+    assert!(tornado.csv.contains(path) && titles(&tornado).iter().any(|title| title.starts_with(path)));
+    let heatmap = samples::heatmap().plot().expect("it has data");
+    assert!(texts(&heatmap).contains(&"interval [s]") && rows(&heatmap)[0][0] == "throttle.interval [s]");
+}
+
+#[test]
+fn an_objective_has_no_class_s_colour_and_says_its_time() {
+    let plot = samples::cdfs().plot().expect("it has data");
+    let said = texts(&plot);
+    for text in ["SLO 500 ms", "SLO 10 s, interactive", "SLO 120 s, batch"] {
+        assert!(said.contains(&text), "{said:?}");
+    }
+    let neutral = |title: &str| {
+        let document = roxmltree::Document::parse(&plot.svg).expect("the SVG is XML");
+        let group = document.descendants().find(|node| node.children().any(|child| child.text() == Some(title)));
+        let classes =
+            group.expect("it can be hovered").descendants().filter_map(|node| node.attribute("class")).collect::<Vec<_>>();
+        classes.iter().any(|class| class.contains("muted")) && classes.iter().all(|class| !class.contains("-s"))
+    };
+    assert!(neutral("interactive: SLO 500 ms") && neutral("batch: SLO 120 s"));
+}
+
+#[test]
+fn finalists_are_not_drawn_as_dropped() {
+    let plot = samples::racing(36).plot().expect("it has data");
+    let fates = |fate: &str| rows(&plot).iter().filter(|row| row[1] == fate).count();
+    assert_eq!((fates("chosen"), fates("finalist"), fates("dropped")), (1, 1, 34));
+    assert!(texts(&plot).contains(&"finalist, not chosen"));
 }
 
 #[test]
@@ -332,7 +375,7 @@ proptest! {
         let points = series.iter().map(|(latency, share, _)| (*latency, *share)).collect();
         let class = LatencyCdf { name: "class".to_owned(), points, slo_s: Some(slo) };
         sound(LatencyCdfs { head: head(), panels: vec![LatencyPanel { title: "TTFT".to_owned(), classes: vec![class] }] }.plot());
-        let candidate = |(a, b, c): &(f64, f64, f64)| Candidate { name: "one".to_owned(), spent: vec![*a, *b], dropped: *c > 0.0, chosen: *c > 9.0 };
+        let candidate = |(a, b, c): &(f64, f64, f64)| Candidate { name: "one".to_owned(), spent: vec![*a, *b], fate: if *c > 0.0 { Fate::Dropped } else { Fate::Chosen } };
         sound(Racing { head: head(), unit: "requests".to_owned(), candidates: series.iter().map(candidate).collect() }.plot());
         let mut values: Vec<f64> = series.iter().map(|(x, ..)| *x).collect();
         values.sort_by(f64::total_cmp);

@@ -11,6 +11,19 @@ use super::{Head, Plot, PlotError};
 /// Candidates up to this number have their names beside their bars.
 const NAMED_MAX: usize = 40;
 
+/// What became of a candidate.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fate {
+    /// It is recommended.
+    Chosen,
+    /// It came into the final selection, and another was chosen there.
+    Finalist,
+    /// It was still in the race when that was stopped.
+    Racing,
+    /// It was dropped after its last rung.
+    Dropped,
+}
+
 /// One candidate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
@@ -18,10 +31,8 @@ pub struct Candidate {
     pub name: String,
     /// Budget spent on it in each rung that it took part in, in [`Racing::unit`].
     pub spent: Vec<f64>,
-    /// Whether it was dropped after its last rung.
-    pub dropped: bool,
-    /// Whether it is the one recommended.
-    pub chosen: bool,
+    /// What became of it.
+    pub fate: Fate,
 }
 
 /// The history of a race.
@@ -79,24 +90,20 @@ impl Racing {
     /// The one chosen first, then by the budget that they won.
     fn ordered(&self) -> Vec<&Candidate> {
         let mut order: Vec<&Candidate> = self.candidates.iter().collect();
-        let key = |candidate: &Candidate| (!candidate.chosen, candidate.dropped);
-        order.sort_by(|a, b| key(a).0.cmp(&key(b).0).then(b.total().total_cmp(&a.total())).then(key(a).1.cmp(&key(b).1)));
+        let others = |candidate: &Candidate| candidate.fate != Fate::Chosen;
+        order.sort_by(|a, b| others(a).cmp(&others(b)).then(b.total().total_cmp(&a.total())).then(a.fate.cmp(&b.fate)));
         order
     }
 
     fn keys(&self) -> Vec<Key> {
-        let any = |is: &dyn Fn(&Candidate) -> bool| self.candidates.iter().any(is);
-        let mut keys = Vec::new();
-        if any(&|candidate| candidate.chosen) {
-            keys.push(Key::new("chosen", Swatch::Field(Ink::Mark)));
-        }
-        if any(&|candidate| !candidate.dropped && !candidate.chosen) {
-            keys.push(Key::new("still in the race at its end", Swatch::Field(Ink::Series(0))));
-        }
-        if any(&|candidate| candidate.dropped) {
-            keys.push(Key::new("dropped", Swatch::Field(Ink::Pale)));
-        }
-        keys
+        let fates = [
+            (Fate::Chosen, "chosen"),
+            (Fate::Finalist, "finalist, not chosen"),
+            (Fate::Racing, "still in the race at its end"),
+            (Fate::Dropped, "dropped"),
+        ];
+        let met = fates.into_iter().filter(|(fate, _)| self.candidates.iter().any(|candidate| candidate.fate == *fate));
+        met.map(|(fate, name)| Key::new(name, Swatch::Field(fate.ink()))).collect()
     }
 
     fn caption(&self, order: &[&Candidate]) -> String {
@@ -115,16 +122,11 @@ impl Racing {
         let Bar { first, count, like } = bar;
         let total = one(like.total(), Unit::Number);
         let who = if *count == 1 { like.name.clone() } else { format!("{count} candidates, each") };
-        let fate = match like {
-            Candidate { chosen: true, .. } => "chosen".to_owned(),
-            Candidate { dropped: true, spent, .. } => format!("dropped after rung {}", spent.len()),
-            _ => "in the race to its end".to_owned(),
+        let fate = match like.fate {
+            Fate::Dropped => format!("dropped after rung {}", like.spent.len()),
+            other => other.name().to_owned(),
         };
-        let ink = match like {
-            Candidate { chosen: true, .. } => Ink::Mark,
-            Candidate { dropped: true, .. } => Ink::Pale,
-            _ => Ink::Series(0),
-        };
+        let ink = like.fate.ink();
         let named = self.candidates.len() <= NAMED_MAX;
         // A single bar among many is never thinner than three pixels.
         let least = 3.0 * self.candidates.len() as f64 / panel.inner().height;
@@ -146,15 +148,30 @@ impl Racing {
         let header: Vec<String> = ["candidate", "fate"].map(ToOwned::to_owned).into_iter().chain(columns).collect();
         let mut table = Table::new(header.iter().map(String::as_str));
         for candidate in order {
-            let fate = match (candidate.chosen, candidate.dropped) {
-                (true, _) => "chosen",
-                (_, true) => "dropped",
-                _ => "in the race",
-            };
             let spent = (0..rungs).map(|rung| Cell::from(candidate.spent.get(rung).copied().unwrap_or(f64::NAN)));
-            table.row([Cell::from(&candidate.name), fate.into()].into_iter().chain(spent));
+            table.row([Cell::from(&candidate.name), candidate.fate.name().into()].into_iter().chain(spent));
         }
         table
+    }
+}
+
+impl Fate {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Chosen => "chosen",
+            Self::Finalist => "finalist",
+            Self::Racing => "in the race",
+            Self::Dropped => "dropped",
+        }
+    }
+
+    const fn ink(self) -> Ink {
+        match self {
+            Self::Chosen => Ink::Mark,
+            Self::Finalist => Ink::Series(0),
+            Self::Racing => Ink::Series(2),
+            Self::Dropped => Ink::Pale,
+        }
     }
 }
 
@@ -181,7 +198,7 @@ fn bars<'a>(order: &[&'a Candidate], named: bool) -> Vec<Bar<'a>> {
 }
 
 fn alike(a: &Candidate, b: &Candidate) -> bool {
-    a.spent == b.spent && a.dropped == b.dropped && a.chosen == b.chosen
+    a.spent == b.spent && a.fate == b.fate
 }
 
 /// A row for each name, or numbered rows where there are too many names.

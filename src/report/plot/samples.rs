@@ -311,8 +311,11 @@ pub(super) fn racing(candidates: usize) -> Racing {
         Candidate {
             name: format!("threshold={:.2}, interval={} s", 0.5 + 0.012 * i as f64, 1 + i % 9),
             spent,
-            dropped: rungs < 4,
-            chosen: i == 0,
+            fate: match i {
+                0 => Fate::Chosen,
+                _ if rungs < 4 => Fate::Dropped,
+                _ => Fate::Finalist,
+            },
         }
     };
     Racing {

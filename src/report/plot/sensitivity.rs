@@ -1,6 +1,7 @@
 //! Plot 7: which parameters matter. Left the tornado around the choice, right Sobol's indices over the whole space.
 
 use super::axis::{Axis, extent};
+use super::labels::last_keys;
 use super::palette::Ink;
 use super::panel::{Area, Axes, Look, Marker, Panel, filled, lined};
 use super::picture::Dash;
@@ -18,7 +19,7 @@ const NAMES: f64 = 190.0;
 /// What a step of one parameter to either side of the choice does.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Swing {
-    /// The parameter.
+    /// The parameter's path. Its row is called by the last key, the table and what is hovered have the whole.
     pub name: String,
     /// The objective with the parameter stepped down, in its unit.
     pub down: f64,
@@ -68,8 +69,7 @@ impl Sensitivity {
         }
         let names = self.ordered();
         let sheet = Sheet::new(&self.head, ROW * names.len() as f64 + 72.0, &self.keys());
-        let owned: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let rows = Axis::choices(&owned, NAMES - 16.0).reversed();
+        let rows = Axis::choices(&last_keys(&names), NAMES - 16.0).reversed();
         let both = objectives.is_some() && explained.is_some();
         let half = if both { (sheet.body.width - NAMES) / 2.0 } else { sheet.body.width - NAMES };
         if let Some((lo, hi)) = objectives {

@@ -98,7 +98,7 @@ pub(super) fn labels(ticks: &[f64], unit: Unit) -> Vec<String> {
 }
 
 /// Whether ticks are not evenly spaced, as on a logarithmic axis.
-fn uneven(ticks: &[f64]) -> bool {
+pub(super) fn uneven(ticks: &[f64]) -> bool {
     let apart: Vec<f64> = ticks.windows(2).map(|pair| pair[1] - pair[0]).collect();
     apart.iter().any(|gap| (gap - apart[0]).abs() > 1e-6 * gap.abs())
 }

@@ -36,6 +36,8 @@ pub struct Replayed<'a> {
     pub measured: Option<&'a Measured>,
     /// What every policy makes of them.
     pub summary: &'a Summary,
+    /// Whether any class says what is good; else complete is.
+    pub has_slo: bool,
     /// What may be drawn in the world.
     pub chances: &'a [&'static str],
     /// What a person should be told about the preparation.
@@ -120,7 +122,7 @@ mod tests {
     #[test]
     fn the_columns_add_up() {
         let context = Context { classes: vec!["a".to_owned()], ..Context::default() };
-        let tallies = [tally(vec![full_class()])];
+        let tallies = [tally(vec![full_class()], 1)];
         let summary = summarise(&[("base", &tallies)], &context);
         let counts = &summary.variants[0].counts;
         assert_eq!(columns(counts).iter().map(|(_, n)| n).sum::<u64>(), counts.offered);

@@ -177,6 +177,9 @@ impl Replayed<'_> {
             lines.push(format!("Rows without a class are of class \"{class}\"."));
         }
         lines.extend(self.silence());
+        if !self.has_slo {
+            lines.push("No class of the world has an SLO: good means complete, however late.".to_owned());
+        }
         lines
     }
 

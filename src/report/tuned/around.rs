@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Tuning, shown, turned};
+use super::{Tuning, turned};
 use crate::report::format::{NONE, left, number, percent, range, right, wrap};
 use crate::tune::{Elsewhere, Figure, Together};
 
@@ -30,7 +30,7 @@ impl Tuning<'_> {
             let sides = bar.sides.iter().filter_map(|side| {
                 let change = side.change.first().copied().flatten()?;
                 let feasible = if side.feasible { "" } else { ", breaks a constraint" };
-                Some(format!("{}: {}{feasible}", side.setting, shown(self.own(0, change))))
+                Some(format!("{}: {}{feasible}", side.setting, self.unit(0).difference_with(self.own(0, change))))
             });
             let sides: Vec<String> = sides.collect();
             if !sides.is_empty() {
@@ -71,7 +71,7 @@ impl Tuning<'_> {
         let finalists = self.outcome().selection.iter().flat_map(|selection| &selection.finalists);
         for finalist in finalists.filter(|finalist| front.members.contains(&finalist.candidate)) {
             let values = names.iter().zip(&finalist.objectives).enumerate().map(|(k, (name, figure))| {
-                let value = figure.map_or(NONE.to_owned(), |figure| shown(self.own(k, figure)));
+                let value = figure.map_or(NONE.to_owned(), |figure| self.unit(k).level_with(self.own(k, figure)));
                 format!("{name} {value}")
             });
             let values: Vec<String> = values.collect();
@@ -86,7 +86,7 @@ impl Tuning<'_> {
         if case.held_out {
             place.push_str(", by which nothing was chosen,");
         }
-        let gain = if case.held_out { Self::held_out_gain(case) } else { String::new() };
+        let gain = if case.held_out { self.held_out_gain(case) } else { String::new() };
         format!(
             "{place} {} is {}, with today's settings {}{}{gain}.",
             self.objective(),
@@ -97,28 +97,34 @@ impl Tuning<'_> {
     }
 
     /// Whether the gain holds in what nothing was chosen by.
-    fn held_out_gain(case: &Elsewhere) -> String {
+    fn held_out_gain(&self, case: &Elsewhere) -> String {
         let Some(gain) = case.gain.first().copied().flatten() else {
             return ": it could not be measured there, so do not deploy it".to_owned();
         };
-        match gain.interval {
-            Some(interval) if interval.lo > 0.0 => format!(": the gain of {} holds there", shown(gain)),
-            Some(interval) if interval.hi < 0.0 => format!(": it loses {} there, so do not deploy it", number(-gain.mean)),
-            _ => format!(": a gain of {} cannot be told from nothing there", shown(gain)),
+        let unit = self.unit(0);
+        if gain.is_above_zero() {
+            format!(": the gain of {} holds there", unit.difference_with(gain))
+        } else if gain.is_below_zero() {
+            format!(": it loses {} there, so do not deploy it", unit.difference(-gain.mean))
+        } else {
+            format!(": a gain of {} cannot be told from nothing there", unit.difference_with(gain))
         }
     }
 
-    fn broken_there(&self, case: &Elsewhere) -> String {
-        let each = case.constraints.iter().zip(self.constraints).filter_map(|(slack, text)| match slack {
+    pub(super) fn broken_there(&self, case: &Elsewhere) -> String {
+        let each = case.constraints.iter().zip(self.constraints).enumerate().filter_map(|(k, (slack, text))| match slack {
             Some(slack) if slack.mean >= 0.0 => None,
-            Some(slack) => Some(format!("; `{text}` does not hold there, by {}", shown(turned(*slack)))),
+            Some(slack) => {
+                let missed = self.unit_of_constraint(k).difference_with(turned(*slack));
+                Some(format!("; `{text}` does not hold there, by {missed}"))
+            }
             None => Some(format!("; `{text}` is not shown there")),
         });
         each.collect()
     }
 
     fn figure(&self, figure: Option<&Option<Figure>>) -> String {
-        figure.copied().flatten().map_or(NONE.to_owned(), |figure| shown(self.own(0, figure)))
+        figure.copied().flatten().map_or(NONE.to_owned(), |figure| self.unit(0).level_with(self.own(0, figure)))
     }
 
     /// The futures that the choice was made for, a row each, and what they come to.
@@ -128,16 +134,16 @@ impl Tuning<'_> {
             return None;
         }
         let title = left(&format!("future ({})", self.objective()), FUTURE_COLUMNS);
-        let mut text = format!("{title}{}{}{}\n", right("recommended", 26), right("today's", 26), right("behind best", 14));
+        let mut text = format!("{title}{}{}{}\n", right("recommended", 30), right("today's", 30), right("behind best", 16));
         for one in &futures {
-            let regret = one.regret.map_or(NONE.to_owned(), |regret| number(regret.mean));
+            let regret = one.regret.map_or(NONE.to_owned(), |regret| self.unit(0).difference(regret.mean));
             let _ = writeln!(
                 text,
                 "{}{}{}{}{}",
                 left(&one.case.words(self.scenes), FUTURE_COLUMNS),
-                right(&self.figure(one.choice.first()), 26),
-                right(&self.figure(one.current.first()), 26),
-                right(&regret, 14),
+                right(&self.figure(one.choice.first()), 30),
+                right(&self.figure(one.current.first()), 30),
+                right(&regret, 16),
                 self.broken_there(one)
             );
         }
@@ -147,18 +153,18 @@ impl Tuning<'_> {
 
     fn futures_together(&self, futures: &[Elsewhere]) -> String {
         let words = |place: usize| futures[place].case.words(self.scenes);
-        let sign = self.task.objectives[0].sign;
+        let (sign, unit) = (self.task.objectives[0].sign, self.unit(0));
         let Some(choice) = Together::of(futures, |one| *one.choice.first()?) else { return String::new() };
         let mut text = format!(
             "Over these {} futures {} is {} on average and {} at worst, {}",
             futures.len(),
             self.objective(),
-            number(sign * choice.mean),
-            number(sign * choice.worst.1),
+            unit.level(sign * choice.mean),
+            unit.level(sign * choice.worst.1),
             words(choice.worst.0)
         );
         if let Some(today) = Together::of(futures, |one| *one.current.first()?) {
-            let (mean, worst) = (number(sign * today.mean), number(sign * today.worst.1));
+            let (mean, worst) = (unit.level(sign * today.mean), unit.level(sign * today.worst.1));
             let _ = write!(text, "; with today's settings {mean} and {worst}, {}", words(today.worst.0));
         }
         let behind = |one: &Elsewhere| one.regret.map(|regret| Figure { mean: -regret.mean, interval: None });
@@ -167,7 +173,7 @@ impl Tuning<'_> {
             let _ = write!(
                 text,
                 ". It stays behind the best finalist of a future by at most {}, {}",
-                number(-behind),
+                unit.difference(-behind),
                 words(place)
             );
         }

@@ -1,17 +1,20 @@
 //! What a tuning found, in words and tables: the settings, what they gain, what binds, where they may stand, how sure it is.
 
 mod around;
+mod classes;
+mod cost;
+mod standing;
+mod units;
 mod verdict;
+mod warnings;
 
-use std::fmt::Write as _;
-
-use super::format::{NONE, count, left, number, percent, range, right, wrap};
-use crate::journal::summary::Measure;
+use super::format::{NONE, left, right, wrap};
+use crate::journal::summary::{Measure, Summary};
 use crate::stats::Interval;
-use crate::tune::{Figure, Finalist, Id, Outcome, Plateau, RobustBy, Standing, Task, Together, Tuned};
+use crate::tune::{Figure, Id, Outcome, Plateau, RobustBy, Setting, Task, Together, Tuned};
 
-/// Characters of a finalist's settings in the table.
-const SETTINGS_COLUMNS: usize = 46;
+pub use classes::ClassShare;
+use units::Unit;
 
 /// A tuning with what was asked of it.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +41,10 @@ pub struct Tuning<'a> {
     pub recorded: bool,
     /// What was found.
     pub tuned: &'a Tuned,
+    /// Today's settings and the recommended ones beside each other; empty where there was no time for it.
+    pub beside: &'a Summary,
+    /// Which of several futures these, and the plots that are made of them, are of; `None` where there is one only.
+    pub figures_of: Option<&'a str>,
 }
 
 impl Tuning<'_> {
@@ -66,6 +73,26 @@ impl Tuning<'_> {
         if self.task.objectives[k].sign > 0.0 { figure } else { turned(figure) }
     }
 
+    /// What objective number `k` is counted in.
+    fn unit(&self, k: usize) -> Unit {
+        Unit::of(&self.task.objectives[k].measure)
+    }
+
+    /// What constraint number `k` is counted in.
+    fn unit_of_constraint(&self, k: usize) -> Unit {
+        Unit::of(&self.task.constraints[k].0)
+    }
+
+    /// A figure of objective number `k`, which of a regret is a difference.
+    fn level(&self, k: usize, figure: Figure) -> String {
+        let (unit, figure) = (self.unit(k), self.own(k, figure));
+        if k == 0 && self.by == RobustBy::Regret && self.futures > 1 {
+            unit.difference_with(figure)
+        } else {
+            unit.level_with(figure)
+        }
+    }
+
     /// The choice's first objective as what stands around it is compared with: of a regret, the mean over the futures.
     #[must_use]
     pub fn middle(&self) -> Option<Figure> {
@@ -92,85 +119,53 @@ impl Tuning<'_> {
     fn settings(&self) -> String {
         let Some(choice) = self.outcome().choice else { return String::new() };
         let point = self.outcome().point(choice);
-        let mut text = format!("{}{}{}  within 2 %\n", left("setting", 42), right("today", 16), right("recommended", 16));
-        for (place, parameter) in self.task.space.parameters().iter().enumerate() {
-            let today = self.current[place].clone().unwrap_or_else(|| NONE.to_owned());
-            let chosen = match point.setting(place) {
-                Some(setting) => setting.to_string(),
-                None if Some(choice) == self.outcome().baseline => today.clone(),
-                None => NONE.to_owned(),
-            };
-            let plateau = self.tuned.plateaus.iter().find(|plateau| plateau.parameter == place);
-            let within = plateau.map_or(String::new(), plateau_text);
-            let _ = writeln!(text, "{}{}{}  {within}", left(&parameter.path, 42), right(&today, 16), right(&chosen, 16));
+        let rows: Vec<[String; 4]> = self
+            .task
+            .space
+            .parameters()
+            .iter()
+            .enumerate()
+            .map(|(place, parameter)| {
+                let today = self.current[place].clone().unwrap_or_else(|| NONE.to_owned());
+                let chosen = match point.setting(place) {
+                    Some(setting) => setting.to_string(),
+                    None if Some(choice) == self.outcome().baseline => today.clone(),
+                    None => NONE.to_owned(),
+                };
+                let plateau = self.tuned.plateaus.iter().find(|plateau| plateau.parameter == place);
+                [parameter.path.clone(), today, chosen, plateau.map_or(String::new(), plateau_text)]
+            })
+            .collect();
+        let within = self.plateau_level().map_or(String::new(), |level| format!("within 2 % of {level}"));
+        let line = |[path, today, chosen, within]: [&str; 4]| {
+            let line = format!("{}{}{}  {within}", left(path, 42), right(today, 16), right(chosen, 16));
+            line.trim_end().to_owned() + "\n"
+        };
+        let mut text = line(["setting", "today", "recommended", &within]);
+        for row in &rows {
+            text.push_str(&line(row.each_ref().map(String::as_str)));
         }
         text
     }
 
-    fn finalists(&self) -> Option<String> {
-        let selection = self.outcome().selection.as_ref()?;
-        let title = self.short_objective();
-        let mut text = format!(
-            "{}{}{}{}  standing\n",
-            left("finalist", SETTINGS_COLUMNS),
-            right(&title, 24),
-            right("95 %", 18),
-            right("reps", 6)
-        );
-        for finalist in &selection.finalists {
-            let figure = finalist.objectives.first().copied().flatten().map(|figure| self.own(0, figure));
-            let _ = writeln!(
-                text,
-                "{}{}{}{}  {}",
-                left(&self.short(finalist.candidate), SETTINGS_COLUMNS),
-                right(&figure.map_or(NONE.to_owned(), |figure| number(figure.mean)), 24),
-                right(&figure.and_then(|f| f.interval).map_or(NONE.to_owned(), |i| range(i, 1.0, number)), 18),
-                right(&finalist.replications.to_string(), 6),
-                self.standing(finalist)
-            );
-        }
-        Some(text)
+    /// What plateaus are within 2 % of; `None` without plateaus.
+    fn plateau_level(&self) -> Option<String> {
+        let middle = self.middle().filter(|_| !self.tuned.plateaus.is_empty())?;
+        Some(self.unit(0).level(self.own(0, middle).mean))
     }
 
     /// The candidate's values alone, in the parameters' order.
     fn short(&self, candidate: Id) -> String {
-        let point = self.outcome().point(candidate);
         if Some(candidate) == self.outcome().baseline {
             return "today's".to_owned();
         }
-        let values = point.0.iter().map(|setting| setting.as_ref().map_or(NONE.to_owned(), ToString::to_string));
-        values.collect::<Vec<_>>().join(" ")
+        self.values(candidate).join(" ")
     }
 
-    fn standing(&self, finalist: &Finalist) -> String {
-        match finalist.standing {
-            Standing::Chosen => "chosen".to_owned(),
-            Standing::Beaten { at, .. } => match finalist.behind {
-                Some(behind) => format!("{} behind, after {at}", shown(behind)),
-                None => format!("beaten after {at}"),
-            },
-            Standing::Infeasible { constraint, at } => format!("breaks `{}`, after {at}", self.constraints[constraint]),
-            Standing::Unmeasured { at } => format!("not measurable, after {at}"),
-            Standing::Open => "not told apart".to_owned(),
-        }
-    }
-
-    fn cost(&self) -> String {
-        let (spent, errors) = (&self.outcome().spent, &self.outcome().errors);
-        wrap(&format!(
-            "{}, seed {}: {} candidates; {} simulations of screening, {} of selection, {} of confirmation ({} requests). Error \
-             allowed: {} in the screening and {} in the selection; candidates that were only \
-             ranked out are under no bound. Figures in brackets are 95 % intervals over replications.",
-            self.scenario,
-            self.seed,
-            count(self.outcome().points.len() as u64),
-            number(spent.screening.simulations),
-            number(spent.selection.simulations),
-            number(spent.confirmation.simulations),
-            count(spent.screening.requests + spent.selection.requests + spent.confirmation.requests),
-            percent(errors.screening),
-            percent(errors.selection)
-        )) + "\n"
+    /// Its values, one for each parameter.
+    fn values(&self, candidate: Id) -> Vec<String> {
+        let value = |setting: &Option<Setting>| setting.as_ref().map_or(NONE.to_owned(), ToString::to_string);
+        self.outcome().point(candidate).0.iter().map(value).collect()
     }
 }
 
@@ -179,13 +174,20 @@ fn turned(figure: Figure) -> Figure {
     Figure { mean: -figure.mean, interval }
 }
 
-fn shown(figure: Figure) -> String {
-    let interval = figure.interval.map_or(String::new(), |interval| format!(" ({})", range(interval, 1.0, number)));
-    format!("{}{interval}", number(figure.mean))
+/// `10 to 32 (10 is the least tried)`; a plateau of one level is told as what it is.
+fn plateau_text(plateau: &Plateau) -> String {
+    let Plateau { from, to, open, levels, .. } = plateau;
+    if from == to {
+        return format!("{from} alone, of {} levels", levels.len() + 1);
+    }
+    let ends = match open {
+        (true, true) => " (all that was tried)".to_owned(),
+        (true, false) => format!(" ({from} is the least tried)"),
+        (false, true) => format!(" ({to} is the most tried)"),
+        (false, false) => String::new(),
+    };
+    format!("{from} to {to}{ends}")
 }
 
-fn plateau_text(plateau: &Plateau) -> String {
-    let (below, above) = plateau.open;
-    let sign = |open: bool, text: &str| if open { text.to_owned() } else { String::new() };
-    format!("{}{} to {}{}", sign(below, "<= "), plateau.from, plateau.to, sign(above, " and more"))
-}
+#[cfg(test)]
+mod tests;

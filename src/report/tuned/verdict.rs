@@ -1,19 +1,17 @@
 //! The verdict of a tuning in words: what to set, what it gains, what binds, how sure that is.
 
-use super::{Tuning, shown, turned};
+use super::{Tuning, turned, wrap};
 use crate::journal::summary::Measure;
-use crate::report::format::{count, number, percent, range, wrap};
-use crate::stats::Interval;
-use crate::tune::{Binding, Elsewhere, Ended, Finalist, Id, RobustBy, Standing};
+use crate::tune::{Ended, Figure, Finalist, Id, RobustBy, Together};
 
-/// Share of the objective that a neighbouring setting may cost before it counts as a cliff.
-const CLIFF: f64 = 0.1;
+/// Share of the level below which a difference is the tie-break's own: the worst case counts the mean by a billionth.
+const TIE: f64 = 1e-6;
 
 impl Tuning<'_> {
-    /// The verdict, a paragraph a line.
+    /// The verdict, a paragraph a line: what forbids the settings first, then the settings, then all that qualifies them.
     pub(super) fn verdict(&self) -> String {
         let outcome = self.outcome();
-        let mut paragraphs = Vec::new();
+        let mut paragraphs = self.held_out_failures();
         match outcome.choice {
             None if outcome.ended == Ended::NothingFeasible => paragraphs.push(self.nothing_feasible()),
             None => paragraphs.push("Stopped before anything could be chosen.".to_owned()),
@@ -26,13 +24,23 @@ impl Tuning<'_> {
             }
             Some(choice) => paragraphs.push(format!("Set {}{}{}.", self.words(choice), self.at_choice(), self.gain())),
         }
-        paragraphs.extend(self.broken_in_confirmation());
-        paragraphs.extend(self.broken_today());
-        paragraphs.extend(self.cut_short());
-        paragraphs.extend(self.not_separable());
-        paragraphs.extend(self.binding());
-        paragraphs.extend(self.cliff());
-        paragraphs.extend(self.worse_elsewhere());
+        let qualified = [
+            self.without_chance(),
+            self.broken_in_confirmation(),
+            self.broken_today(),
+            self.cut_short(),
+            self.selected(),
+            self.better_nearby(),
+            self.binding(),
+            self.within(),
+            self.who_pays(),
+            self.cliff(),
+            self.worse_elsewhere(),
+            self.worst_of_a_rate(),
+            self.refused(),
+            self.figures_are_of(),
+        ];
+        paragraphs.extend(qualified.into_iter().flatten());
         paragraphs.iter().map(|paragraph| wrap(paragraph) + "\n").collect()
     }
 
@@ -61,7 +69,7 @@ impl Tuning<'_> {
     fn at_choice(&self) -> String {
         let figure =
             self.outcome().confirmation.as_ref().and_then(|confirmation| confirmation.objectives.first().copied().flatten());
-        figure.map_or(String::new(), |figure| format!(": {} is {}", self.wanted(), shown(self.own(0, figure))))
+        figure.map_or(String::new(), |figure| format!(": {} is {}", self.wanted(), self.level(0, figure)))
     }
 
     fn gain(&self) -> String {
@@ -69,26 +77,45 @@ impl Tuning<'_> {
         let (Some(Some(gain)), Some(Some(base))) = (confirmation.gain.first(), confirmation.baseline_objectives.first()) else {
             return String::new();
         };
-        let base = self.own(0, *base);
-        let level = number(base.mean);
-        let interval = |turned: bool| {
-            let ends = gain.interval.map(|i| if turned { Interval { lo: -i.hi, hi: -i.lo } } else { i });
-            ends.map_or(String::new(), |interval| format!(" ({})", range(interval, 1.0, number)))
+        let level = self.level(0, Figure { mean: base.mean, interval: None });
+        let unit = self.unit(0);
+        let told = if self.is_tie(*gain, *base) {
+            format!("as good as the {level} of the current settings{}", self.broken_tie())
+        } else if gain.is_above_zero() {
+            format!("{} better than the {level} of the current settings", unit.difference_with(*gain))
+        } else if gain.is_below_zero() {
+            format!("{} worse than the {level} of the current settings", unit.difference_with(turned(*gain)))
+        } else {
+            let gained = unit.difference_with(*gain);
+            format!("a gain of {gained} over the {level} of the current settings, which cannot be told from none")
         };
-        let told = match gain.interval {
-            Some(of) if of.lo > 0.0 => {
-                format!("{}{} better than the {level} of the current settings", number(gain.mean), interval(false))
-            }
-            Some(of) if of.hi < 0.0 => {
-                format!("{}{} worse than the {level} of the current settings", number(-gain.mean), interval(true))
-            }
-            _ => format!(
-                "a gain of {}{} over the {level} of the current settings, which cannot be told from none",
-                number(gain.mean),
-                interval(false)
-            ),
-        };
-        format!(", {told} (95 %, paired on {} replications {})", confirmation.series.count, self.fresh())
+        format!(", {told} {}", self.evidence(confirmation.series.count, gain.interval.is_some()))
+    }
+
+    /// What the gain stands on.
+    fn evidence(&self, replications: u32, varied: bool) -> String {
+        if self.outcome().without_chance {
+            return "(one run of each)".to_owned();
+        }
+        let level = if varied { "95 %, paired" } else { "the same in all, paired" };
+        format!("({level} on {replications} replications {})", self.fresh())
+    }
+
+    /// Whether two futures' worst cases are the same, and the mean alone differs.
+    fn is_tie(&self, gain: Figure, base: Figure) -> bool {
+        let by_worst = self.futures > 1 && self.by == RobustBy::Worst;
+        by_worst && gain.mean.abs() <= TIE * base.mean.abs()
+    }
+
+    /// What decided between equal worst cases.
+    fn broken_tie(&self) -> String {
+        let counting: Vec<_> = self.tuned.elsewhere.iter().filter(|one| !one.held_out).cloned().collect();
+        let choice = Together::of(&counting, |one| one.choice.first().copied().flatten());
+        let today = Together::of(&counting, |one| one.current.first().copied().flatten());
+        let (Some(choice), Some(today)) = (choice, today) else { return String::new() };
+        let sign = self.task.objectives[0].sign;
+        let mean = |of: Together| self.unit(0).level(sign * of.mean);
+        format!(" there, where the mean over the futures decides: {} against {}", mean(choice), mean(today))
     }
 
     /// What the confirmation's replications are. A recording is the same in all of them.
@@ -100,29 +127,20 @@ impl Tuning<'_> {
         }
     }
 
-    /// Constraints that the choice surely breaks on fresh replications.
-    fn broken_in_confirmation(&self) -> Option<String> {
-        self.outcome().confirmation.as_ref()?;
-        let broken =
-            |binding: &&Binding| binding.slack.and_then(|slack| slack.interval).is_some_and(|interval| interval.hi < 0.0);
-        let each = self.outcome().bindings.iter().filter(broken).map(|binding| {
-            let missed = binding.slack.map_or(String::new(), |slack| format!(" by {}", shown(turned(slack))));
-            format!("`{}`{missed}", self.constraints[binding.constraint])
-        });
-        let each: Vec<String> = each.collect();
-        (!each.is_empty()).then(|| format!("Careful, on fresh replications it breaks {}.", each.join(" and ")))
-    }
-
-    /// Constraints that today's settings break: why a choice may be worse than they are.
-    fn broken_today(&self) -> Option<String> {
-        let outcome = self.outcome();
-        let confirmation = outcome.confirmation.as_ref().filter(|_| outcome.choice != outcome.baseline)?;
-        let each = confirmation.baseline_constraints.iter().zip(self.constraints).filter_map(|(slack, text)| {
-            let slack = slack.filter(|slack| slack.mean < 0.0)?;
-            Some(format!("`{text}` by {}", shown(turned(slack))))
-        });
-        let each: Vec<String> = each.collect();
-        (!each.is_empty()).then(|| format!("Today's settings break {}.", each.join(" and ")))
+    /// Why there are no intervals.
+    fn without_chance(&self) -> Option<String> {
+        let held_out = self.tuned.elsewhere.iter().any(|one| one.held_out);
+        let new = if held_out {
+            "what is new is only what was held out"
+        } else {
+            "nothing here is new to the choice; a second recording held out (`--trace`, `--hold-out`) would be"
+        };
+        self.outcome().without_chance.then(|| {
+            format!(
+                "A recording without chance: nothing in these runs is drawn, so one run says all, and no interval would mean \
+                 anything. It is certain of this recording and silent of any other: {new}."
+            )
+        })
     }
 
     fn nothing_feasible(&self) -> String {
@@ -137,10 +155,11 @@ impl Tuning<'_> {
     }
 
     fn broken(&self, finalist: &Finalist) -> String {
-        let each = finalist.constraints.iter().zip(self.constraints);
-        let broken = each.filter_map(|(slack, text)| {
+        let each = finalist.constraints.iter().zip(self.constraints).enumerate();
+        let broken = each.filter_map(|(k, (slack, text))| {
             let slack = (*slack)?;
-            (slack.mean < 0.0).then(|| format!("`{text}` is missed by {}", number(-slack.mean)))
+            let missed = || self.unit_of_constraint(k).difference_with(turned(slack));
+            (slack.mean < 0.0).then(|| format!("`{text}` is missed by {}", missed()))
         });
         let broken: Vec<String> = broken.collect();
         if broken.is_empty() { "no constraint is surely held".to_owned() } else { broken.join(", ") }
@@ -160,58 +179,16 @@ impl Tuning<'_> {
         Some(format!("Cut short {at}. The same command with more time goes on from here."))
     }
 
-    fn not_separable(&self) -> Option<String> {
-        let selection = self.outcome().selection.as_ref()?;
-        let choice = self.outcome().choice?;
-        if selection.zone.is_none() {
-            return Some(format!(
-                "With several objectives nothing is eliminated: of the {} finalists that hold the constraints this one is best in \
-                 {}, by the mean of {} replications.",
-                selection.finalists.iter().filter(|f| matches!(f.standing, Standing::Chosen | Standing::Open)).count(),
-                self.objective(),
-                selection.first
-            ));
-        }
-        let others: Vec<Id> = selection.survivors().into_iter().filter(|id| *id != choice).collect();
-        if selection.finalists.len() == 1 {
-            return Some(
-                "The screening left no other candidate: all were worse in it, or there was no budget to keep them.".to_owned(),
-            );
-        }
-        let zone = selection.zone.map_or(String::new(), |zone| format!(" by more than {} {}", number(zone), self.objective()));
-        if selection.decided {
-            let alike = match others.len() {
-                0 => String::new(),
-                1 => "; one of them cannot be told from the choice, as the table shows".to_owned(),
-                n => format!("; {n} of them cannot be told from the choice, as the table shows"),
-            };
-            let holds = if self.constraints.is_empty() { "" } else { " that holds the constraints" };
-            let error = percent(selection.alpha);
-            return Some(format!("No other finalist{holds} is better{zone}, at an error of {error}{alike}."));
-        }
-        if self.outcome().ended == Ended::InSelection {
-            return None;
-        }
-        let open = others.len();
-        let rest = match self.outcome().budget_to_decide() {
-            Some(budget) => format!("At the latest {} simulations in all (`tune.simulations`) would decide it.", count_of(budget)),
-            None if selection.capped => {
-                "They had all the replications that there are: they differ by about the indifference zone, and a wider one (`tune.indifference`) would decide it.".to_owned()
-            }
-            None => "The budget did not pay for the first look at all finalists: raise `tune.simulations`.".to_owned(),
-        };
-        let ended = if selection.capped { "Replications" } else { "The budget" };
-        Some(format!("{ended} ran out before the selection was decided: {open} other finalists may be as good{zone}. {rest}"))
-    }
-
     fn binding(&self) -> Option<String> {
         let each = self.outcome().bindings.iter().map(|binding| {
-            let text = &self.constraints[binding.constraint];
-            let slack = binding.slack.map_or("not measured".to_owned(), |slack| format!("{} to spare", shown(slack)));
+            let (text, unit) = (&self.constraints[binding.constraint], self.unit_of_constraint(binding.constraint));
+            let slack =
+                binding.slack.map_or("not measured".to_owned(), |slack| format!("{} to spare", unit.difference_with(slack)));
             let costs = binding.costs.map_or(String::new(), |costs| {
-                format!(", and in the screening the best candidate that breaks it was {} better", number(costs))
+                let better = self.unit(0).difference(costs);
+                format!(", and in the screening the best candidate that breaks it was {better} better")
             });
-            let broken = binding.slack.and_then(|slack| slack.interval).is_some_and(|interval| interval.hi < 0.0);
+            let broken = binding.slack.is_some_and(Figure::is_below_zero);
             let stands = if broken {
                 "is broken"
             } else if binding.near {
@@ -225,36 +202,14 @@ impl Tuning<'_> {
         (!each.is_empty()).then(|| format!("Constraints: {}.", each.join("; ")))
     }
 
-    /// Futures beside the expected one in which today's settings are surely better.
-    fn worse_elsewhere(&self) -> Option<String> {
-        let surely = |case: &&Elsewhere| {
-            let gain = case.gain.first().copied().flatten().and_then(|gain| gain.interval);
-            !case.held_out && gain.is_some_and(|interval| interval.hi < 0.0)
-        };
-        let worse: Vec<String> = self.tuned.elsewhere.iter().filter(surely).map(|case| case.case.words(self.scenes)).collect();
-        let robust = if self.futures < 2 { ": `--robust` looks for settings that are good there too" } else { "" };
-        (!worse.is_empty()).then(|| format!("Careful, today's settings are better {}{robust}.", worse.join(", and ")))
-    }
-
-    /// A fifth more or less of something that costs a tenth of the objective or more.
-    fn cliff(&self) -> Option<String> {
-        let at = self.middle()?.mean.abs();
-        let steep = self.tuned.tornado.iter().flat_map(|bar| bar.sides.iter().map(move |side| (bar.parameter, side)));
-        let steep = steep.filter_map(|(parameter, side)| {
-            let change = side.change.first().copied().flatten()?;
-            let path = &self.task.space.parameters()[parameter].path;
-            // Not of what a few replications only seem to show.
-            let surely = change.interval.map_or(change.mean, |interval| interval.hi);
-            (at > 0.0 && -surely > CLIFF * at).then(|| format!("{path} = {} would cost {}", side.setting, number(-change.mean)))
+    /// How far each number may be moved alone.
+    fn within(&self) -> Option<String> {
+        let level = self.plateau_level()?;
+        let each = self.tuned.plateaus.iter().map(|plateau| {
+            let path = &self.task.space.parameters()[plateau.parameter].path;
+            format!("{path} {}", super::plateau_text(plateau))
         });
-        let steep: Vec<String> = steep.collect();
-        let robust =
-            if self.futures < 2 { "; `--robust 'load=0.8..1.2'` looks for settings that stand further from it" } else { "" };
-        (!steep.is_empty()).then(|| format!("Careful, there is a cliff beside the choice: {}{robust}.", steep.join(" and ")))
+        let each: Vec<String> = each.collect();
+        Some(format!("Within 2 % of {level} lie, each moved alone: {}.", each.join("; ")))
     }
-}
-
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // not negative; `as` saturates
-fn count_of(simulations: f64) -> String {
-    count(simulations.ceil() as u64)
 }

@@ -21,6 +21,7 @@ mod reservation;
 mod reset_interval;
 mod window_limit;
 mod words;
+mod worst_rate;
 
 pub use erlang::{erlang_b, erlang_c};
 pub use estimate::{ServiceEstimate, offered_rps, service_estimate};
@@ -68,7 +69,7 @@ struct Finding {
 
 type Rule = fn(&Variant, &Scenario, &mut Vec<Finding>);
 
-const RULES: [Rule; 15] = [
+const RULES: [Rule; 16] = [
     load::check,
     queue_bound::check,
     queue_places::check,
@@ -84,6 +85,7 @@ const RULES: [Rule; 15] = [
     breaker_errors::check,
     late_errors::check,
     finalise_sla::check,
+    worst_rate::check,
 ];
 
 /// All lints of a scenario, each said once for all the variants that it holds for.

@@ -225,6 +225,12 @@ fn correction(rule: &Rule, node: &Node) -> Option<String> {
 
 /// The unit that a word for one stands for.
 fn unit(text: &str) -> Option<String> {
+    spelled(text).map(|written| format!("write \"{written}\""))
+}
+
+/// How a duration is written that `text` was meant to be: `1s` for `1 sec`; `None` where it cannot be told.
+#[must_use]
+pub fn spelled(text: &str) -> Option<String> {
     let text = text.trim();
     let cut = text.find(|c: char| c.is_alphabetic())?;
     let unit = match text[cut..].to_lowercase().as_str() {
@@ -238,5 +244,5 @@ fn unit(text: &str) -> Option<String> {
     };
     let number = text[..cut].trim();
     let written = format!("{number}{unit}");
-    written.parse::<Span>().ok().map(|_| format!("write \"{written}\""))
+    written.parse::<Span>().ok().map(|_| written)
 }

@@ -7,7 +7,7 @@ mod check;
 mod rule;
 mod words;
 
-pub use check::check;
+pub use check::{check, spelled};
 pub use rule::{Bounds, Format, Keys, Rule, Union, UnknownKeyword};
 pub use words::{list, nearest};
 

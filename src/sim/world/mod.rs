@@ -15,6 +15,8 @@
 mod messages;
 mod sent;
 
+use std::sync::atomic::AtomicBool;
+
 use rand_chacha::rand_core::Rng;
 use slotmap::SlotMap;
 
@@ -41,13 +43,15 @@ pub struct World<'a> {
     journal: Option<&'a mut Journal>,
     /// Whether somebody watches, and if so whether through the run.
     watched: Option<bool>,
+    /// Up from when on nobody waits for the run.
+    stop: Option<&'a AtomicBool>,
 }
 
 impl<'a> World<'a> {
     /// A world at time zero. With a journal, every message between the machines is written to it.
     #[must_use]
     pub const fn new(plan: &'a Plan, replication: u32, journal: Option<&'a mut Journal>) -> Self {
-        Self { plan, replication, journal, watched: None }
+        Self { plan, replication, journal, watched: None, stop: None }
     }
 
     /// The same world, watched for those who draw it: how graduated rejection decides and, if `through`, the run over time.
@@ -55,6 +59,13 @@ impl<'a> World<'a> {
     #[must_use]
     pub const fn watched(mut self, through: bool) -> Self {
         self.watched = Some(through);
+        self
+    }
+
+    /// The same world, broken off soon after `stop` is up ([`Halt::Interrupted`](crate::journal::Halt)).
+    #[must_use]
+    pub const fn until(mut self, stop: Option<&'a AtomicBool>) -> Self {
+        self.stop = stop;
         self
     }
 
@@ -135,7 +146,7 @@ struct Run<'a, U> {
     digest: Digest,
     events: u64,
     turns: u64,
-    guard: Guard,
+    guard: Guard<'a>,
     /// The upstream's signals, where a policy listens to them.
     hints: Option<Hints>,
     halted: Option<Halt>,
@@ -155,7 +166,7 @@ enum Machine {
 impl<'a, U: Upstream> Run<'a, U> {
     /// Everything at time zero.
     pub fn new(world: World<'a>, setup: &Setup<'_>, upstream: U) -> Self {
-        let World { plan, replication, mut journal, watched } = world;
+        let World { plan, replication, mut journal, watched, stop } = world;
         let mut gateway = Gateway::new(&plan.policy);
         if let Some(journal) = journal.as_deref_mut() {
             gateway.set_notes(true);
@@ -189,7 +200,7 @@ impl<'a, U: Upstream> Run<'a, U> {
             digest: Digest::default(),
             events: 0,
             turns: 0,
-            guard: Guard::new(),
+            guard: Guard::new(stop),
             hints: Hints::new(&plan.policy),
             halted: None,
             now: Time::ZERO,
@@ -209,7 +220,7 @@ impl<'a, U: Upstream> Run<'a, U> {
             self.turns += 1;
             self.turn(machine);
             self.settle();
-            if let Some(halt) = self.guard.watch(at, self.sent.len() + self.wires.len()) {
+            if let Some(halt) = self.guard.watch(self.turns, at, self.sent.len() + self.wires.len()) {
                 self.halted = Some(halt);
                 break;
             }

@@ -1,0 +1,179 @@
+//! How the finalists stand, and how sure that is: a table, and a paragraph of the verdict.
+//!
+//! Two things are said of each finalist, apart, because they answer different questions: what the selection decided (Kim and
+//! Nelson: is it better by more than the indifference zone?), and by how much the choice was better on the replications that
+//! both had, with its own 95 % interval.
+
+use std::fmt::Write as _;
+
+use super::Tuning;
+use crate::report::format::{NONE, count, left, percent, range, right, width, wrap};
+use crate::tune::{Ended, Finalist, Selection, Standing};
+
+/// Characters of a parameter's column in the table at most.
+const COLUMN_MAX: usize = 28;
+
+impl Tuning<'_> {
+    /// The finalists, a row each.
+    pub(super) fn finalists(&self) -> Option<String> {
+        let selection = self.outcome().selection.as_ref()?;
+        let columns = self.columns(selection);
+        let one = self.outcome().without_chance;
+        let names: String = columns.iter().map(|(name, wide)| left(name, *wide)).collect();
+        let mut text = format!("{names}{}", right(&self.short_objective(), 24));
+        if !one {
+            let _ = write!(text, "{}{}", right("95 %", 18), right("reps", 6)); // a String takes everything
+        }
+        let _ = writeln!(text, "  {}standing", left("the choice is better by", 34));
+        for finalist in &selection.finalists {
+            let line = self.row(finalist, &columns, one);
+            let _ = writeln!(text, "{}", line.trim_end());
+        }
+        if let Some(zone) = selection.zone.filter(|_| !one) {
+            text.push_str(&wrap(&format!(
+                "Standing is what the selection decided (Kim and Nelson): whether one is better by more than the indifference zone of \
+                 {}. The 95 % interval beside it is of the paired difference alone; a small one may lie beyond it and still not \
+                 matter.",
+                self.unit(0).difference(zone)
+            )));
+            text.push('\n');
+        }
+        Some(text)
+    }
+
+    /// A column for each parameter, as wide as what stands in it.
+    fn columns(&self, selection: &Selection) -> Vec<(String, usize)> {
+        let column = |(place, parameter): (usize, &crate::tune::Parameter)| {
+            let last = parameter.path.rsplit('.').next().unwrap_or(&parameter.path).to_owned();
+            let values = selection.finalists.iter().map(|finalist| width(&self.cells(finalist)[place]));
+            let wide = values.chain([width(&last)]).max().unwrap_or(0).min(COLUMN_MAX) + 2;
+            (last, wide)
+        };
+        self.task.space.parameters().iter().enumerate().map(column).collect()
+    }
+
+    /// The settings of a finalist, one for each parameter; of today's those in force.
+    fn cells(&self, finalist: &Finalist) -> Vec<String> {
+        if Some(finalist.candidate) == self.outcome().baseline {
+            return self.current.iter().map(|value| value.clone().unwrap_or_else(|| NONE.to_owned())).collect();
+        }
+        self.values(finalist.candidate)
+    }
+
+    fn row(&self, finalist: &Finalist, columns: &[(String, usize)], one: bool) -> String {
+        let cells = self.cells(finalist);
+        let mut text: String = cells.iter().zip(columns).map(|(cell, (_, wide))| left(cell, *wide)).collect();
+        let figure = finalist.objectives.first().copied().flatten().map(|figure| self.own(0, figure));
+        let unit = self.unit(0);
+        text.push_str(&right(&figure.map_or(NONE.to_owned(), |figure| unit.bare(figure.mean)), 24));
+        if !one {
+            let interval = figure.and_then(|figure| figure.interval);
+            let interval = interval.map_or(NONE.to_owned(), |interval| range(interval, 1.0, |x| unit.bare(x)));
+            text.push_str(&right(&interval, 18));
+            text.push_str(&right(&finalist.replications.to_string(), 6));
+        }
+        let behind = finalist.behind.map_or(NONE.to_owned(), |behind| unit.difference_with(behind));
+        let today = if Some(finalist.candidate) == self.outcome().baseline { "today's; " } else { "" };
+        format!("{text}  {}{today}{}", left(&behind, 34), self.standing(finalist, one))
+    }
+
+    fn standing(&self, finalist: &Finalist, one: bool) -> String {
+        let after = |at: u32| if one { String::new() } else { format!(", decided after {at}") };
+        match finalist.standing {
+            Standing::Chosen => "chosen".to_owned(),
+            Standing::Beaten { at, .. } => format!("not better{}", after(at)),
+            Standing::Infeasible { constraint, at } => format!("breaks `{}`{}", self.constraints[constraint], after(at)),
+            Standing::Unmeasured { at } => format!("not measurable{}", after(at)),
+            Standing::Open => match &self.outcome().front {
+                Some(front) if front.members.contains(&finalist.candidate) => "on the Pareto front".to_owned(),
+                Some(_) => "dominated".to_owned(),
+                None => "not decided".to_owned(),
+            },
+        }
+    }
+
+    /// What the selection says of the others.
+    pub(super) fn selected(&self) -> Option<String> {
+        let selection = self.outcome().selection.as_ref()?;
+        let choice = self.outcome().choice?;
+        if self.outcome().front.is_some() {
+            return Some(self.of_many(selection));
+        }
+        if selection.finalists.len() == 1 {
+            return Some(
+                "The screening left no other candidate: all were worse in it, or there was no budget to keep them.".to_owned(),
+            );
+        }
+        let holds = if self.constraints.is_empty() { "" } else { " that holds the constraints" };
+        if self.outcome().without_chance {
+            return Some(format!("No other finalist{holds} was better in its run."));
+        }
+        let zone = selection.zone.map_or(String::new(), |zone| format!(" by more than {}", self.unit(0).difference(zone)));
+        let told = || beside_zero(selection);
+        if selection.decided {
+            let error = percent(selection.alpha);
+            return Some(format!(
+                "The selection (Kim and Nelson) is decided: no other finalist{holds} is better{zone}, at an error of {error}.{}",
+                told()
+            ));
+        }
+        if self.outcome().ended == Ended::InSelection {
+            return None;
+        }
+        let rest = match self.outcome().budget_to_decide() {
+            Some(budget) => format!("At the latest {} simulations in all (`tune.simulations`) would decide it.", whole(budget)),
+            None if selection.capped => {
+                "They had all the replications that there are: they differ by about the indifference zone, and a wider one (`tune.indifference`) would decide it.".to_owned()
+            }
+            None => "The budget did not pay for the first look at all finalists: raise `tune.simulations`.".to_owned(),
+        };
+        let ended = if selection.capped { "Replications" } else { "The budget" };
+        let open = selection.finalists.iter().filter(|one| one.candidate != choice && one.standing == Standing::Open).count();
+        let others = if open == 1 { "1 other finalist is".to_owned() } else { format!("{open} other finalists are") };
+        Some(format!(
+            "{ended} ran out before the selection (Kim and Nelson) was decided: it is not ruled out that {others} better{zone}.{} {rest}",
+            told()
+        ))
+    }
+
+    /// How standing is decided with several objectives.
+    fn of_many(&self, selection: &Selection) -> String {
+        let feasible = selection.finalists.iter().filter(|f| matches!(f.standing, Standing::Chosen | Standing::Open)).count();
+        let runs =
+            if selection.first == 1 { "one run each".to_owned() } else { format!("{} replications each", selection.first) };
+        format!(
+            "With several objectives nothing is eliminated, and no error is promised: all finalists had {runs}, standing says who \
+             is on the Pareto front of the means, and of the {feasible} that hold the constraints the choice has the best mean of {}.",
+            self.objective()
+        )
+    }
+}
+
+/// Of those that were compared with the choice: how many paired intervals hold 0.
+fn beside_zero(selection: &Selection) -> String {
+    let compared = selection.finalists.iter().filter(|one| matches!(one.standing, Standing::Open | Standing::Beaten { .. }));
+    let behind: Vec<_> = compared.filter_map(|one| one.behind).collect();
+    let alike = behind.iter().filter(|behind| !behind.is_above_zero()).count();
+    let unlike = behind.len() - alike;
+    match (alike, unlike) {
+        (0, 0) => String::new(),
+        (0, 1) => " By its paired 95 % interval the other one is worse.".to_owned(),
+        (0, n) => format!(" By their paired 95 % intervals {} are worse.", all(n)),
+        (1, 0) => " By its paired 95 % interval the other one may be as good.".to_owned(),
+        (n, 0) => format!(" By their paired 95 % intervals {} may be as good.", all(n)),
+        (n, m) => format!(" By their paired 95 % intervals {m} of the others {} worse, and {n} may be as good.", is(m)),
+    }
+}
+
+fn all(count: usize) -> String {
+    if count == 2 { "both others".to_owned() } else { format!("all {count} others") }
+}
+
+const fn is(count: usize) -> &'static str {
+    if count == 1 { "is" } else { "are" }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // not negative; `as` saturates
+fn whole(simulations: f64) -> String {
+    count(simulations.ceil() as u64)
+}

@@ -1,0 +1,234 @@
+//! What the verdict says, of outcomes made by hand.
+
+use super::*;
+use crate::journal::summary::{Bound, Summary};
+use crate::tune::{
+    Bar, Beside, Binding, Case, Confirmation, Domain, Elsewhere, Ended, Errors, Finalist, Front, Objective, Parameter, Plan,
+    Point, Refused, Scale, Selection, Series, Side, Space, Spending, Spent, Standing,
+};
+
+const CONSTRAINT: &str = "p99_ttft_ms <= 500";
+
+/// Goodput over two numbers, under a bound on the time to the first token.
+fn task() -> Task {
+    let parameter = |path: &str, domain| Parameter { path: path.to_owned(), domain, only_if: None };
+    let places = Domain::Integer { lo: 1, hi: 64, scale: Scale::Linear };
+    let share = Domain::Real { lo: 0.1, hi: 0.9, scale: Scale::Linear };
+    let space = Space::new(vec![
+        parameter("policy.queue.max_queue_size", places),
+        parameter("policy.queue.adaptive_lifo_share", share),
+    ]);
+    let (left, bound) = Bound::split(CONSTRAINT).unwrap();
+    Task {
+        variant: 0,
+        space: space.unwrap(),
+        objectives: vec![Objective { measure: "goodput_rps".parse().unwrap(), sign: 1.0 }],
+        constraints: vec![(left.parse().unwrap(), bound)],
+    }
+}
+
+#[allow(clippy::unnecessary_wraps)] // as results hold them
+fn fig(mean: f64, half: f64) -> Option<Figure> {
+    let interval = (half > 0.0).then_some(Interval { lo: mean - half, hi: mean + half });
+    Some(Figure { mean, interval })
+}
+
+fn point(places: i64) -> Point {
+    Point(vec![Some(Setting::Integer(places)), Some(Setting::Real(0.5))])
+}
+
+/// Today's settings (0), the choice (1), another finalist (2), one that was tried beside the choice (3).
+fn tuned() -> Tuned {
+    let finalist = |candidate: usize, mean: f64, standing, behind| Finalist {
+        candidate: Id(candidate),
+        replications: 20,
+        objectives: vec![fig(mean, 0.5)],
+        constraints: vec![fig(40.0, 5.0)],
+        standing,
+        behind,
+    };
+    let finalists = vec![
+        finalist(0, 30.0, Standing::Beaten { by: Id(1), at: 10 }, fig(23.0, 0.5)),
+        finalist(1, 53.0, Standing::Chosen, None),
+        finalist(2, 52.6, Standing::Open, fig(0.4, 0.3)),
+    ];
+    let selection =
+        Selection { finalists, alpha: 0.025, zone: Some(0.5), first: 10, decided: false, capped: false, needed: Some(40.0) };
+    let confirmation = Confirmation {
+        series: Series { from: 0, count: 30, share: 1.0 },
+        objectives: vec![fig(53.1, 0.4)],
+        constraints: vec![fig(41.5, 5.0)],
+        baseline_objectives: vec![fig(30.2, 0.4)],
+        baseline_constraints: vec![fig(-12.0, 2.0)],
+        gain: vec![fig(22.9, 0.3)],
+    };
+    let spent = |simulations: f64| Spent { simulations, runs: 9, requests: 1_000 };
+    let outcome = Outcome {
+        points: vec![Point(vec![None, None]), point(10), point(12), point(13)],
+        rungs: Vec::new(),
+        plan: Plan { steps: Vec::new(), finalists: 3 },
+        selection: Some(selection),
+        choice: Some(Id(1)),
+        closest: None,
+        baseline: Some(Id(0)),
+        confirmation: Some(confirmation),
+        bindings: vec![Binding { constraint: 0, slack: fig(41.5, 5.0), near: false, costs: None }],
+        front: None,
+        spent: Spending { screening: spent(100.0), selection: spent(30.0), confirmation: spent(60.0) },
+        errors: Errors { screening: 0.025, selection: 0.025 },
+        ended: Ended::Complete,
+        without_chance: false,
+    };
+    Tuned {
+        centre: None,
+        outcome,
+        alone: Vec::new(),
+        plateaus: Vec::new(),
+        tornado: Vec::new(),
+        indices: None,
+        slice: None,
+        elsewhere: Vec::new(),
+        beside: Beside { around: spent(70.0), elsewhere: spent(80.0), ..Beside::default() },
+        refused: Refused::default(),
+        stopped: false,
+    }
+}
+
+/// The report of `tuned`, its lines put together again.
+fn text(tuned: &Tuned) -> String {
+    let tuning = Tuning {
+        scenario: "a",
+        variant: "default",
+        seed: 1,
+        task: &task(),
+        constraints: &[CONSTRAINT.to_owned()],
+        current: &[Some("50".to_owned()), Some("0.5".to_owned())],
+        scenes: &["a".to_owned(), "tue.csv".to_owned()],
+        by: RobustBy::Worst,
+        futures: 1,
+        recorded: false,
+        tuned,
+        beside: &Summary::of(Vec::new()),
+        figures_of: None,
+    };
+    tuning.text().replace("\n  ", " ")
+}
+
+fn side(places: i64, change: Option<Figure>) -> Side {
+    Side { setting: Setting::Integer(places), candidate: Id(3), change: vec![change], feasible: true }
+}
+
+#[test]
+fn figures_have_units_and_the_costs_are_all_told() {
+    let text = text(&tuned());
+    assert!(text.contains("goodput_rps is 53.1 req/s (52.7 to 53.5), 22.9 req/s (22.6 to 23.2) better"), "{text}");
+    assert!(text.contains("`p99_ttft_ms <= 500` holds (41.5 ms (36.5 to 46.5) to spare)"), "{text}");
+    assert!(text.contains("Today's settings break `p99_ttft_ms <= 500` by 12.0 ms (10.0 to 14.0)."), "{text}");
+    let costs = "Simulations: 100 of screening, 30.0 of selection, 60.0 of confirmation, 70.0 around the choice, 80.0 in other futures \
+                 (5,000 requests in all).";
+    assert!(text.contains(costs), "{text}");
+    assert!(text.contains("max_queue_size  adaptive_lifo_share"), "columns have names: {text}");
+    assert!(text.contains("The time was over: today's and the recommended settings were not run beside each other"), "{text}");
+}
+
+#[test]
+fn the_selections_decision_and_the_paired_interval_are_told_apart() {
+    let text = text(&tuned());
+    assert!(!text.contains("not told apart"), "{text}");
+    let row = text.lines().find(|line| line.starts_with("12 ")).unwrap();
+    assert!(row.contains("0.400 req/s (0.100 to 0.700)") && row.ends_with("not decided"), "{row}");
+    assert!(text.contains("it is not ruled out that 1 other finalist is better by more than 0.500 req/s"), "{text}");
+    assert!(text.contains("By their paired 95 % intervals both others are worse."), "{text}");
+}
+
+#[test]
+fn with_several_objectives_standing_is_the_front() {
+    let mut tuned = tuned();
+    tuned.outcome.front = Some(Front { members: vec![Id(1)], reference: vec![0.0], hypervolume: 1.0 });
+    let text = text(&tuned);
+    assert!(text.contains("standing says who is on the Pareto front of the means"), "{text}");
+    assert!(text.lines().any(|line| line.starts_with("12 ") && line.ends_with("dominated")), "{text}");
+}
+
+#[test]
+fn a_better_neighbour_is_named() {
+    let mut better = tuned();
+    let sides = vec![side(8, fig(-1.0, 0.1)), side(13, fig(0.9, 0.3)), side(9, fig(0.2, 0.4))];
+    better.tornado = vec![Bar { parameter: 0, sides }];
+    let told = text(&better);
+    assert!(told.contains("Beside the choice, policy.queue.max_queue_size = 13 did better by 0.900 req/s"), "{told}");
+    assert!(told.contains("more candidates there"), "{told}");
+    better.tornado[0].sides = vec![side(9, fig(0.2, 0.4))];
+    assert!(!text(&better).contains("Beside the choice"), "its interval holds 0");
+}
+
+#[test]
+fn a_failure_in_what_was_held_out_comes_first() {
+    let mut failed = tuned();
+    failed.elsewhere = vec![Elsewhere {
+        case: Case { scene: 1, ..Case::EXPECTED },
+        held_out: true,
+        choice: vec![fig(20.0, 0.5)],
+        constraints: vec![fig(-80.0, 9.0)],
+        current: vec![fig(25.0, 0.5)],
+        gain: vec![fig(-5.0, 0.5)],
+        regret: None,
+    }];
+    let told = text(&failed);
+    let first = "Do not deploy this as it is: in tue.csv, held out of the search, today's settings are better by 5.00 req/s (4.50 to \
+                 5.50); `p99_ttft_ms <= 500` does not hold there, by 80.0 ms (71.0 to 89.0).";
+    assert!(told.starts_with(first), "{told}");
+    failed.elsewhere[0].constraints = vec![fig(8.0, 1.0)];
+    failed.elsewhere[0].gain = vec![fig(0.1, 0.5)];
+    assert!(
+        text(&failed).starts_with("Do not deploy this as it is: in tue.csv, held out of the search, no gain is found again")
+    );
+    failed.elsewhere[0].gain = vec![fig(3.0, 0.5)];
+    assert!(text(&failed).starts_with("Set policy.queue.max_queue_size = 10"));
+}
+
+#[test]
+fn plateaus_have_their_level() {
+    let mut tuned = tuned();
+    let levels = vec![side(1, fig(-9.0, 0.1)), side(9, fig(-0.1, 0.1)), side(17, fig(-0.2, 0.1)), side(25, fig(-9.0, 0.1))];
+    let (from, to) = (Setting::Integer(9), Setting::Integer(17));
+    tuned.plateaus = vec![Plateau { parameter: 0, from, to, open: (false, false), levels }];
+    let told = text(&tuned);
+    assert!(told.contains("Within 2 % of 53.1 req/s lie, each moved alone: policy.queue.max_queue_size 9 to 17."), "{told}");
+}
+
+#[test]
+fn without_chance_nothing_is_told_of_intervals() {
+    let mut sure = tuned();
+    sure.outcome.without_chance = true;
+    let exact = |figures: &mut Vec<Option<Figure>>| figures.iter_mut().flatten().for_each(|figure| figure.interval = None);
+    let confirmation = sure.outcome.confirmation.as_mut().unwrap();
+    confirmation.series.count = 1;
+    exact(&mut confirmation.objectives);
+    exact(&mut confirmation.constraints);
+    exact(&mut confirmation.baseline_objectives);
+    exact(&mut confirmation.baseline_constraints);
+    exact(&mut confirmation.gain);
+    sure.outcome.bindings[0].slack = fig(41.5, 0.0);
+    let selection = sure.outcome.selection.as_mut().unwrap();
+    for finalist in &mut selection.finalists {
+        exact(&mut finalist.objectives);
+        exact(&mut finalist.constraints);
+        finalist.behind = finalist.behind.map(|behind| Figure { interval: None, ..behind });
+    }
+    selection.decided = true;
+    let told = text(&sure);
+    assert!(told.contains("22.9 req/s better than the 30.2 req/s of the current settings (one run of each)."), "{told}");
+    assert!(told.contains("A recording without chance: nothing in these runs is drawn, so one run says all"), "{told}");
+    assert!(!told.contains("95 %") && !told.contains("paired") && !told.contains("Kim"), "{told}");
+}
+
+#[test]
+fn a_space_much_of_which_is_refused_is_told() {
+    let mut refused = tuned();
+    refused.refused = Refused { count: 2, first: Some("`first` is above `last`.".to_owned()) };
+    let told = text(&refused);
+    assert!(told.contains("2 of 4 candidates (50.0 %) were refused because their settings do not go together"), "{told}");
+    assert!(told.contains("the first because `first` is above `last`."), "{told}");
+    assert!(told.contains("4 candidates, 2 of them refused"), "{told}");
+}

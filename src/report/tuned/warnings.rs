@@ -1,0 +1,167 @@
+//! What the verdict warns of: what broke or was lost, what lies beside the choice, what the figures do not show.
+
+use super::{Tuning, turned};
+use crate::report::format::{count, percent};
+use crate::tune::{Case, Elsewhere, Figure, RobustBy, Side};
+
+/// Share of the objective that a neighbouring setting may cost before it counts as a cliff.
+const CLIFF: f64 = 0.1;
+
+/// Share of refused candidates from which on the space is worth a second look.
+const REFUSED_MANY: f64 = 0.1;
+
+impl Tuning<'_> {
+    /// What went wrong in what nothing was chosen by, each with what it means.
+    pub(super) fn held_out_failures(&self) -> Vec<String> {
+        let held_out = self.tuned.elsewhere.iter().filter(|case| case.held_out);
+        held_out.filter_map(|case| self.held_out_failure(case)).collect()
+    }
+
+    fn held_out_failure(&self, case: &Elsewhere) -> Option<String> {
+        let broken = self.broken_there(case);
+        let is_choice_of_today = self.outcome().choice == self.outcome().baseline;
+        let lost = match case.gain.first().copied().flatten() {
+            _ if is_choice_of_today => None,
+            None => Some("the gain could not be measured".to_owned()),
+            Some(gain) if gain.is_below_zero() => {
+                Some(format!("today's settings are better by {}", self.unit(0).difference_with(turned(gain))))
+            }
+            Some(gain) if !gain.is_above_zero() => {
+                Some(format!("no gain is found again ({})", self.unit(0).difference_with(gain)))
+            }
+            Some(_) => None,
+        };
+        let said: Vec<String> = lost.into_iter().chain(broken.split("; ").skip(1).map(str::to_owned)).collect();
+        let words = case.case.words(self.scenes);
+        (!said.is_empty())
+            .then(|| format!("Do not deploy this as it is: {words}, held out of the search, {}.", said.join("; ")))
+    }
+
+    /// Constraints that the choice surely breaks on fresh replications.
+    pub(super) fn broken_in_confirmation(&self) -> Option<String> {
+        self.outcome().confirmation.as_ref()?;
+        let broken = self.outcome().bindings.iter().filter(|binding| binding.slack.is_some_and(Figure::is_below_zero));
+        let each = broken.map(|binding| {
+            let unit = self.unit_of_constraint(binding.constraint);
+            let missed = binding.slack.map_or(String::new(), |slack| format!(" by {}", unit.difference_with(turned(slack))));
+            format!("`{}`{missed}", self.constraints[binding.constraint])
+        });
+        let each: Vec<String> = each.collect();
+        (!each.is_empty()).then(|| format!("Careful, on fresh replications it breaks {}.", each.join(" and ")))
+    }
+
+    /// Constraints that today's settings break: why a choice may be worse than they are.
+    pub(super) fn broken_today(&self) -> Option<String> {
+        let outcome = self.outcome();
+        let confirmation = outcome.confirmation.as_ref().filter(|_| outcome.choice != outcome.baseline)?;
+        let slacks = confirmation.baseline_constraints.iter().zip(self.constraints).enumerate();
+        let each = slacks.filter_map(|(k, (slack, text))| {
+            let slack = slack.filter(|slack| slack.mean < 0.0)?;
+            Some(format!("`{text}` by {}", self.unit_of_constraint(k).difference_with(turned(slack))))
+        });
+        let each: Vec<String> = each.collect();
+        (!each.is_empty()).then(|| format!("Today's settings break {}.", each.join(" and ")))
+    }
+
+    /// One setting beside the choice that did better than it, beyond its interval.
+    pub(super) fn better_nearby(&self) -> Option<String> {
+        let of_bars = self.tuned.tornado.iter().flat_map(|bar| bar.sides.iter().map(move |side| (bar.parameter, side)));
+        let of_levels = self.tuned.plateaus.iter().flat_map(|one| one.levels.iter().map(move |side| (one.parameter, side)));
+        let change = |side: &Side| side.change.first().copied().flatten();
+        let better = |(_, side): &(usize, &Side)| side.feasible && change(side).is_some_and(Figure::is_above_zero);
+        let all: Vec<(usize, &Side)> = of_bars.chain(of_levels).filter(better).collect();
+        let mean = |side: &Side| change(side).map_or(f64::NEG_INFINITY, |change| change.mean);
+        let (parameter, best) = all.iter().copied().reduce(|a, b| if mean(b.1) > mean(a.1) { b } else { a })?;
+        let mut settings: Vec<_> = all.iter().map(|(parameter, side)| (*parameter, &side.setting)).collect();
+        settings.sort();
+        settings.dedup();
+        let others = match settings.len() - 1 {
+            0 => String::new(),
+            1 => ", and so did 1 other setting beside the choice".to_owned(),
+            n => format!(", and so did {n} other settings beside the choice"),
+        };
+        let by = self.unit(0).difference_with(change(best)?);
+        let zone = self.outcome().selection.as_ref().and_then(|selection| selection.zone);
+        let small = if zone.is_some_and(|zone| mean(best) < zone) {
+            ": less than the indifference zone, which was not asked to be told apart"
+        } else {
+            ": more candidates there, or a narrower range around it, may find more"
+        };
+        let path = &self.task.space.parameters()[parameter].path;
+        Some(format!("Beside the choice, {path} = {} did better by {by}{others}{small}.", best.setting))
+    }
+
+    /// A fifth more or less of something that costs a tenth of the objective or more.
+    pub(super) fn cliff(&self) -> Option<String> {
+        let at = self.middle()?.mean.abs();
+        let steep = self.tuned.tornado.iter().flat_map(|bar| bar.sides.iter().map(move |side| (bar.parameter, side)));
+        let steep = steep.filter_map(|(parameter, side)| {
+            let change = side.change.first().copied().flatten()?;
+            let path = &self.task.space.parameters()[parameter].path;
+            // Not of what a few replications only seem to show.
+            let surely = change.interval.map_or(change.mean, |interval| interval.hi);
+            let costs = || format!("{path} = {} would cost {}", side.setting, self.unit(0).difference(-change.mean));
+            (at > 0.0 && -surely > CLIFF * at).then(costs)
+        });
+        let steep: Vec<String> = steep.collect();
+        let robust =
+            if self.futures < 2 { "; `--robust 'load=0.8..1.2'` looks for settings that stand further from it" } else { "" };
+        (!steep.is_empty()).then(|| format!("Careful, there is a cliff beside the choice: {}{robust}.", steep.join(" and ")))
+    }
+
+    /// Futures beside the expected one in which today's settings are surely better.
+    pub(super) fn worse_elsewhere(&self) -> Option<String> {
+        let surely = |case: &&Elsewhere| {
+            let gain = case.gain.first().copied().flatten();
+            !case.held_out && gain.is_some_and(Figure::is_below_zero)
+        };
+        let worse: Vec<String> = self.tuned.elsewhere.iter().filter(surely).map(|case| case.case.words(self.scenes)).collect();
+        let robust = if self.futures < 2 { ": `--robust` looks for settings that are good there too" } else { "" };
+        (!worse.is_empty()).then(|| format!("Careful, today's settings are better {}{robust}.", worse.join(", and ")))
+    }
+
+    /// The worst of several loads by a rate is the quietest, whatever the settings do.
+    pub(super) fn worst_of_a_rate(&self) -> Option<String> {
+        let mut counting = self.tuned.elsewhere.iter().filter(|one| !one.held_out).map(|one| one.case);
+        let first = counting.next().unwrap_or(Case::EXPECTED);
+        let unlike = counting.any(|case| case.scene != first.scene || case.load.to_bits() != first.load.to_bits());
+        let looks = self.futures > 1 && self.by == RobustBy::Worst && self.objective().is_rate() && unlike;
+        let (measure, fraction) = (self.objective(), self.objective().to_string().replace("_rps", "_fraction"));
+        looks.then(|| {
+            format!(
+                "Careful, {measure} is a rate: of futures of unlike load the quietest has the lowest ceiling, for no more can be good \
+                 than comes, and the worst case may look at it alone. Take `{fraction}`, or `by = \"regret\"`."
+            )
+        })
+    }
+
+    /// What the plots and the figures of both settings are of.
+    pub(super) fn figures_are_of(&self) -> Option<String> {
+        if self.beside.variants.is_empty() {
+            return Some(
+                "The time was over: today's and the recommended settings were not run beside each other, so that their plots and \
+                 figures are missing."
+                    .to_owned(),
+            );
+        }
+        let future = self.figures_of?;
+        Some(format!(
+            "The table of figures and the plots of both settings (latency, course, rejection) are of one future alone: {future}."
+        ))
+    }
+
+    /// A space much of which cannot be run.
+    pub(super) fn refused(&self) -> Option<String> {
+        let (refused, all) = (self.tuned.refused.count, self.outcome().points.len());
+        let many = refused as f64 > REFUSED_MANY * all as f64;
+        let first = self.tuned.refused.first.as_ref().filter(|_| many)?;
+        Some(format!(
+            "{} of {} candidates ({}) were refused because their settings do not go together, and could not be searched; the first \
+             because {}. Narrower ranges, or `only_if`, leave more to look at.",
+            count(refused as u64),
+            count(all as u64),
+            percent(refused as f64 / all as f64),
+            first.trim_end_matches('.')
+        ))
+    }
+}
