@@ -20,6 +20,7 @@ mod replay;
 mod report;
 mod schema;
 mod simulate;
+mod trace;
 mod tune;
 
 pub use outcome::{Exit, Failure};
@@ -57,6 +58,7 @@ enum Command {
     Report(report::Arguments),
     Export(export::Arguments),
     Schema(schema::Arguments),
+    Trace(trace::Arguments),
 }
 
 /// Runs the command that `arguments` (the program's name first) ask for.
@@ -87,6 +89,7 @@ fn execute(command: Command, typed: &str, out: &mut impl Write) -> Result<Exit, 
         Command::Report(arguments) => report::run(&arguments, out),
         Command::Export(arguments) => export::run(&arguments, out),
         Command::Schema(arguments) => schema::run(&arguments, out),
+        Command::Trace(arguments) => trace::run(&arguments, typed, out),
     }
 }
 

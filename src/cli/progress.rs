@@ -27,6 +27,11 @@ impl Progress {
         Self::shown(quiet, "{bar:24} {percent} % of the budget, {elapsed}; {wide_msg}", budget_line)
     }
 
+    /// Of a log that is read, of which nobody knows how long it is.
+    pub fn of_rows(quiet: bool) -> Self {
+        Self::shown(quiet, "{spinner} {human_pos} requests, {per_sec}, {elapsed}", rows_line)
+    }
+
     fn shown(quiet: bool, template: &str, line: fn(&ProgressBar) -> String) -> Self {
         let terminal = io::stderr().is_terminal();
         let target = if quiet || !terminal { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
@@ -91,6 +96,10 @@ fn budget_line(bar: &ProgressBar) -> String {
     // What stands around the choice is paid beside the budget.
     let percent = (100 * done / all).min(100);
     format!("{percent} % of the budget after {} s; {}", bar.elapsed().as_secs(), bar.message())
+}
+
+fn rows_line(bar: &ProgressBar) -> String {
+    format!("{} requests read after {} s", bar.position(), bar.elapsed().as_secs())
 }
 
 fn runs_line(bar: &ProgressBar) -> String {

@@ -1,23 +1,25 @@
 //! Who decides about patience and retries: the scenario's clients, or the log.
 
 use crate::scenario::Scenario;
-use crate::trace::Record;
+use crate::trace::flow::Rules;
 
 /// What the rows of a log are.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Clients {
-    /// Requests: the scenario's clients send them, wait, leave and try again. Rows that the log itself calls a second try or a
-    /// later one are not replayed.
+    /// Requests: retries are folded into what they repeat, and the scenario's clients send, wait, leave and try again.
     World,
     /// Attempts: each is sent once, by a client who waits for ever.
     AsLogged,
 }
 
 impl Clients {
-    /// Whether a row is replayed.
+    /// The rules by which a log becomes requests: attempts stay what they are.
     #[must_use]
-    pub fn replays(self, record: &Record) -> bool {
-        self == Self::AsLogged || record.attempt.is_none_or(|attempt| attempt <= 1)
+    pub fn rules(self, rules: Rules) -> Rules {
+        match self {
+            Self::World => rules,
+            Self::AsLogged => Rules { fold: None, ..rules },
+        }
     }
 
     /// The name on the command line and in files.

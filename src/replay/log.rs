@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::clients::Clients;
-use super::order::Ordered;
 use super::prefixes::Prefixes;
 use super::survey::Survey;
 use crate::time::Time;
-use crate::trace::{self, NameId, Options, Reader, Record, Row, TraceError};
+use crate::trace::flow::{Flow, Rules};
+use crate::trace::{NameId, Options, Record, TraceError};
 use crate::workload::{Recorded, Stream};
 
 /// A log, and how it is to be read.
@@ -18,20 +17,17 @@ pub struct Log {
     pub path: PathBuf,
     /// What is known of it beforehand.
     pub options: Options,
+    /// What is done to it before it is replayed.
+    pub rules: Rules,
 }
 
 impl Log {
-    /// Opens it at its first row.
+    /// Opens it at its first request.
     ///
     /// # Errors
-    /// As [`trace::open`].
-    pub fn open(&self) -> Result<Box<dyn Reader>, TraceError> {
-        trace::open(&self.path, &self.options)
-    }
-
-    /// The same, in order of arrival.
-    pub(super) fn ordered(&self) -> Result<Ordered, TraceError> {
-        Ok(Ordered::new(self.open()?))
+    /// As [`Flow::open`].
+    pub fn open(&self) -> Result<Flow, TraceError> {
+        Flow::open(&self.path, &self.options, self.rules.clone())
     }
 }
 
@@ -111,8 +107,6 @@ impl Classes {
 pub struct Replay {
     /// The log.
     pub log: Log,
-    /// Whether its rows are requests or attempts.
-    pub clients: Clients,
     /// Which class each row is of.
     pub classes: Classes,
     /// The arrival that is time zero of the run.
@@ -132,7 +126,7 @@ impl Replay {
         let (replay, told, block_tokens) = (Arc::new(self.clone()), Arc::clone(&fault), survey.head.block_tokens);
         let open = move || -> Box<dyn Iterator<Item = Recorded>> {
             let prefixes = block_tokens.map(|tokens| Prefixes::new(tokens, replay.first_group));
-            match replay.log.ordered() {
+            match replay.log.open() {
                 Ok(rows) => Box::new(Rows { rows, replay: Arc::clone(&replay), prefixes, fault: Arc::clone(&told) }),
                 Err(error) => {
                     tell(&told, error);
@@ -149,7 +143,7 @@ fn tell(place: &Mutex<Option<TraceError>>, error: TraceError) {
 }
 
 struct Rows {
-    rows: Ordered,
+    rows: Flow,
     replay: Arc<Replay>,
     prefixes: Option<Prefixes>,
     fault: Arc<Mutex<Option<TraceError>>>,
@@ -161,12 +155,11 @@ impl Iterator for Rows {
     fn next(&mut self) -> Option<Recorded> {
         loop {
             match self.rows.next() {
-                Ok(Some(Row::Record(record))) => {
+                Ok(Some(record)) => {
                     if let Some(row) = self.recorded(&record) {
                         return Some(row);
                     }
                 }
-                Ok(Some(Row::Dropped(_))) => {}
                 Ok(None) => return None,
                 Err(error) => {
                     tell(&self.fault, error);
@@ -179,9 +172,6 @@ impl Iterator for Rows {
 
 impl Rows {
     fn recorded(&mut self, record: &Record) -> Option<Recorded> {
-        if !self.replay.clients.replays(record) {
-            return None;
-        }
         let (input_tokens, output_tokens) = record.lengths()?;
         Some(Recorded {
             at: Time::ZERO + record.arrival.since(self.replay.first),

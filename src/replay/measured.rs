@@ -4,7 +4,7 @@ use super::log::Replay;
 use super::survey::Survey;
 use crate::latency::Latency;
 use crate::time::{Span, Time};
-use crate::trace::{Ended, Record, Row, TraceError};
+use crate::trace::{Ended, Record, TraceError};
 
 /// Bins that a rolling percentile looks back, as in a simulated run's course.
 const ROLLING_BINS: usize = 25;
@@ -74,12 +74,9 @@ impl Measured {
     pub fn of(replay: &Replay, slos: &[Slo], bin: Span, bins: usize) -> Result<Self, TraceError> {
         let mut measured = Self::new(bin, bins.max(1));
         let mut ends: Vec<Option<Box<Latency>>> = vec![None; bins.max(1)];
-        let mut rows = replay.log.ordered()?;
-        while let Some(row) = rows.next()? {
-            if let Row::Record(record) = row
-                && replay.clients.replays(&record)
-                && record.lengths().is_some()
-            {
+        let mut rows = replay.log.open()?;
+        while let Some(record) = rows.next()? {
+            if record.lengths().is_some() {
                 let slo = slos.get(usize::from(replay.classes.of(record.class))).copied().unwrap_or_default();
                 measured.take(&record, replay.first, slo, &mut ends);
             }

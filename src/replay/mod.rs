@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   Log --open--> records in order --+--> Survey: span, classes, what is missing
-//!     (reader, order)                +--> Measured: outcomes, latencies, over time
+//!     (reader, flow)                +--> Measured: outcomes, latencies, over time
 //!                                    +--> Recorded rows --> Source (one each run)
 //! ```
 
@@ -14,7 +14,6 @@ mod chance;
 mod clients;
 mod log;
 mod measured;
-mod order;
 mod prefixes;
 mod survey;
 mod windows;

@@ -1,9 +1,9 @@
 //! A log, looked through once before anything is run.
 
-use super::clients::Clients;
 use super::log::Log;
 use crate::time::{Span, Time};
-use crate::trace::{Fates, Head, Record, Row, TraceError};
+use crate::trace::flow::Accounts;
+use crate::trace::{Head, Record, TraceError};
 
 /// What there is in a log.
 #[derive(Clone, Debug)]
@@ -12,27 +12,19 @@ pub struct Survey {
     pub head: Head,
     /// Names of its classes, by position.
     pub classes: Vec<String>,
-    /// Names of its tenants.
-    pub tenants: usize,
-    /// Rows read, by fate.
-    pub fates: Fates,
-    /// Rows that stood behind one of later arrival, put in order.
-    pub out_of_order: u64,
-    /// Those of them that stood too far behind to be put in order: they arrive late.
-    pub overflow: u64,
-    /// Records that are replayed.
+    /// What became of every row.
+    pub accounts: Accounts,
+    /// Requests that are replayed.
     pub replayed: u64,
-    /// Records left out for want of a length.
+    /// Requests that come out of the flow without a length, and are not replayed.
     pub without_lengths: u64,
-    /// Records left out because the log calls them a second try or a later one.
-    pub later_tries: u64,
-    /// Arrival of the first record that is replayed, and of the last.
+    /// Arrival of the first request that is replayed, and of the last.
     pub span: Option<(Time, Time)>,
-    /// Records that say how they ended, of those replayed.
+    /// Requests that say how they ended, of those replayed.
     pub ended: u64,
-    /// Records that became complete and say when, of those replayed.
+    /// Requests that became complete and say when, of those replayed.
     pub timed: u64,
-    /// Records that say when their first token came, of those.
+    /// Requests that say when their first token came, of those.
     pub first_tokens: u64,
     /// The longest prompt and answer together, tokens.
     pub longest: u64,
@@ -42,20 +34,16 @@ impl Survey {
     /// Looks a log through.
     ///
     /// # Errors
-    /// As [`trace::open`](crate::trace::open) and [`Reader::next`](crate::trace::Reader::next).
-    pub fn of(log: &Log, clients: Clients) -> Result<Self, TraceError> {
-        let mut rows = log.ordered()?;
+    /// As [`Flow::open`](crate::trace::flow::Flow::open) and [`Flow::next`](crate::trace::flow::Flow::next).
+    pub fn of(log: &Log) -> Result<Self, TraceError> {
+        let mut rows = log.open()?;
         let mut survey = Self::new(rows.head().clone());
-        while let Some(row) = rows.next()? {
-            survey.fates.count(&row);
-            if let Row::Record(record) = &row {
-                survey.take(record, clients);
-            }
+        while let Some(record) = rows.next()? {
+            survey.take(&record);
         }
         survey.head = rows.head().clone();
         survey.classes = rows.names().classes.all().to_vec();
-        survey.tenants = rows.names().tenants.all().len();
-        (survey.out_of_order, survey.overflow) = (rows.out_of_order, rows.overflow);
+        survey.accounts = rows.accounts();
         Ok(survey)
     }
 
@@ -63,13 +51,9 @@ impl Survey {
         Self {
             head,
             classes: Vec::new(),
-            tenants: 0,
-            fates: Fates::default(),
-            out_of_order: 0,
-            overflow: 0,
+            accounts: Accounts::default(),
             replayed: 0,
             without_lengths: 0,
-            later_tries: 0,
             span: None,
             ended: 0,
             timed: 0,
@@ -78,11 +62,7 @@ impl Survey {
         }
     }
 
-    fn take(&mut self, record: &Record, clients: Clients) {
-        if !clients.replays(record) {
-            self.later_tries += 1;
-            return;
-        }
+    fn take(&mut self, record: &Record) {
         let Some((input, output)) = record.lengths() else {
             self.without_lengths += 1;
             return;

@@ -5,6 +5,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use super::error::{TraceError, excerpt_of};
+use super::format::canonical::SIGNATURES;
 use super::format::{Fields, Format, OBJECTS, SPECIAL, TABLES, header, objects_in};
 use super::reader::Options;
 use super::rows::Rows;
@@ -34,10 +35,7 @@ const BLIS_HEADER: &str = "its rows are in the CSV file that belongs to it: name
 /// If it is of no format known here, or of one that cannot be replayed.
 pub(super) fn recognise(source: &Source, options: &Options) -> Result<Recognised, TraceError> {
     let sample = source.sample.trim_ascii_start();
-    if sample.is_empty() {
-        return Err(TraceError::Empty { file: source.file.clone() });
-    }
-    let is_object = matches!(sample[0], b'{' | b'[');
+    let is_object = matches!(sample.first(), Some(b'{' | b'['));
     let generic = if is_object { Format::Jsonl } else { Format::Csv };
     if let Some(preset) = options.preset {
         return Ok(Recognised { format: generic, by: format!("the preset {}", preset.name()) });
@@ -90,16 +88,18 @@ pub(super) fn pass_yaml(source: &mut Source) -> Result<(), TraceError> {
 
 /// Whether a log that is said to be of `format` may be: its first columns or keys tell of it.
 pub(super) fn may_be(source: &Source, format: Format, options: &Options) -> Result<(), TraceError> {
-    let names = names(&source.sample);
+    let all_names = names(&source.sample);
     let of_tables = TABLES.iter().chain(OBJECTS).filter(|recipe| recipe.format == format).map(|recipe| recipe.signature);
     let of_others = SPECIAL.iter().filter(|(special, _)| *special == format).map(|(_, keys)| *keys);
     let signatures: Vec<&[&str]> = of_tables.chain(of_others).collect();
-    let told = |keys: &[&str]| keys.iter().all(|key| names.iter().any(|name| name == key));
+    let has_all = |names: &Vec<String>, keys: &[&str]| keys.iter().all(|key| names.iter().any(|name| name == key));
+    let told = |keys: &[&str]| all_names.iter().any(|names| has_all(names, keys));
     let otlp = format == Format::Otlp && otlp_key(&source.sample).is_none();
     let mapped = options.map.is_some() || options.preset.is_some();
     if !otlp && (mapped || signatures.is_empty() || signatures.iter().any(|keys| told(keys))) {
         return Ok(());
     }
+    let names = all_names.first().map(Vec::as_slice).unwrap_or_default();
     let wanted: &[&str] = if otlp { &OTLP_KEYS } else { signatures.first().copied().unwrap_or_default() };
     let missing = wanted.iter().find(|key| !names.iter().any(|name| name == *key)).copied().unwrap_or_default();
     let shown: Vec<&str> = names.iter().take(20).map(String::as_str).collect();
@@ -107,15 +107,16 @@ pub(super) fn may_be(source: &Source, format: Format, options: &Options) -> Resu
     Err(TraceError::OtherFormat { file: source.file.clone(), claimed: format.name(), why })
 }
 
-/// The columns of a table, or the keys of the first object.
-fn names(sample: &[u8]) -> Vec<String> {
+/// The columns of a table, or the keys of each of the first objects.
+fn names(sample: &[u8]) -> Vec<Vec<String>> {
     let sample = sample.trim_ascii_start();
     if matches!(sample.first(), Some(b'{' | b'[')) {
-        return objects_in(sample).first().map(|object| object.keys().cloned().collect()).unwrap_or_default();
+        return objects_in(sample).iter().map(|object| object.keys().cloned().collect()).collect();
     }
-    header_of(sample).unwrap_or_default()
+    header_of(sample).into_iter().collect()
 }
 
+/// The names in a table's first row.
 pub(super) fn header_of(sample: &[u8]) -> Option<Vec<String>> {
     let mut rows = Rows::new(Box::new(Cursor::new(sample.to_vec())));
     header(&mut rows).ok().flatten().map(|(_, names)| names)
@@ -134,6 +135,10 @@ fn is_uvicorn(line: &[u8]) -> bool {
 
 fn of_table(sample: &[u8]) -> Option<Recognised> {
     let names = header_of(sample)?;
+    let has_all = |keys: &&[&str]| keys.iter().all(|key| names.iter().any(|name| name == key));
+    if let Some(keys) = SIGNATURES.iter().find(|keys| has_all(keys)) {
+        return Some(Recognised { format: Format::Canonical, by: format!("the columns {}", keys.join(", ")) });
+    }
     let told = TABLES.iter().find(|recipe| recipe.is_told_by(|column| names.iter().any(|name| name == column)))?;
     let by = format!("the columns {}", told.signature.join(", "));
     if told.format != Format::Azure2023 {

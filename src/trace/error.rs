@@ -38,6 +38,17 @@ pub enum TraceError {
     /// A map of columns, or what goes with it, is wrong.
     #[error("{0}")]
     Map(String),
+    /// A rule of what is done with the log is wrong, or does not fit it.
+    #[error("{0}")]
+    Rule(String),
+    /// Sorting needs files, and one of them cannot be written or read.
+    #[error("cannot sort through files in {folder}: {reason}")]
+    Sort {
+        /// Their folder.
+        folder: String,
+        /// What the system says.
+        reason: String,
+    },
     /// The file cannot be opened.
     #[error("{file}: {reason}")]
     Open {

@@ -14,6 +14,7 @@ mod cell;
 mod clock;
 mod detect;
 mod error;
+pub mod flow;
 mod format;
 mod lengths;
 mod map;
@@ -25,7 +26,9 @@ mod record;
 mod rows;
 mod sessions;
 mod source;
+pub mod stats;
 mod whole;
+pub mod write;
 
 use std::io::Read;
 use std::path::Path;
@@ -64,6 +67,9 @@ pub fn open_bytes(bytes: impl Read + 'static, file: &str, options: &Options) -> 
 fn open_source(mut source: Source, options: &Options) -> Result<Box<dyn Reader>, TraceError> {
     if source.is_tar() {
         return format::servegen::open_tar(source, options);
+    }
+    if source.sample.trim_ascii().is_empty() {
+        return Err(TraceError::Empty { file: source.file });
     }
     detect::pass_yaml(&mut source)?;
     let Recognised { format, by } = match options.format {

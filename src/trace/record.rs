@@ -2,8 +2,8 @@
 
 use std::num::{NonZeroU32, NonZeroU64};
 
-use crate::rng::fnv1a;
-use crate::time::Time;
+use crate::rng::{fnv1a, mix};
+use crate::time::{Span, Time};
 
 /// One row of a log: a request, or one try at it where the log has a row for each try.
 ///
@@ -57,6 +57,27 @@ impl Record {
     #[must_use]
     pub fn lengths(&self) -> Option<(u32, u32)> {
         self.input_tokens.zip(self.output_tokens)
+    }
+
+    /// Moves every time of the record `by` ahead, at most to [`Time::FAR`].
+    pub fn shift_later(&mut self, by: Span) {
+        self.arrival += by;
+        for time in [&mut self.sent, &mut self.first_byte, &mut self.last_byte, &mut self.end].into_iter().flatten() {
+            *time += by;
+        }
+        self.chunks.iter_mut().for_each(|time| *time += by);
+    }
+
+    /// Makes it somebody else's request: with another id, of another session, with other prefix blocks, but still in step with
+    /// all records of the same copy. Copy 0 is the original.
+    pub fn become_copy(&mut self, copy: u64) {
+        if copy == 0 {
+            return;
+        }
+        for key in [&mut self.session, &mut self.request].into_iter().flatten() {
+            *key = Key(NonZeroU64::new(mix(key.bits(), copy)).unwrap_or(NonZeroU64::MIN));
+        }
+        self.prefix.iter_mut().for_each(|block| *block = mix(*block, copy));
     }
 
     /// Whether the answer is known to have become complete.
@@ -159,8 +180,17 @@ impl Key {
     #[must_use]
     pub fn of(name: &[u8]) -> Option<Self> {
         // FNV-1a leaves its upper bits little mixed for short names.
-        let mixed = crate::rng::mix(fnv1a(name), name.len() as u64);
+        let mixed = mix(fnv1a(name), name.len() as u64);
         (!name.is_empty()).then(|| Self(NonZeroU64::new(mixed).unwrap_or(NonZeroU64::MIN)))
+    }
+
+    /// The key with these bits; `None` for 0.
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Option<Self> {
+        match NonZeroU64::new(bits) {
+            Some(bits) => Some(Self(bits)),
+            None => None,
+        }
     }
 
     /// Its bits.

@@ -1,6 +1,7 @@
 //! `explain`: a story as a person reads it, and files that are no journals.
 
 use std::fs;
+use std::path::Path;
 
 use super::{plimsoll, told};
 
@@ -70,4 +71,22 @@ fn what_is_not_there_is_told() {
     assert!(of(&path("none"), &["1"]).contains("cannot read"));
     assert!(of(folder.path().to_str().unwrap(), &["1"]).contains("cannot read"));
     assert!(of(&journal, &["x"]).contains("--request"));
+}
+
+/// What a run writes of itself can be replayed: every request of it is a record again.
+#[test]
+fn a_journal_is_a_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("a.toml"), SCENARIO).unwrap();
+    let journal = path("j.jsonl.zst");
+    let run = plimsoll(&["simulate", &path("a.toml"), "--quiet", "--format", "json", "--journal", &journal]);
+    let run: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
+    let trace = plimsoll::trace::read(Path::new(&journal)).unwrap();
+    let offered = run.pointer("/variants/0/counts/offered").and_then(serde_json::Value::as_u64).unwrap();
+    assert_eq!((trace.records.len() as u64, trace.fates.lost(), trace.classes.len()), (offered, 0, 1));
+    let complete = trace.records.iter().filter(|record| record.is_complete()).count() as u64;
+    let count = |name: &str| run.pointer(&format!("/variants/0/counts/{name}")).and_then(serde_json::Value::as_u64);
+    assert_eq!(Some(complete), count("good").zip(count("late")).map(|(good, late)| good + late));
+    assert!(complete > 0 && complete < offered, "some are refused");
 }

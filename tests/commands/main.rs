@@ -14,6 +14,7 @@ mod reports;
 mod scenario;
 mod scenario_property;
 mod simulate;
+mod trace;
 mod tune;
 mod usage;
 

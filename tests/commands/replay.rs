@@ -76,7 +76,7 @@ fn policies_meet_the_same_requests_beside_what_was_recorded() {
     }
     let json: Value = serde_json::from_str(&fs::read_to_string(Path::new(&out).join("result.json")).unwrap()).unwrap();
     let replay = &json["replay"];
-    assert_eq!(replay["log"]["rows"], 120);
+    assert_eq!(replay["log"]["accounts"]["rows"], 120);
     assert_eq!(
         (&replay["recorded"]["counts"]["good"], &replay["recorded"]["counts"]["rejected"]),
         (&Value::from(96), &Value::from(24))
@@ -131,22 +131,29 @@ fn without_a_scenario_a_preset_serves_and_is_named() {
 #[test]
 fn rows_that_are_tries_are_requests_only_where_clients_are_as_logged() {
     let place = Place::new();
-    let log = place.file(
-        "tries.csv",
-        "time,in,out,status,end,class,try\n0,5,5,429,1,chat,1\n2,5,5,200,4,chat,2\n5,,,429,6,chat,1\n8,5,5,200,9,chat,1\n",
-    );
-    let counted = |clients: &str| -> (u64, u64, u64) {
-        let output = place.replay(&log, &["--map", MAP, "--clients", clients, "--format", "json"]);
+    let rows =
+        "time,in,out,status,end,class,session\n0,5,5,429,1,chat,a\n2,5,5,200,4,chat,a\n5,,,429,6,chat,b\n8,5,5,200,9,chat,c\n";
+    let log = place.file("tries.csv", rows);
+    let map = MAP.replace("attempt=try", "session=session");
+    let json = |more: &[&str]| -> Value {
+        let output = place.replay(&log, &[&["--map", &map, "--format", "json"], more].concat());
         assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
-        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
-        let log = &json["replay"]["log"];
-        let number = |name: &str| log[name].as_u64().unwrap();
-        assert_eq!(number("replayed") + number("later_tries") + number("without_lengths"), number("records"));
-        (number("replayed"), number("later_tries"), number("without_lengths"))
+        serde_json::from_slice(&output.stdout).unwrap()
     };
-    assert_eq!((counted("world"), counted("as-logged")), ((2, 1, 1), (3, 0, 1)));
-    let text = told(&place.replay(&log, &["--map", MAP]).stdout);
-    assert!(text.contains("Censored: 25.0 %"), "{text}");
+    let counted = |clients: &str| -> (u64, u64, u64) {
+        let json = json(&["--clients", clients]);
+        let accounts = &json["replay"]["log"]["accounts"];
+        let number = |value: &Value| value.as_u64().unwrap();
+        assert_eq!(number(&accounts["rows"]), 4);
+        (
+            number(&json["replay"]["log"]["replayed"]),
+            number(&accounts["dropped"]["folded"]),
+            number(&accounts["imputed"]["requests"]),
+        )
+    };
+    assert_eq!((counted("world"), counted("as-logged")), ((3, 1, 1), (4, 0, 1)));
+    assert_eq!(json(&["--impute", "drop"])["replay"]["log"]["replayed"], 2);
+    assert_eq!(json(&["--window", "4s.."])["replay"]["log"]["replayed"], 2);
 }
 
 #[test]
@@ -208,9 +215,10 @@ fn bad_logs() {
         assert_eq!(output.status.code(), Some(0), "{shown}: {}", told(&output.stderr));
         let json: Value = serde_json::from_slice(&output.stdout).unwrap();
         let log = &json["replay"]["log"];
-        let dropped: u64 = log["dropped"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
+        let accounts = &log["accounts"];
+        let dropped: u64 = accounts["dropped"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
         assert_eq!((log["replayed"].as_u64(), dropped), (Some(kept), lost), "{shown}");
-        assert_eq!(log["rows"].as_u64(), Some(kept + lost), "{shown}");
+        assert_eq!(accounts["rows"].as_u64(), Some(kept + lost), "{shown}");
     }
 }
 

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use plimsoll::replay::{Clients, Log, Survey};
 use plimsoll::rng::fnv1a;
+use plimsoll::trace::flow::Rules;
 use plimsoll::trace::{Fates, Format, Map, Options, Preset, Reader as _, Row, TraceError, open_bytes};
 
 use mutate::Dice;
@@ -75,13 +76,14 @@ fn drain(bytes: &[u8], options: &Options) -> Result<u64, TraceError> {
     Ok(rows)
 }
 
-/// The same through a replay's first look.
+/// The same through the flow, as replay looks at it first.
 fn survey(path: &Path) {
-    let log = Log { path: path.to_owned(), options: Options::default() };
     for clients in [Clients::World, Clients::AsLogged] {
-        if let Ok(survey) = Survey::of(&log, clients) {
-            assert_eq!(survey.fates.records, survey.replayed + survey.later_tries + survey.without_lengths);
-            assert!(survey.overflow <= survey.out_of_order && survey.ended <= survey.replayed);
+        let log = Log { path: path.to_owned(), options: Options::default(), rules: clients.rules(Rules::default()) };
+        if let Ok(survey) = Survey::of(&log) {
+            assert!(survey.accounts.adds_up(), "{:?}", survey.accounts);
+            assert_eq!((survey.accounts.held, survey.accounts.emitted), (0, survey.replayed + survey.without_lengths));
+            assert!(survey.ended <= survey.replayed);
         }
     }
 }

@@ -12,15 +12,17 @@ use clap::{Args, ValueEnum};
 use super::common::{Format, JOBS_MAX, in_pool};
 use super::progress::Progress;
 use super::simulate::{is_valid, judge};
+use super::trace::log::{LogArguments, RuleArguments, folder_of, wrong as unreadable};
 use super::{Exit, Failure, publish};
 use crate::journal::summary::Summary;
-use crate::replay::{Clients, Measured, Replay, Slo, Survey, apart, chances};
+use crate::replay::{Clients, Log, Measured, Replay, Slo, Survey, apart, chances};
 use crate::report::replayed::{WINDOWS, courses};
 use crate::report::{self, Replayed};
 use crate::scenario::REPLICATIONS_MAX;
 use crate::sim::{self, Prepared};
 use crate::time::Time;
-use crate::trace::{self, Map, Preset, TraceError};
+use crate::trace::TraceError;
+use crate::trace::flow::Impute;
 use crate::workload::Rows;
 use world::World;
 
@@ -50,21 +52,20 @@ pub struct Arguments {
     /// Put all rows into this class of the scenario, whatever the log calls them
     #[arg(long, value_name = "NAME")]
     class: Option<String>,
-    /// What the log is, where that cannot be told from it: `azure-2024`, `mooncake`, `csv`, ...
-    #[arg(long, value_name = "FORMAT")]
-    log_format: Option<String>,
+    /// What the log is: `auto` finds out and says by what; or csv, jsonl, azure-2024, mooncake, litellm, envoy, otlp, ...
+    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    log_format: String,
     /// Which columns hold what: `arrival=ts:unix_ms,input=prompt_tokens,output=completion_tokens`
     #[arg(long, value_name = "COLUMNS")]
-    map: Option<Map>,
+    map: Option<String>,
     /// A named map: `nginx`, `langfuse`, `helicone`
     #[arg(long, value_name = "NAME", conflicts_with = "map")]
-    preset: Option<Preset>,
+    preset: Option<String>,
     /// Decide this journal again, as `simulate --journal` writes it, and compare every decision
     #[arg(long, value_name = "JOURNAL", exclusive = true)]
     verify: Option<PathBuf>,
-    /// Seed of what is drawn in the world, instead of the scenario's
-    #[arg(long)]
-    seed: Option<u64>,
+    #[command(flatten)]
+    rules: RuleArguments,
     /// Runs of each variant, over which what is drawn in the world varies; the arrivals are the log's in all of them
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(REPLICATIONS_MAX)))]
     replications: u32,
@@ -108,14 +109,13 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
     if let Some(folder) = &arguments.out {
         publish::check(folder, &inputs(arguments))?;
     }
-    let log = crate::replay::Log { path, options: options(arguments)? };
+    let log = log(arguments, path, clients)?;
     let progress = Progress::new(arguments.quiet);
-    let survey = Survey::of(&log, clients).map_err(unreadable)?;
+    let survey = Survey::of(&log).map_err(unreadable)?;
     let world = world::build(arguments, &survey, clients)?;
     check_asserts(&arguments.asserts, &world)?;
     let replay = Replay {
         log,
-        clients,
         classes: world.classes.clone(),
         first: survey.span.unwrap_or_default().0,
         first_group: world.first_group(),
@@ -125,18 +125,21 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
     judge(&arguments.asserts, &done.summary)
 }
 
-fn unreadable(error: TraceError) -> Failure {
-    Failure::Input(error.to_string())
-}
-
 fn inputs(arguments: &Arguments) -> Vec<PathBuf> {
     arguments.log.iter().chain(&arguments.policies).chain(&arguments.scenario).cloned().collect()
 }
 
-fn options(arguments: &Arguments) -> Result<trace::Options, Failure> {
-    let format = arguments.log_format.as_deref().filter(|name| *name != "auto");
-    let format = format.map(str::parse).transpose().map_err(unreadable)?;
-    Ok(trace::Options { format, map: arguments.map.clone(), preset: arguments.preset, seed: arguments.seed.unwrap_or(1) })
+/// The log as it is to be read; what is too long to be sorted in memory is sorted beside the result.
+fn log(arguments: &Arguments, path: PathBuf, clients: Clients) -> Result<Log, Failure> {
+    let named = LogArguments {
+        log: path.clone(),
+        log_format: arguments.log_format.clone(),
+        map: arguments.map.clone(),
+        preset: arguments.preset.clone(),
+    };
+    let beside = arguments.out.as_ref().map_or_else(std::env::temp_dir, |out| folder_of(out));
+    let rules = clients.rules(arguments.rules.rules(Impute::Draw, &beside)?);
+    Ok(Log { path, options: named.options(rules.seed)?, rules })
 }
 
 fn check_asserts(asserts: &[report::Assertion], world: &World) -> Result<(), Failure> {

@@ -56,7 +56,7 @@ pub(super) fn build(arguments: &Arguments, survey: &Survey, clients: Clients) ->
         None => preset(survey)?,
     };
     let policies = arguments.policies.iter().map(|path| policy(path, &mut remarks)).collect::<Result<Vec<_>, _>>()?;
-    scenario.run.seed = arguments.seed.unwrap_or(scenario.run.seed);
+    scenario.run.seed = arguments.rules.seed;
     let (named, lasting) = (policies.len(), survey.lasting());
     scenario.replay(LOG, lasting, distinct(policies))?;
     if scenario.variants.len() < named {
@@ -75,16 +75,10 @@ pub(super) fn build(arguments: &Arguments, survey: &Survey, clients: Clients) ->
 }
 
 fn nothing(survey: &Survey) -> String {
-    let read = format!("{} has no request that could be replayed: {} rows were read", survey.head.file, survey.fates.rows());
-    let why = survey.fates.dropped.iter().map(|(reason, lost)| format!("{} left out: {}", lost.count, reason.name()));
-    let lengths = (survey.without_lengths > 0).then(|| format!("{} have no length", survey.without_lengths));
-    let first = survey
-        .fates
-        .dropped
-        .values()
-        .next()
-        .map(|lost| format!("the first of them, row {}: {}", lost.first.row, lost.first.problem));
-    std::iter::once(read).chain(why).chain(lengths).chain(first).collect::<Vec<_>>().join("; ")
+    let said = survey.accounts.sentences().join("; ");
+    let first = survey.accounts.fates.dropped.values().next();
+    let first = first.map_or(String::new(), |lost| format!("; the first of them: {}", lost.first.problem));
+    format!("{} has no request that could be replayed: {said}{first}", survey.head.file)
 }
 
 fn refused(error: ClassesError) -> Failure {

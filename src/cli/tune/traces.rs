@@ -6,10 +6,11 @@ use std::ops::Range;
 use super::Arguments;
 use super::scenes::{Place, place, resolved};
 use crate::cli::Failure;
-use crate::replay::{Classes, Clients, Log, Replay, Survey};
+use crate::replay::{Classes, Log, Replay, Survey};
 use crate::scenario::{Scenario, TuneSettings, Warmup};
 use crate::time::{Span, Time};
 use crate::trace;
+use crate::trace::flow::Rules;
 use crate::workload::{Recorded, Rows};
 
 /// Of a trace that stands alone, the last one in so many parts is held out.
@@ -75,29 +76,32 @@ fn read(arguments: &Arguments, name: &str) -> Result<Read, Failure> {
     with.sets.push(format!("arrival={{ process = \"recorded\", file = {} }}", toml::Value::String(file.clone())));
     let mut scenario = with.load()?;
     scenario.run.seed = arguments.seed.unwrap_or(scenario.run.seed);
-    let log = Log { path, options: trace::Options { seed: scenario.run.seed, ..trace::Options::default() } };
-    let survey = Survey::of(&log, Clients::World).map_err(|error| Failure::Input(error.to_string()))?;
+    let seed = scenario.run.seed;
+    let options = trace::Options { seed, ..trace::Options::default() };
+    let log = Log { path, options, rules: Rules { seed, ..Rules::default() } };
+    let survey = Survey::of(&log).map_err(|error| Failure::Input(error.to_string()))?;
     let names: Vec<&str> = scenario.variants[0].classes.iter().map(|class| class.name.as_str()).collect();
     let classes = Classes::find(&survey.classes, &names, None).map_err(|error| {
         Failure::Input(format!("`{name}`: {error}\n  = give the scenario classes of these names, or leave the column out"))
     })?;
     let Some((first, _)) = survey.span else {
-        return Err(Failure::Input(format!("`{name}` has no request that could be replayed ({} rows)", survey.fates.rows())));
+        return Err(Failure::Input(format!(
+            "`{name}` has no request that could be replayed ({} rows)",
+            survey.accounts.fates.rows()
+        )));
     };
     // A log with times of its own keeps its own zero.
     let first = if survey.head.origin.unix_ns.is_some() { first } else { Time::ZERO };
-    let replay = Replay { log, clients: Clients::World, classes, first, first_group: 0 };
+    let replay = Replay { log, classes, first, first_group: 0 };
     Ok(Read { name: name.to_owned(), file, scenario, replay, survey })
 }
 
 /// What is not as it was in the file.
 fn remark(arguments: &Arguments, Read { name, survey, .. }: &Read) {
-    let left = survey.fates.lost() + survey.later_tries + survey.without_lengths;
-    if left > 0 && !arguments.quiet {
-        let rows = survey.fates.rows();
-        let first = survey.fates.dropped.values().next();
-        let first = first.map_or(String::new(), |lost| format!("; row {}: {}", lost.first.row, lost.first.problem));
-        let _ = writeln!(std::io::stderr(), "note: `{name}`: {left} of {rows} rows are left out{first}");
+    let accounts = &survey.accounts;
+    let as_it_was = accounts.fates.rows() == survey.replayed && accounts.spread.is_none() && accounts.imputed.requests == 0;
+    if !as_it_was && !arguments.quiet {
+        let _ = writeln!(std::io::stderr(), "note: `{name}`: {}", accounts.sentences().join("; "));
     }
 }
 

@@ -1,4 +1,4 @@
-//! The plots: eleven ways to look at a result, each as SVG, as PNG and as the CSV of exactly what it shows.
+//! The plots: thirteen ways to look at a result or a log, each as SVG, as PNG and as the CSV of exactly what it shows.
 //!
 //! ```text
 //! a struct of figures --> its plot() --> plotters --> Picture (shapes) --> SVG text   (light, and dark where it is wanted)
@@ -11,6 +11,7 @@
 //! of nothing is an error of the caller. Colours have roles ([`dark_rules`]), points and curves have tooltips, long names are
 //! shortened in the middle and whole in the tooltip.
 
+mod arrivals;
 mod axis;
 mod backend;
 mod burst;
@@ -23,6 +24,7 @@ mod font;
 mod goodput;
 mod heatmap;
 mod labels;
+mod lengths;
 mod outcomes;
 mod palette;
 mod panel;
@@ -47,6 +49,7 @@ use std::path::{Path, PathBuf};
 
 use picture::Picture;
 
+pub use arrivals::{Arrivals, Moment};
 pub use burst::{Burst, Row, TimeSpan, Trace};
 pub use cases::{Cases, Compared};
 pub use cdf::{LatencyCdf, LatencyCdfs, LatencyPanel};
@@ -54,6 +57,7 @@ pub use fairness::{FairShare, Fairness};
 pub use font::{REGULAR as FONT_REGULAR, SEMIBOLD as FONT_SEMIBOLD};
 pub use goodput::{GoodputCurve, GoodputCurves, LoadPoint};
 pub use heatmap::{Along, Heatmap, HeatmapCell, Values};
+pub use lengths::{LengthCdf, LengthCdfs};
 pub use outcomes::{OutcomePoint, OutcomeShares, Outcomes};
 pub use palette::dark_rules;
 pub use pareto::{ParetoFront, ParetoPoint};

@@ -349,6 +349,24 @@ pub(super) fn cases() -> Cases {
 }
 
 /// One of each kind.
+pub(super) fn arrivals(bins: usize) -> Arrivals {
+    let moment = |bin: usize| {
+        let mean_rps = (8.0 + 6.0 * libm::sin(bin as f64 / 90.0) + 2.0 * wobble(bin)).max(0.0);
+        Moment { from_s: bin as f64 * 64.0, mean_rps, peak_rps: (mean_rps * 2.0 + 3.0 * (wobble(bin + 7) + 1.0)).round() }
+    };
+    let head = head("arrivals", "Requests a second over the log");
+    Arrivals { head, bin_s: 64.0, moments: (0..bins).map(moment).collect() }
+}
+
+pub(super) fn lengths() -> LengthCdfs {
+    let curve = |(name, median): (&str, f64)| {
+        let points = (1..=200).map(|i| (median * libm::exp(libm::log(f64::from(i) / 30.0) * 1.1), f64::from(i) / 200.0));
+        LengthCdf { name: name.to_owned(), points: points.collect() }
+    };
+    let curves = [("input", 800.0), ("output", 120.0), ("total", 1_000.0)].into_iter().map(curve).collect();
+    LengthCdfs { head: head("lengths", "How long requests are"), curves }
+}
+
 pub(super) fn one_of_each() -> Vec<Plot> {
     let plots = [
         goodput(4).plot(),
@@ -362,6 +380,8 @@ pub(super) fn one_of_each() -> Vec<Plot> {
         fairness().plot(),
         racing(36).plot(),
         cases().plot(),
+        arrivals(900).plot(),
+        lengths().plot(),
     ];
     plots.into_iter().map(|plot| plot.expect("the samples have data")).collect()
 }

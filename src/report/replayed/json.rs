@@ -25,20 +25,13 @@ impl Replayed<'_> {
 
     fn own(&self) -> Value {
         let survey = self.survey;
-        let dropped: serde_json::Map<String, Value> =
-            survey.fates.dropped.iter().map(|(reason, lost)| (reason.key().to_owned(), lost.count.into())).collect();
         json!({
             "log": {
                 "file": survey.head.file,
                 "format": survey.head.format.name(),
                 "recognised_by": survey.head.recognised_by,
                 "notes": survey.head.notes,
-                "rows": survey.fates.rows(),
-                "records": survey.fates.records,
-                "dropped": dropped,
-                "out_of_order": survey.out_of_order,
-                "overflow": survey.overflow,
-                "later_tries": survey.later_tries,
+                "accounts": survey.accounts.json(),
                 "without_lengths": survey.without_lengths,
                 "replayed": survey.replayed,
                 "began_unix_ns": survey.began_unix_ns().map(|ns| ns.to_string()),

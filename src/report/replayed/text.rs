@@ -111,13 +111,9 @@ impl Replayed<'_> {
         let span = duration(last.since(first).as_secs_f64());
         let mut lines = vec![
             format!("{}: {}, recognised by {}.", head.file, head.format.name(), head.recognised_by),
-            format!(
-                "{} rows: {} requests replayed over {span}{began}; {}.",
-                count(survey.fates.rows()),
-                count(survey.replayed),
-                self.left_out()
-            ),
+            format!("{} requests replayed over {span}{began}.", count(survey.replayed)),
         ];
+        lines.extend(survey.accounts.sentences().into_iter().map(|sentence| format!("{sentence}.")));
         lines.extend(head.notes.iter().map(|note| format!("Note: {note}.")));
         lines.extend(self.cautions());
         lines.push(format!(
@@ -131,36 +127,16 @@ impl Replayed<'_> {
         lines.iter().map(|line| wrap(line) + "\n").collect()
     }
 
-    fn left_out(&self) -> String {
-        let survey = self.survey;
-        let tries = [(survey.later_tries, "later tries"), (survey.without_lengths, "without a length")];
-        let dropped = survey.fates.dropped.iter().map(|(reason, lost)| (lost.count, reason.name()));
-        let parts: Vec<String> =
-            tries.into_iter().chain(dropped).filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", count(n))).collect();
-        if parts.is_empty() { "none left out".to_owned() } else { format!("left out: {}", parts.join(", ")) }
-    }
-
     /// What the log cannot answer.
     fn cautions(&self) -> Vec<String> {
         let survey = self.survey;
         let mut lines = Vec::new();
-        if survey.out_of_order > 0 {
-            lines.push(format!("{} rows stood out of order and were put in order.", count(survey.out_of_order)));
-        }
-        if survey.overflow > 0 {
-            lines.push(format!("{} of them stood more than 10 min back and arrive late.", count(survey.overflow)));
-        }
         if survey.without_lengths > 0 {
-            let share = survey.without_lengths as f64 / survey.fates.records.max(1) as f64;
-            lines.push(format!(
-                "Censored: {} of the log's requests have no length (refused before anybody counted). They are not replayed, so that the \
-                 load here is lower than it was by as much.",
-                percent(share)
-            ));
+            lines.push(format!("{} requests of unknown length are not replayed.", count(survey.without_lengths)));
         }
-        match (self.clients, survey.later_tries) {
+        match (self.clients, survey.accounts.folded) {
             (Clients::World, 0) => lines.push(
-                "The log does not say which rows are retries: where some are, the scenario's clients retry on top of them (--clients \
+                "No row was recognised as a retry: where some are, the scenario's clients retry on top of them (--clients \
                  as-logged takes each row as one attempt)."
                     .to_owned(),
             ),

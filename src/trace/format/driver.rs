@@ -178,6 +178,19 @@ mod tests {
         assert_eq!((broken.sent, broken.status, broken.ended), (Some(broken.arrival), None, Some(Ended::Broken)));
     }
 
+    /// The rows of a measured run, outcomes as its README counts them.
+    #[test]
+    fn the_recorded_overload_run_reads_whole() {
+        let run = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/runs/vllm_cpu_16m_overload.jsonl.zst");
+        let trace = crate::trace::read(&run).unwrap();
+        let left = trace.records.iter().filter(|record| record.ended == Some(Ended::FirstTokenTimeout)).count();
+        assert_eq!((trace.rows, trace.fates.lost(), left), (783, 0, 267));
+        // A piece of the stream may hold more than one token, and none holds less.
+        let received = |record: &Record| record.received_tokens.map_or(0, |tokens| tokens as usize);
+        let mut complete = trace.records.iter().filter(|record| record.is_complete());
+        assert!(complete.all(|record| (1..=received(record)).contains(&record.chunks.len())));
+    }
+
     #[test]
     fn marks_blank_lines_and_windows_line_ends_change_nothing() {
         let windows = format!("\u{FEFF}{}\r\n", RUN.replace('\n', "\r\n"));

@@ -93,6 +93,8 @@ fn azure_2023_has_windows_lines_seven_digits_and_no_last_newline() {
     assert_eq!(unix_ns(&read, 1), 1_700_158_624_031_960_100);
     assert_eq!((read.records[1].lengths(), read.records[1].row), (Some((3180, 8)), 3));
     assert!(read.reader.head().notes.iter().any(|note| note.contains("UTC")));
+    let by = "the columns TIMESTAMP, ContextTokens, GeneratedTokens, and times without a zone";
+    assert_eq!(read.reader.head().recognised_by, by);
 }
 
 #[test]
@@ -155,6 +157,14 @@ fn litellm_spend_logs_lose_what_the_cache_answered() {
     assert_eq!((read.records[1].ended, read.records[1].lengths()), (Some(Ended::Failed), None));
     // What was not streamed shows no first token.
     assert_eq!((read.ttft_ms(2), read.lasting_ms(2)), (None, Some(2_000)));
+}
+
+#[test]
+fn litellm_spend_logs_are_the_same_as_json_lines() {
+    let row = r#"{"request_id":"a","api_key":"k","startTime":"2026-03-01T10:00:00.000Z","endTime":"2026-03-01T10:00:04Z","completionStartTime":"2026-03-01T10:00:01.5+00:00","prompt_tokens":100,"completion_tokens":50,"team_id":"","cache_hit":"False","status":"success"}"#;
+    let read = read(row);
+    assert_eq!((read.reader.head().format, read.records[0].lengths()), (Format::LiteLlm, Some((100, 50))));
+    assert_eq!((read.ttft_ms(0), read.lasting_ms(0), read.tenant(0)), (Some(1_500), Some(4_000), "k"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod azure;
 mod blis;
 mod burstgpt;
+pub(super) mod canonical;
 mod driver;
 pub(super) mod envoy;
 mod generic;
@@ -41,8 +42,13 @@ pub(super) const TABLES: &[Recipe] = &[
 pub(super) const OBJECTS: &[Recipe] =
     &[mooncake::BAILIAN, mooncake::MOONCAKE, litellm::CALLBACK, litellm::SPEND_LOGS, envoy::ENVOY, generic::JSONL];
 
-/// The formats that are lines of objects which no map describes.
-pub(super) const SPECIAL: &[(Format, &[&str])] = &[(Format::Driver, driver::SIGNATURE), (Format::Journal, journal::SIGNATURE)];
+/// The formats that no map describes: lines of objects, and one table.
+pub(super) const SPECIAL: &[(Format, &[&str])] = &[
+    (Format::Driver, driver::SIGNATURE),
+    (Format::Journal, journal::SIGNATURE),
+    (Format::Canonical, canonical::SIGNATURES[0]),
+    (Format::Canonical, canonical::SIGNATURES[1]),
+];
 
 /// Opens a log whose format is known.
 pub(super) fn reader(source: Source, format: Format, options: &Options, by: String) -> Result<Box<dyn Reader>, TraceError> {
@@ -58,6 +64,7 @@ pub(super) fn reader(source: Source, format: Format, options: &Options, by: Stri
         _ => (if is_objects { OBJECTS } else { TABLES }).iter().find(|recipe| recipe.format == format),
     };
     match recipe {
+        None if format == Format::Canonical => Ok(Box::new(canonical::Canonical::new(source, by)?)),
         None if format == Format::Driver => Ok(Box::new(driver::Driver::new(source, by))),
         None if format == Format::Journal => Ok(Box::new(journal::Journal::new(source, by))),
         None if format == Format::Otlp => Ok(Box::new(otlp::Otlp::new(source, own, by)?)),
@@ -107,11 +114,13 @@ pub enum Format {
     Driver,
     /// Plimsoll's journal.
     Journal,
+    /// Plimsoll's own table of everything that a record holds.
+    Canonical,
 }
 
 impl Format {
     /// Every format, in order of its discriminant.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Csv,
         Self::Jsonl,
         Self::Azure2023,
@@ -128,6 +137,7 @@ impl Format {
         Self::Blis,
         Self::Driver,
         Self::Journal,
+        Self::Canonical,
     ];
 
     /// The name on the command line and in files.
@@ -150,6 +160,7 @@ impl Format {
             Self::Blis => "blis",
             Self::Driver => "driver",
             Self::Journal => "journal",
+            Self::Canonical => "plimsoll",
         }
     }
 }
