@@ -68,7 +68,8 @@ fn policies_meet_the_same_requests_beside_what_was_recorded() {
     let place = Place::new();
     let log = place.file("tuesday.csv", bunches());
     let (short, long, out) = (place.path("short.toml"), place.path("long.toml"), place.path("out"));
-    let output = place.replay(&log, &["--map", WALL, "--policy", &short, "--policy", &long, "--out", &out]);
+    let output = place
+        .replay(&log, &["--map", WALL, "--fold", "off", "--no-spread", "--policy", &short, "--policy", &long, "--out", &out]);
     let text = told(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
     for said in ["does best", "120 requests replayed", "2024-05-10 00:00:00 UTC", "Recorded: 80.0 %", "recorded", "rejected"] {
