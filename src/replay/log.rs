@@ -127,7 +127,7 @@ impl Replay {
         let open = move || -> Box<dyn Iterator<Item = Recorded>> {
             let prefixes = block_tokens.map(|tokens| Prefixes::new(tokens, replay.first_group));
             match replay.log.open() {
-                Ok(rows) => Box::new(Rows { rows, replay: Arc::clone(&replay), prefixes, fault: Arc::clone(&told) }),
+                Ok(rows) => Box::new(Rows { flow: rows, replay: Arc::clone(&replay), prefixes, fault: Arc::clone(&told) }),
                 Err(error) => {
                     tell(&told, error);
                     Box::new(std::iter::empty())
@@ -143,7 +143,7 @@ fn tell(place: &Mutex<Option<TraceError>>, error: TraceError) {
 }
 
 struct Rows {
-    rows: Flow,
+    flow: Flow,
     replay: Arc<Replay>,
     prefixes: Option<Prefixes>,
     fault: Arc<Mutex<Option<TraceError>>>,
@@ -154,7 +154,7 @@ impl Iterator for Rows {
 
     fn next(&mut self) -> Option<Recorded> {
         loop {
-            match self.rows.next() {
+            match self.flow.next() {
                 Ok(Some(record)) => {
                     if let Some(row) = self.recorded(&record) {
                         return Some(row);

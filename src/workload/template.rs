@@ -161,11 +161,11 @@ impl Template {
         };
         let tenant = recorded.map_or(0, |row| row.tenant);
         let prefix = recorded.and_then(|row| row.prefix);
-        let drawn = |tenants: Numbers| tenants.draw(draws.bits(Purpose::Tenant));
+        let any = |tenants: Numbers| tenants.draw(draws.bits(Purpose::Tenant));
         let request = Request {
             id,
             class: self.class,
-            tenant: if tenant > 0 { tenant } else { self.tenants.map_or(0, drawn) },
+            tenant: if tenant > 0 { tenant } else { self.tenants.map_or(0, any) },
             arrival,
             input_tokens: input,
             input_estimate: self.estimate(input, draws),

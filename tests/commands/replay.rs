@@ -67,9 +67,9 @@ const WALL: &str = "arrival=time:unix_s,input=in,output=out,status=status,end=en
 fn policies_meet_the_same_requests_beside_what_was_recorded() {
     let place = Place::new();
     let log = place.file("tuesday.csv", bunches());
-    let (short, long, out) = (place.path("short.toml"), place.path("long.toml"), place.path("out"));
+    let (short, roomy, out) = (place.path("short.toml"), place.path("long.toml"), place.path("out"));
     let output = place
-        .replay(&log, &["--map", WALL, "--fold", "off", "--no-spread", "--policy", &short, "--policy", &long, "--out", &out]);
+        .replay(&log, &["--map", WALL, "--fold", "off", "--no-spread", "--policy", &short, "--policy", &roomy, "--out", &out]);
     let text = told(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
     for said in ["does best", "120 requests replayed", "2024-05-10 00:00:00 UTC", "Recorded: 80.0 %", "recorded", "rejected"] {
@@ -210,15 +210,15 @@ fn bad_logs() {
         (format!("{head}0,1,1\n{long}4,1,1\n"), 2, 1),
         ("time,input_tokens,output_tokens,class\n0,1,1,\"chat\"\n1,1,1,\"two\nlines\"\n".to_owned(), 2, 0),
     ] {
-        let log = place.file("rows.csv", &rows);
-        let output = place.replay(&log, &["--format", "json", "--class", "chat"]);
+        let file = place.file("rows.csv", &rows);
+        let output = place.replay(&file, &["--format", "json", "--class", "chat"]);
         let shown: String = rows.chars().take(80).collect();
         assert_eq!(output.status.code(), Some(0), "{shown}: {}", told(&output.stderr));
         let json: Value = serde_json::from_slice(&output.stdout).unwrap();
-        let log = &json["replay"]["log"];
-        let accounts = &log["accounts"];
+        let read = &json["replay"]["log"];
+        let accounts = &read["accounts"];
         let dropped: u64 = accounts["dropped"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
-        assert_eq!((log["replayed"].as_u64(), dropped), (Some(kept), lost), "{shown}");
+        assert_eq!((read["replayed"].as_u64(), dropped), (Some(kept), lost), "{shown}");
         assert_eq!(accounts["rows"].as_u64(), Some(kept + lost), "{shown}");
     }
 }

@@ -57,10 +57,10 @@ pub(super) fn build(arguments: &Arguments, survey: &Survey, clients: Clients) ->
     };
     let policies = arguments.policies.iter().map(|path| policy(path, &mut remarks)).collect::<Result<Vec<_>, _>>()?;
     scenario.run.seed = arguments.rules.seed;
-    let (named, lasting) = (policies.len(), survey.lasting());
+    let (asked, lasting) = (policies.len(), survey.lasting());
     scenario.replay(LOG, lasting, distinct(policies))?;
-    if scenario.variants.len() < named {
-        remarks.push(format!("{} of the settings are the same as others, and run once.", named - scenario.variants.len()));
+    if scenario.variants.len() < asked {
+        remarks.push(format!("{} of the settings are the same as others, and run once.", asked - scenario.variants.len()));
     }
     if clients == Clients::AsLogged {
         as_logged(&mut scenario);
@@ -68,7 +68,7 @@ pub(super) fn build(arguments: &Arguments, survey: &Survey, clients: Clients) ->
     warm_up(&mut scenario, lasting, &mut remarks);
     let names: Vec<&str> = scenario.variants[0].classes.iter().map(|class| class.name.as_str()).collect();
     let one = arguments.class.as_deref().or((arguments.scenario.is_none() && names == [ALL]).then_some(ALL));
-    let classes = Classes::find(&survey.classes, &names, one).map_err(refused)?;
+    let classes = Classes::find(&survey.classes, &names, one).map_err(|error| refused(&error))?;
     let counts_all = scenario.run.warmup == Warmup::Time(Span::ZERO);
     let some_have_no_class = arguments.class.is_none();
     Ok(World { scenario, classes, clients, remarks, some_have_no_class, counts_all })
@@ -81,16 +81,16 @@ fn nothing(survey: &Survey) -> String {
     format!("{} has no request that could be replayed: {said}{first}", survey.head.file)
 }
 
-fn refused(error: ClassesError) -> Failure {
+fn refused(error: &ClassesError) -> Failure {
     let help = "  = give the scenario classes of these names, or put all rows into one with --class NAME";
     Failure::Input(format!("{error}\n{help}"))
 }
 
 /// The shipped preset, with the log's own classes.
 fn preset(survey: &Survey) -> Result<Scenario, Failure> {
-    let named = &survey.classes;
-    let fits = !named.is_empty() && named.len() <= CLASSES_MAX && !named.iter().any(|name| name == OTHERS);
-    let names = if fits { named.clone() } else { vec![ALL.to_owned()] };
+    let own = &survey.classes;
+    let fits = !own.is_empty() && own.len() <= CLASSES_MAX && !own.iter().any(|name| name == OTHERS);
+    let names = if fits { own.clone() } else { vec![ALL.to_owned()] };
     let class = |name: &String| format!("[[class]]\nname = {}\n", toml::Value::String(name.clone()));
     let text = format!(
         "schema = 1\n[upstream]\nkind = \"vllm\"\npreset = \"{PRESET}\"\n[arrival]\nprocess = \"constant\"\nrate = 1\n{}",
