@@ -90,7 +90,7 @@ fn policies_meet_the_same_requests_beside_what_was_recorded() {
     for file in ["report.html", "plots/recorded-time.svg", "plots/recorded-outcomes.png", "plots/recorded-latency.csv"] {
         assert!(Path::new(&out).join(file).exists(), "{file}");
     }
-    let held = place.replay(&log, &["--map", WALL, "--policy", &short, "--assert", "goodput_fraction>=1"]);
+    let held = place.replay(&log, &["--map", WALL, "--no-spread", "--policy", &short, "--assert", "goodput_fraction>=1"]);
     assert_eq!(held.status.code(), Some(3));
 }
 
