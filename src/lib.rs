@@ -14,6 +14,7 @@ pub mod heap;
 pub mod journal;
 pub mod latency;
 pub mod policy;
+pub mod replay;
 pub mod report;
 pub mod request;
 pub mod rng;

@@ -18,9 +18,26 @@ const ROOMS: &[(&str, &[&str])] = &[
     // The event record is made of the machines' own messages.
     ("journal", &["policy", "upstream", "workload", "stats"]),
     ("sim", &["policy", "upstream", "trace", "workload", "scenario", "journal", "stats"]),
+    ("replay", &["policy", "upstream", "trace", "workload", "scenario", "journal", "sim"]),
     ("tune", &["policy", "upstream", "workload", "scenario", "journal", "sim", "stats"]),
-    ("report", &["journal", "stats", "tune", "calibrate"]),
-    ("cli", &["policy", "upstream", "trace", "workload", "scenario", "journal", "sim", "stats", "calibrate", "tune", "report"]),
+    ("report", &["journal", "stats", "tune", "calibrate", "replay", "trace"]),
+    (
+        "cli",
+        &[
+            "policy",
+            "upstream",
+            "trace",
+            "workload",
+            "scenario",
+            "journal",
+            "sim",
+            "stats",
+            "calibrate",
+            "tune",
+            "replay",
+            "report",
+        ],
+    ),
 ];
 
 const FILE_LINES_MAX: usize = 500;

@@ -17,6 +17,7 @@ mod measured;
 mod outcome;
 mod progress;
 mod publish;
+mod replay;
 mod report;
 mod schema;
 mod simulate;
@@ -53,6 +54,7 @@ enum Command {
     Capacity(capacity::Arguments),
     Calibrate(calibrate::Arguments),
     Tune(tune::Arguments),
+    Replay(replay::Arguments),
     Check(check::Arguments),
     Explain(explain::Arguments),
     Report(report::Arguments),
@@ -84,6 +86,7 @@ fn execute(command: Command, typed: &str, out: &mut impl Write) -> Result<Exit, 
         Command::Capacity(arguments) => capacity::run(&arguments, typed, out),
         Command::Calibrate(arguments) => calibrate::run(&arguments, typed, out),
         Command::Tune(arguments) => tune::run(&arguments, typed, out),
+        Command::Replay(arguments) => replay::run(&arguments, typed, out),
         Command::Check(arguments) => check::run(&arguments, out),
         Command::Explain(arguments) => explain::run(&arguments, out),
         Command::Report(arguments) => report::run(&arguments, out),

@@ -115,7 +115,7 @@ fn simulate(
     Ok((prepared, summary))
 }
 
-fn is_valid(summary: &Summary) -> Result<(), Failure> {
+pub(super) fn is_valid(summary: &Summary) -> Result<(), Failure> {
     let Some((variant, halt)) = summary.variants.iter().find_map(|variant| Some((&variant.name, variant.halted?))) else {
         return Ok(());
     };
@@ -151,7 +151,7 @@ fn text(scenario: &Scenario, prepared: &Prepared, measured: Option<&report::Figu
     text
 }
 
-fn judge(asserts: &[report::Assertion], summary: &Summary) -> Result<Exit, Failure> {
+pub(super) fn judge(asserts: &[report::Assertion], summary: &Summary) -> Result<Exit, Failure> {
     let mut exit = Exit::Done;
     for assertion in asserts {
         let verdict = assertion.judge(summary).map_err(Failure::Input)?;

@@ -1,4 +1,5 @@
-//! The event record: one JSON object a line, in the order in which things were decided.
+//! The event record: one JSON object a line, in the order in which things were decided. In a file each line has a check beside
+//! (`"k"`), which is no part of the event.
 
 use serde::{Deserialize, Serialize};
 

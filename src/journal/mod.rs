@@ -3,6 +3,7 @@
 mod event;
 mod metered;
 mod reader;
+mod seal;
 mod story;
 pub mod summary;
 mod tally;
@@ -16,6 +17,6 @@ pub use metered::{Metered, MeteredCounts};
 pub use reader::{JournalError, read};
 pub use story::{Whose, tell};
 pub use tally::{ClassTally, Digest, Halt, Series, Tally, Window};
-pub use verify::{Mismatch, Verified, verify};
+pub use verify::{Changed, Mismatch, Verified, verify};
 pub use watched::{Course, Moment, RejectionBin, Rejections, Watched};
 pub use writer::Journal;

@@ -50,30 +50,52 @@ pub enum JournalError {
 /// # Errors
 /// If the file cannot be read, holds a line that is not an event, or holds none.
 pub fn read(path: &Path, mut each: impl FnMut(usize, Event) -> bool) -> Result<(), JournalError> {
+    read_lines(path, |line, text| Ok(each(line, parse(path, line, text)?)))
+}
+
+/// The event that a line tells.
+pub(super) fn parse(path: &Path, line: usize, text: &str) -> Result<Event, JournalError> {
+    let wrong = |error: serde_json::Error| {
+        let path = path.display().to_string();
+        JournalError::Line { path, line, message: error.to_string() }
+    };
+    serde_json::from_str(text).map_err(wrong)
+}
+
+/// Calls `each` with every line, without its break, and its number, from 1, until it returns `false`.
+pub(super) fn read_lines(
+    path: &Path,
+    mut each: impl FnMut(usize, &str) -> Result<bool, JournalError>,
+) -> Result<(), JournalError> {
     let shown = path.display().to_string();
     let io = |source| JournalError::Io { path: shown.clone(), source };
     let file = File::open(path).map_err(io)?;
     let mut bytes = BufReader::new(file);
     // By its content, not its name: a journal that was broken off keeps its temporary one.
     let compressed = bytes.fill_buf().map_err(io)?.starts_with(&zstd::zstd_safe::MAGICNUMBER.to_le_bytes());
-    let reader: Box<dyn BufRead> =
+    let mut reader: Box<dyn BufRead> =
         if compressed { Box::new(BufReader::new(zstd::Decoder::with_buffer(bytes).map_err(io)?)) } else { Box::new(bytes) };
-    let mut lines = 0;
-    for (index, line) in reader.lines().enumerate() {
-        let line = line.map_err(|source| {
+    let (mut lines, mut text) = (0, Vec::new());
+    loop {
+        text.clear();
+        let read = reader.read_until(b'\n', &mut text).map_err(|source| {
             let path = shown.clone();
             match source.kind() {
                 io::ErrorKind::UnexpectedEof => JournalError::Cut { path, line: lines, source },
                 _ => JournalError::Io { path, source },
             }
         })?;
-        lines = index + 1;
-        let event = serde_json::from_str(&line).map_err(|error| JournalError::Line {
-            path: shown.clone(),
-            line: lines,
-            message: error.to_string(),
-        })?;
-        if !each(lines, event) {
+        if read == 0 {
+            break;
+        }
+        lines += 1;
+        // Not as `lines()`, which also takes a carriage return away: it is a changed byte.
+        let line = text.strip_suffix(b"\n").unwrap_or(&text);
+        let not_text = |error: std::str::Utf8Error| {
+            let (path, message) = (shown.clone(), format!("not UTF-8 after byte {}", error.valid_up_to()));
+            JournalError::Line { path, line: lines, message }
+        };
+        if !each(lines, std::str::from_utf8(line).map_err(not_text)?)? {
             break;
         }
     }

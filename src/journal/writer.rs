@@ -1,10 +1,11 @@
-//! Writing a journal: JSON lines, compressed where the name ends in `.zst`, whole or not at all.
+//! Writing a journal: JSON lines, each with its check ([`Seal`]), compressed where the name ends in `.zst`, whole or not at all.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::event::{Event, What};
+use super::seal::Seal;
 use crate::time::Time;
 
 /// Level of compression: zstd's default.
@@ -18,6 +19,8 @@ enum Sink {
 /// A journal being written, under a temporary name until it is finished.
 pub struct Journal {
     sink: Sink,
+    seal: Seal,
+    line: Vec<u8>,
     target: PathBuf,
     temporary: PathBuf,
     failed: Option<io::Error>,
@@ -35,11 +38,14 @@ impl Journal {
         let temporary = target.with_file_name(name);
         let file = File::create(&temporary)?;
         let sink = if target.extension().is_some_and(|extension| extension == "zst") {
-            Sink::Zstd(BufWriter::new(zstd::Encoder::new(file, ZSTD_LEVEL)?))
+            let mut encoder = zstd::Encoder::new(file, ZSTD_LEVEL)?;
+            encoder.include_checksum(true)?;
+            Sink::Zstd(BufWriter::new(encoder))
         } else {
             Sink::Plain(BufWriter::new(file))
         };
-        Ok(Self { sink, target: target.to_owned(), temporary, failed: None, finished: false })
+        let (seal, line, target) = (Seal::default(), Vec::new(), target.to_owned());
+        Ok(Self { sink, seal, line, target, temporary, failed: None, finished: false })
     }
 
     /// Writes one event. After a failure nothing more is written; [`Journal::finish`] tells.
@@ -56,8 +62,11 @@ impl Journal {
             Sink::Plain(sink) => sink,
             Sink::Zstd(sink) => sink,
         };
-        serde_json::to_writer(&mut *sink, &Event { t, what })?;
-        sink.write_all(b"\n")
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, &Event { t, what })?;
+        self.seal.put(&mut self.line);
+        self.line.push(b'\n');
+        sink.write_all(&self.line)
     }
 
     /// Completes the file and gives it its name.

@@ -12,6 +12,7 @@ mod load_lines;
 mod metered;
 pub mod page;
 pub mod plot;
+pub mod replayed;
 mod rungs;
 mod table;
 mod text;
@@ -26,6 +27,7 @@ pub use envelope::{
 };
 pub use load_lines::LoadLines;
 pub use metered::{MeteredReport, MultiplierReport, ReservationsReport};
+pub use replayed::Replayed;
 pub use table::{overview, variant};
 pub use text::text;
 pub use tuned::{ClassShare, Tuning};

@@ -17,6 +17,8 @@ use super::source::{Place, Sources};
 use super::tree::{Node, Value};
 use super::variant::{FileReference, Sections, Variant};
 use crate::time::Span;
+use crate::units::NonNegative;
+use crate::workload::ArrivalSettings;
 
 /// A scenario that can be run: every variant laid out, every setting in range.
 #[derive(Clone, Debug)]
@@ -152,6 +154,46 @@ impl Scenario {
             return Err(Diagnostics::new(self.sources.clone(), wrong));
         }
         self.variants = variants;
+        self.keep_distinct();
+        Ok(())
+    }
+
+    /// Puts a recording in the place of all arrivals, `lasting` from its first to its last, and the named `policies`, where there
+    /// are any, in the place of the variants: each in front of the baseline's upstream. The variants that are left are those
+    /// that still differ.
+    ///
+    /// # Errors
+    /// Policies that do not go with the upstream or the classes.
+    pub fn replay(
+        &mut self,
+        file: &str,
+        lasting: Span,
+        policies: Vec<(String, crate::policy::Settings)>,
+    ) -> Result<(), Diagnostics> {
+        if !policies.is_empty() {
+            let base = self.baseline();
+            let (of, tree) = (self.variants[base].clone(), self.trees[base].clone());
+            self.trees = vec![tree; policies.len()];
+            let variant = |(name, policy): (String, _)| Variant { of: name.clone(), name, policy, ..of.clone() };
+            self.variants = policies.into_iter().map(variant).collect();
+            self.run.baseline = None;
+        }
+        for variant in &mut self.variants {
+            variant.arrival = Some(ArrivalSettings::Recorded { file: file.to_owned() });
+            for class in &mut variant.classes {
+                class.arrival = None;
+                class.weight = NonNegative::new(1.0).expect("1 is not negative");
+                class.lengths = None;
+            }
+        }
+        self.file.sweep = None;
+        self.file.measured = None;
+        self.run.duration = lasting;
+        let wrong = self.variants.iter().zip(&self.trees).flat_map(|(variant, tree)| semantic::check_variant(variant, tree));
+        let wrong: Vec<Diagnostic> = wrong.collect();
+        if !wrong.is_empty() {
+            return Err(Diagnostics::new(self.sources.clone(), wrong));
+        }
         self.keep_distinct();
         Ok(())
     }

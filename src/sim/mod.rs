@@ -15,6 +15,6 @@ mod world;
 pub use guard::{AT_ONCE_MAX, UNDER_WAY_MAX};
 pub use load::{Capacity, measure};
 pub use plan::Plan;
-pub use prepare::{Prepared, inspect, inspect_model, not_validated, prepare, replan};
+pub use prepare::{Given, Prepared, inspect, inspect_given, inspect_model, not_validated, prepare, prepare_given, replan};
 pub use runner::{run, run_all, run_from};
 pub use world::World;

@@ -14,7 +14,7 @@ use crate::time::{Span, Time};
 use crate::trace::{self, NameId, Trace};
 use crate::units::Count;
 use crate::upstream::UpstreamModel;
-use crate::workload::{ArrivalSettings, RateSettings, Recorded, SourceSettings};
+use crate::workload::{ArrivalSettings, RateSettings, Recorded, Rows, SourceSettings};
 
 /// Replications that MSER-5 looks at.
 const PILOTS: u32 = 5;
@@ -32,13 +32,24 @@ pub struct Prepared {
     pub remarks: Vec<String>,
 }
 
+/// Recordings that need not be read, by file name as the scenario has it.
+pub type Given = [(String, Rows)];
+
 /// Resolves everything in a scenario.
 ///
 /// # Errors
 /// What is wrong, at the setting that is to blame: a file that cannot be read, a class that a trace does not know, a model
 /// that does not add up.
 pub fn prepare(scenario: &Scenario) -> Result<Prepared, Diagnostics> {
-    let mut files = Files { scenario, traces: BTreeMap::new() };
+    prepare_given(scenario, &[])
+}
+
+/// The same with recordings that somebody has opened already.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_given(scenario: &Scenario, given: &Given) -> Result<Prepared, Diagnostics> {
+    let mut files = Files { scenario, given, traces: BTreeMap::new() };
     let mut parts = Vec::new();
     for (index, variant) in scenario.variants.iter().enumerate() {
         parts.push((files.model(index, variant)?, files.workload(index, variant)?, &variant.policy, variant.name.clone()));
@@ -79,7 +90,8 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared, Diagnostics> {
 pub fn replan(scenario: &Scenario, prepared: &Prepared, index: usize, candidate: &Variant) -> Result<Plan, Diagnostics> {
     let of = &scenario.variants[index];
     let old = prepared.plans.iter().find(|plan| plan.name == of.name).expect("every variant has a plan");
-    let mut files = Files { scenario, traces: BTreeMap::new() };
+    let given = &old.workload.recorded;
+    let mut files = Files { scenario, given, traces: BTreeMap::new() };
     let same_load = (&candidate.arrival, &candidate.classes) == (&of.arrival, &of.classes);
     let upstream =
         if candidate.upstream == of.upstream && same_load { old.upstream.clone() } else { files.model(index, candidate)? };
@@ -116,7 +128,15 @@ pub fn not_validated(scenario: &Scenario) -> Vec<String> {
 /// # Errors
 /// As [`prepare`].
 pub fn inspect(scenario: &Scenario) -> Result<(), Diagnostics> {
-    let mut files = Files { scenario, traces: BTreeMap::new() };
+    inspect_given(scenario, &[])
+}
+
+/// The same with recordings that somebody has opened already.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn inspect_given(scenario: &Scenario, given: &Given) -> Result<(), Diagnostics> {
+    let mut files = Files { scenario, given, traces: BTreeMap::new() };
     for (index, variant) in scenario.variants.iter().enumerate() {
         files.model(index, variant)?;
         files.workload(index, variant)?;
@@ -130,12 +150,13 @@ pub fn inspect(scenario: &Scenario) -> Result<(), Diagnostics> {
 /// # Errors
 /// As [`prepare`].
 pub fn inspect_model(scenario: &Scenario, index: usize, candidate: &Variant) -> Result<(), Diagnostics> {
-    Files { scenario, traces: BTreeMap::new() }.model(index, candidate).map(drop)
+    Files { scenario, given: &[], traces: BTreeMap::new() }.model(index, candidate).map(drop)
 }
 
 /// Reads each file once.
 struct Files<'a> {
     scenario: &'a Scenario,
+    given: &'a Given,
     traces: BTreeMap<PathBuf, Arc<Trace>>,
 }
 
@@ -199,7 +220,10 @@ impl Files<'_> {
         path: &str,
         file: &str,
         class: Option<usize>,
-    ) -> Result<Arc<[Recorded]>, Diagnostics> {
+    ) -> Result<Rows, Diagnostics> {
+        if let Some((_, rows)) = self.given.iter().find(|(name, _)| name == file) {
+            return Ok(rows.clone());
+        }
         let resolved = self.resolve(file);
         let trace = if let Some(trace) = self.traces.get(&resolved) {
             Arc::clone(trace)
@@ -226,9 +250,9 @@ impl Files<'_> {
         let row = |record: &trace::Record| {
             let (input_tokens, output_tokens) = record.lengths()?;
             let class = u16::try_from(class_of(record.class)).expect("a scenario has fewer than 65,536 classes");
-            Some(Recorded { at: record.arrival, input_tokens, output_tokens, class })
+            Some(Recorded { at: record.arrival, input_tokens, output_tokens, class, ..Recorded::default() })
         };
-        Ok(trace.records.iter().filter_map(row).collect())
+        Ok(Rows::List(trace.records.iter().filter_map(row).collect()))
     }
 
     fn resolve(&self, name: &str) -> PathBuf {

@@ -74,7 +74,10 @@ pub enum TraceError {
         file: String,
     },
     /// A column is missing from the header.
-    #[error("{file}, line {line}: there is no column `{column}`; the header has: {} (a map says what has other names)", header.join(", "))]
+    #[error(
+        "{file}, line {line}: there is no column `{column}`; the header has: {} (a map says what has other names)",
+        listed(header)
+    )]
     MissingColumn {
         /// The file.
         file: String,
@@ -342,6 +345,14 @@ impl RowProblem {
             Self::NotUtf8 { .. } => DropReason::NotUtf8,
         }
     }
+}
+
+/// The first of a header's names: what stands there may be no header at all, and as long as it likes.
+fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 40;
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| excerpt(name)).collect();
+    let more = names.len().saturating_sub(SHOWN);
+    if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
 }
 
 /// The beginning of a text, for a message.

@@ -1,5 +1,6 @@
 //! What is inconsistent about a workload: found before anything runs, each with the path of the field in the scenario.
 
+use super::recorded::Rows;
 use super::source::{NUMBER_BITS, SourceSettings};
 use super::{ArrivalSettings, ClassSettings, RateSettings, RetrySettings};
 use crate::dist::{Dist, Quantity};
@@ -280,6 +281,8 @@ impl Findings<'_> {
             self.add(path, P::NotRead(file.to_owned()));
             return;
         };
+        // A recording that is not in memory was looked through by whoever opens it.
+        let Rows::List(rows) = rows else { return };
         self.when(rows.is_empty(), path, P::NoRows(file.to_owned()));
         self.when(!rows.is_sorted_by_key(|row| row.at), path, P::RowsOutOfOrder(file.to_owned()));
         let classes = settings.classes.len();

@@ -17,7 +17,7 @@ mod testing;
 pub use check::{WorkloadError, WorkloadProblem};
 pub use client::{Client, ClientAction, ClientInput, Finished, Sending};
 pub use profile::{CountrySettings, ProxyModeWeights, VantageWeights};
-pub use recorded::{UnknownClass, pairs, recorded};
+pub use recorded::{Rows, Stream, UnknownClass, pairs, recorded};
 pub use settings::{
     ArrivalSettings, ClassSettings, ClientTimeoutSettings, EarnedBy, PrefixSettings, RateSettings, RetryBudgetSettings,
     RetryOn, RetrySettings, SineSettings, SloSettings, SpikeSettings, StepSettings,

@@ -1,9 +1,60 @@
 //! From a trace to what the source replays: class names become positions.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::source::{Pairs, Recorded};
+use crate::time::Time;
 use crate::trace::{Record, Trace};
+
+/// The rows behind a `recorded` process, in order of time.
+#[derive(Clone, Debug)]
+pub enum Rows {
+    /// All of them, in memory.
+    List(Arc<[Recorded]>),
+    /// One after the other.
+    Stream(Stream),
+}
+
+impl<R: Into<Arc<[Recorded]>>> From<R> for Rows {
+    fn from(rows: R) -> Self {
+        Self::List(rows.into())
+    }
+}
+
+/// A recording that is read anew by each run that replays it, so that its length costs no memory.
+#[derive(Clone)]
+pub struct Stream(Arc<Open>);
+
+/// Opens a recording at its first row.
+type Open = dyn Fn() -> Box<dyn Iterator<Item = Recorded>> + Send + Sync;
+
+impl Stream {
+    /// A recording that `open` opens at its first row: the same rows each time, in order of time.
+    pub fn new(open: impl Fn() -> Box<dyn Iterator<Item = Recorded>> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(open))
+    }
+
+    /// Its rows, from the first.
+    #[must_use]
+    pub fn open(&self) -> Box<dyn Iterator<Item = Recorded>> {
+        (self.0)()
+    }
+
+    /// All times divided by `factor`, above 0.
+    #[must_use]
+    pub fn faster(&self, factor: f64) -> Self {
+        let same = self.clone();
+        let faster = move |row: Recorded| Recorded { at: Time::ZERO + (row.at - Time::ZERO).scaled(1.0 / factor), ..row };
+        Self::new(move || Box::new(same.open().map(faster)))
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Stream")
+    }
+}
 
 /// A class that a trace names and the scenario does not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +79,7 @@ pub fn recorded(trace: &Trace, classes: &[&str]) -> Result<Arc<[Recorded]>, Unkn
     let rows = trace.records.iter().filter_map(|record| {
         let (input_tokens, output_tokens) = record.lengths()?;
         let class = record.class.map_or(0, |class| positions[class.index()]);
-        Some(Recorded { at: record.arrival, input_tokens, output_tokens, class })
+        Some(Recorded { at: record.arrival, input_tokens, output_tokens, class, ..Recorded::default() })
     });
     Ok(rows.collect())
 }

@@ -1,8 +1,6 @@
 //! The same mix of requests, more or fewer of them in the same time.
 
-use std::sync::Arc;
-
-use super::{ArrivalSettings, Recorded, SourceSettings};
+use super::{ArrivalSettings, Recorded, Rows, SourceSettings};
 use crate::time::Time;
 use crate::units::{Count, NonNegative, Positive};
 
@@ -20,7 +18,10 @@ impl SourceSettings {
             scale(arrival, factor)?;
         }
         for (_, rows) in &mut scaled.recorded {
-            *rows = rows.iter().map(|row| faster(row, factor)).collect::<Arc<[Recorded]>>();
+            *rows = match rows {
+                Rows::List(list) => Rows::List(list.iter().map(|row| faster(row, factor)).collect()),
+                Rows::Stream(stream) => Rows::Stream(stream.faster(factor.value())),
+            };
         }
         Some(scaled)
     }
@@ -63,13 +64,14 @@ mod tests {
 
     #[test]
     fn rates_grow_and_recordings_play_faster() {
-        let row = Recorded { at: Time::ZERO + Span::from_secs(10), input_tokens: 1, output_tokens: 1, class: 0 };
+        let row = Recorded { at: Time::ZERO + Span::from_secs(10), input_tokens: 1, output_tokens: 1, ..Recorded::default() };
         let mut settings = testing::settings(Vec::new(), Some("{ process = 'poisson', rate = 5 }"));
-        settings.recorded = vec![("list.csv".to_owned(), [row].into())];
+        settings.recorded = vec![("list.csv".to_owned(), Rows::from([row]))];
         let doubled = settings.scaled(2.0).unwrap();
         let rate = doubled.arrival.as_ref().and_then(|arrival| arrival.rate()?.rate).map(Positive::value);
         assert_eq!(rate, Some(10.0));
-        assert_eq!(doubled.recorded[0].1[0].at, Time::ZERO + Span::from_secs(5));
+        let Rows::List(list) = &doubled.recorded[0].1 else { panic!("a list stays one") };
+        assert_eq!(list[0].at, Time::ZERO + Span::from_secs(5));
         assert!(settings.scaled(0.0).is_none() && settings.scaled(f64::NAN).is_none() && settings.scaled(f64::MAX).is_none());
     }
 

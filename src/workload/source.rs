@@ -14,11 +14,12 @@ use std::sync::Arc;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
-use super::arrivals::{self, Arrival, ClosedLoop, List, OpenProcess};
+use super::arrivals::{self, Arrival, ClosedLoop, OpenProcess};
+use super::recorded::Rows;
 use super::template::{Duration, Template};
 use super::{ArrivalSettings, ClassSettings};
 use crate::heap::IndexedHeap;
-use crate::request::{Request, RequestId};
+use crate::request::{Prefix, Request, RequestId};
 use crate::rng::{Draws, Entities, Purpose, Streams, open01};
 use crate::time::{Span, Time};
 
@@ -30,7 +31,7 @@ const TURNAROUND: Span = Span::from_millis(1);
 pub(super) const NUMBER_BITS: u32 = 40;
 
 /// One row of a recorded list of arrivals.
-#[derive(Copy, Clone, Debug, PartialEq)]
+#[derive(Copy, Clone, Debug, Default, PartialEq)]
 pub struct Recorded {
     /// When it arrives.
     pub at: Time,
@@ -40,6 +41,10 @@ pub struct Recorded {
     pub output_tokens: u32,
     /// Class, by position. Where a class has the list as its own arrivals, every row is of that class instead.
     pub class: u16,
+    /// Who pays, from 1; 0 where the recording does not say, and the class's own tenants are drawn.
+    pub tenant: u32,
+    /// What its prompt shares with others; `None` where the recording does not say, and the class's own prefixes are drawn.
+    pub prefix: Option<Prefix>,
 }
 
 /// Joint lengths: input and output tokens.
@@ -53,7 +58,7 @@ pub struct SourceSettings {
     /// The classes.
     pub classes: Vec<ClassSettings>,
     /// The rows behind each `recorded` process, by file name as written.
-    pub recorded: Vec<(String, Arc<[Recorded]>)>,
+    pub recorded: Vec<(String, Rows)>,
     /// The pairs behind each class's `lengths`, by file name as written.
     pub pairs: Vec<(String, Pairs)>,
     /// Requests a second at load 1.0, for processes that state a load; `None` where none does.
@@ -236,7 +241,8 @@ impl Process {
 
     fn request(&mut self, arrival: Arrival, id: RequestId, templates: &[Template], entities: &Entities) -> Request {
         let row = match &self.kind {
-            Kind::Open { process: OpenProcess::List(list), .. } => Some(List::row(list, arrival.number)),
+            Kind::Open { process: OpenProcess::List(list), .. } => Some(list.row(arrival.number)),
+            Kind::Open { process: OpenProcess::Stream(stream), .. } => Some(stream.row(arrival.number)),
             _ => None,
         };
         let template;
@@ -248,7 +254,7 @@ impl Process {
             draws = entities.draws(id.0);
             template = &templates[self.mix.class(row, || draws.bits(Purpose::Class))];
         }
-        template.request(id, arrival.at, row.map(|row| (row.input_tokens, row.output_tokens)), &draws)
+        template.request(id, arrival.at, row, &draws)
     }
 }
 

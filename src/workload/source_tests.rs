@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::dist::SpanDist;
+use crate::workload::Stream;
 use crate::workload::testing::{class, settings};
 
 fn all(settings: &SourceSettings, seed: u64) -> Vec<Request> {
@@ -142,17 +143,26 @@ fn a_closed_loop_that_is_refused_at_once_takes_its_time() {
 
 #[test]
 fn recorded_rows_keep_their_times_lengths_and_classes() {
-    let row =
-        |secs, input_tokens, class| Recorded { at: Time::ZERO + Span::from_secs(secs), input_tokens, output_tokens: 7, class };
-    let rows: Arc<[Recorded]> = [row(1, 0, 1), row(1, 20, 0), row(700, 30, 0)].into();
+    let row = |secs, input_tokens, class| {
+        let at = Time::ZERO + Span::from_secs(secs);
+        Recorded { at, input_tokens, output_tokens: 7, class, ..Recorded::default() }
+    };
+    let prefix = Some(Prefix { group: 9, tokens: 8 });
+    let told = Recorded { tenant: 5, prefix, ..row(2, 6, 0) };
+    let rows = [row(1, 0, 1), row(1, 20, 0), told, row(700, 30, 0)];
     let classes = ["a", "b"].map(|name| class(&format!("name = '{name}'\nprefix = {{ groups = 2, tokens = 16 }}")));
     let shared = settings(classes.to_vec(), Some("{ process = 'recorded', file = 'x.csv' }"));
-    let settings = SourceSettings { recorded: vec![("x.csv".to_owned(), rows)], ..shared };
-    let requests = all(&settings, 3);
+    let settings = |rows: Rows| SourceSettings { recorded: vec![("x.csv".to_owned(), rows)], ..shared.clone() };
+    let requests = all(&settings(Rows::from(rows)), 3);
     let seen: Vec<_> =
         requests.iter().map(|r| (r.class.0, r.input_tokens, r.output_tokens, r.prefix.unwrap().tokens)).collect();
-    assert_eq!(seen, [(1, 1, 7, 1), (0, 20, 7, 16)]);
+    assert_eq!(seen, [(1, 1, 7, 1), (0, 20, 7, 16), (0, 6, 7, 6)]);
     assert!(requests[0].prefix.unwrap().group >= 2 && requests[1].prefix.unwrap().group < 2);
+    assert_eq!((requests[2].prefix.unwrap().group, requests[2].tenant, requests[1].tenant), (9, 5, 0));
+    let streamed = Rows::Stream(Stream::new(move || Box::new(rows.into_iter())));
+    for _ in 0..2 {
+        assert_eq!(all(&settings(streamed.clone()), 3), requests, "a stream is opened anew and gives what the list does");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::profile::Asks;
+use super::source::Recorded;
 use super::{ClassSettings, SourceSettings};
 use crate::dist::{SpanDist, TokenDist, standard_exponential, standard_normal};
 use crate::request::{ClassId, Prefix, Profile, Request, RequestId};
@@ -151,17 +152,20 @@ impl Template {
         &self.purposes
     }
 
-    /// The request with these draws; `recorded` lengths take the place of drawn ones.
+    /// The request with these draws; what is `recorded` takes the place of what would be drawn.
     #[inline]
-    pub(super) fn request(&self, id: RequestId, arrival: Time, recorded: Option<(u32, u32)>, draws: &Draws) -> Request {
+    pub(super) fn request(&self, id: RequestId, arrival: Time, recorded: Option<&Recorded>, draws: &Draws) -> Request {
         let (input, output) = match recorded {
             None => self.draw_lengths(draws),
-            Some((input, output)) => (input.max(1), output.max(1)),
+            Some(row) => (row.input_tokens.max(1), row.output_tokens.max(1)),
         };
+        let tenant = recorded.map_or(0, |row| row.tenant);
+        let prefix = recorded.and_then(|row| row.prefix);
+        let any = |tenants: Numbers| tenants.draw(draws.bits(Purpose::Tenant));
         let request = Request {
             id,
             class: self.class,
-            tenant: self.tenants.map_or(0, |tenants| tenants.draw(draws.bits(Purpose::Tenant))),
+            tenant: if tenant > 0 { tenant } else { self.tenants.map_or(0, any) },
             arrival,
             input_tokens: input,
             input_estimate: self.estimate(input, draws),
@@ -169,7 +173,7 @@ impl Template {
             max_tokens: self.max_tokens,
             service: self.service.sample_with(|| draws.bits(Purpose::Service)),
             patience: self.patience.as_ref().map(|patience| patience.sample_with(|| draws.bits(Purpose::Patience))),
-            prefix: self.prefix_of(input, draws),
+            prefix: prefix.map_or_else(|| self.prefix_of(input, draws), |prefix| Some(within(prefix, input))),
             profile: self.asks.as_ref().map_or_else(Profile::default, |asks| asks.profile(draws)),
             usage_tokens: input.saturating_add(output),
             later: draws.bits(Purpose::Later),
@@ -195,7 +199,7 @@ impl Template {
     #[inline]
     fn prefix_of(&self, input: u32, draws: &Draws) -> Option<Prefix> {
         let (groups, tokens) = self.prefix?;
-        Some(Prefix { group: groups.draw(draws.bits(Purpose::Prefix)), tokens: tokens.min(input) })
+        Some(within(Prefix { group: groups.draw(draws.bits(Purpose::Prefix)), tokens }, input))
     }
 
     #[inline]
@@ -232,6 +236,11 @@ impl Template {
         // After all others: sequential draws of a class without a profile stay where they are.
         all.into_iter().chain(asked).filter_map(|(purpose, needed)| needed.then_some(purpose)).collect()
     }
+}
+
+/// A prefix is at most as long as its prompt.
+fn within(prefix: Prefix, input: u32) -> Prefix {
+    Prefix { tokens: prefix.tokens.min(input), ..prefix }
 }
 
 fn lengths(class: &ClassSettings, settings: &SourceSettings) -> Lengths {

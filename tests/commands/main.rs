@@ -9,6 +9,7 @@ mod json;
 mod metered_check;
 mod metered_story;
 mod random;
+mod replay;
 mod report;
 mod reports;
 mod scenario;

@@ -198,12 +198,16 @@ fn a_changed_decision_is_found_and_its_line_named() {
         let with = |middle: Option<&str>| {
             let kept = lines[..index].iter().copied().chain(middle).chain(lines[index + 1..].iter().copied());
             std::fs::write(&path, kept.collect::<Vec<_>>().join("\n")).expect("a temporary file");
-            journal::verify(&path).expect("still a journal").mismatch.expect("a difference")
+            journal::verify(&path).expect("still a journal")
         };
-        let found = with(Some(&tampered));
+        let verified = with(Some(&tampered));
+        assert_eq!(verified.changed.map(|changed| changed.line), Some(index + 1), "it lost its check");
+        let found = verified.mismatch.expect("a difference");
         assert_eq!((found.line, found.recorded, found.decided), (index + 1, Some(other), Some(action)));
-        // Left out, it is missed where the next decision stands in its place.
-        assert_eq!(with(None).decided, Some(action));
+        // Left out, it is missed where the next decision stands in its place; an input there is not what was written there.
+        let missed = with(None);
+        assert_eq!(missed.changed.map(|changed| changed.line), Some(index + 1));
+        assert!(missed.mismatch.is_none_or(|mismatch| mismatch.decided == Some(action)));
     }
     assert_eq!(kinds.len(), 6, "{kinds:?}");
 }

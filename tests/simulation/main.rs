@@ -10,4 +10,5 @@ mod field;
 mod metered;
 mod random;
 mod real_run;
+mod sealed;
 mod watched;

@@ -1,7 +1,7 @@
 //! `plimsoll trace`: recorded traffic, looked at, rewritten and cut.
 
 mod convert;
-mod log;
+pub(super) mod log;
 mod picture;
 mod shown;
 mod slice;

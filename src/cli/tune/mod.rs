@@ -4,6 +4,7 @@ mod deploy;
 mod result;
 mod scenes;
 mod search;
+mod traces;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -36,10 +37,12 @@ pub struct Arguments {
     /// and the like change the first alone
     #[arg(long, value_name = "SCENARIO")]
     also: Vec<PathBuf>,
-    /// Recorded arrivals instead of the scenario's own, besides those of `tune.traces`. Of several the last is held out
+    /// Recorded arrivals instead of the scenario's own, besides those of `tune.traces`. Of several the last is held out, of one
+    /// alone its last fifth
     #[arg(long = "trace", value_name = "FILE")]
     traces: Vec<PathBuf>,
-    /// One of these scenarios and traces, as it is named there: nothing is chosen by it, and the choice is tried on it at the end
+    /// One of these scenarios and traces, as it is named there: nothing is chosen by it, and the choice is tried on it at the end.
+    /// Of one trace alone a stretch of it, `40m..50m`; `none` for nothing
     #[arg(long, value_name = "NAME")]
     hold_out: Vec<String>,
     /// Budget of a search in simulations, instead of `tune.simulations`; by regret there is one for each future besides

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Arguments;
+use super::{Arguments, traces};
 use crate::cli::Failure;
 use crate::scenario::{Scenario, TuneSettings};
+use crate::workload::Rows;
 
 /// A scenario, not yet prepared.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub(super) struct Place {
     pub held_out: bool,
     /// The files that it is read from.
     pub inputs: Vec<PathBuf>,
+    /// The recordings in it that were read already.
+    pub given: Vec<(String, Rows)>,
 }
 
 /// All of them, the one that asks first; with traces, one of them takes its place.
@@ -26,7 +29,7 @@ pub(super) fn find(arguments: &Arguments, scenario: &Scenario, settings: &TuneSe
     let mut places = if settings.traces.is_empty() {
         vec![place(arguments, scenario.name.clone(), scenario.clone())]
     } else {
-        with_traces(arguments, scenario, settings)?
+        traces::places(arguments, scenario, settings)?
     };
     once_each(arguments, settings)?;
     for name in &settings.also {
@@ -41,38 +44,13 @@ pub(super) fn find(arguments: &Arguments, scenario: &Scenario, settings: &TuneSe
     Ok(places)
 }
 
-fn place(arguments: &Arguments, name: String, scenario: Scenario) -> Place {
+pub(super) fn place(arguments: &Arguments, name: String, scenario: Scenario) -> Place {
     let inputs = arguments.scenario.inputs(&scenario);
-    Place { name, scenario, held_out: false, inputs }
-}
-
-/// The scenario once for each trace.
-fn with_traces(arguments: &Arguments, scenario: &Scenario, settings: &TuneSettings) -> Result<Vec<Place>, Failure> {
-    let own = scenario.variants.iter().flat_map(|variant| &variant.classes).find(|class| class.arrival.is_some());
-    if let Some(class) = own {
-        return Err(Failure::Input(format!(
-            "`{}` cannot be tuned on traces: class `{}` has an `arrival` of its own, which a trace cannot stand for\n  = move it out of \
-             the classes: write one `[arrival]` for all of them, like\n      [arrival]\n      process = \"poisson\"\n      rate = 10\n  \
-             = the trace's column `class` then says whose each request is (`time,input_tokens,output_tokens,class`)",
-            scenario.name, class.name
-        )));
-    }
-    let one = |name: &String| {
-        let path = resolved(arguments, name, &arguments.traces);
-        // As it stands in a scenario: resolved against the scenario's folder.
-        let path = std::path::absolute(&path).map_err(|why| Failure::Input(format!("cannot find `{name}`: {why}")))?;
-        let mut with = arguments.scenario.clone();
-        let file = toml::Value::String(path.display().to_string());
-        with.sets.push(format!("arrival={{ process = \"recorded\", file = {file} }}"));
-        let mut scenario = with.load()?;
-        scenario.run.seed = arguments.seed.unwrap_or(scenario.run.seed);
-        Ok(place(arguments, name.clone(), scenario))
-    };
-    settings.traces.iter().map(one).collect()
+    Place { name, scenario, held_out: false, inputs, given: Vec::new() }
 }
 
 /// Where a file lies that the scenario names, relative to itself, or that was typed.
-fn resolved(arguments: &Arguments, name: &str, typed: &[PathBuf]) -> PathBuf {
+pub(super) fn resolved(arguments: &Arguments, name: &str, typed: &[PathBuf]) -> PathBuf {
     if typed.iter().any(|path| path.display().to_string() == name) {
         return PathBuf::from(name);
     }
@@ -98,7 +76,8 @@ fn once_each(arguments: &Arguments, settings: &TuneSettings) -> Result<(), Failu
 
 /// Marks what is held out.
 fn hold_out(places: &mut [Place], settings: &TuneSettings) -> Result<(), Failure> {
-    for name in settings.held_out() {
+    let stretch = |name: &String| settings.traces.len() == 1 && name.contains(".."); // is a place of its own already
+    for name in settings.held_out().into_iter().filter(|name| name != traces::NONE && !stretch(name)) {
         match places.iter().position(|place| place.name == name) {
             Some(0) => {
                 let help = "  = the search needs it: hold out another";

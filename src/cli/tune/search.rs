@@ -122,7 +122,7 @@ fn beside(scene: &Scene, task: &Task, tuned: &Tuned, stop: &AtomicBool) -> Resul
 /// A file that cannot be read, a parameter that a place cannot have, a class that it lacks, a budget that pays for nothing.
 pub(super) fn check(places: &[Place], settings: &TuneSettings, task: &Task) -> Result<(), Failure> {
     let varies_capacity = settings.robust.as_ref().is_some_and(|robust| robust.capacity.is_some());
-    for (index, Place { name, scenario, .. }) in places.iter().enumerate() {
+    for (index, Place { name, scenario, given, .. }) in places.iter().enumerate() {
         // What is wrong with the scenario that asks stands in its file; of another one it is told by name.
         let unfit = |unfit: Unfit| match unfit {
             unfit if index == 0 => Failure::from(unfit.diagnose(scenario)),
@@ -131,7 +131,7 @@ pub(super) fn check(places: &[Place], settings: &TuneSettings, task: &Task) -> R
                 Failure::Input(format!("`{name}` cannot be tuned for: {message}{help}"))
             }
         };
-        sim::inspect(scenario)?;
+        sim::inspect_given(scenario, given)?;
         let variant = task.fits(scenario, settings.variant.as_deref()).map_err(unfit)?;
         if varies_capacity && scenario.variants[variant].upstream.speed().is_none() {
             return Err(Failure::Input(format!("`{name}` has no vLLM upstream, whose speed alone can be varied")));
@@ -156,9 +156,9 @@ fn scenarios(places: &[Place]) -> Vec<&Scenario> {
 }
 
 fn prepare(places: Vec<Place>, settings: &TuneSettings, task: &Task) -> Result<Vec<Scene>, Failure> {
-    let one = |Place { name, scenario, .. }: Place| {
+    let one = |Place { name, scenario, given, .. }: Place| {
         let unfit = |Unfit { message, .. }: Unfit| Failure::Input(format!("`{name}` cannot be tuned for: {message}"));
-        let prepared = sim::prepare(&scenario)?;
+        let prepared = sim::prepare_given(&scenario, &given)?;
         Scene::new(name.clone(), scenario, prepared, task, settings.variant.as_deref()).map_err(unfit)
     };
     places.into_iter().map(one).collect()

@@ -19,7 +19,8 @@ pub struct Timeline {
 }
 
 /// The distribution of `latency` in at most [`STEPS`] points: the values at which its share first reaches each step.
-pub(super) fn curve(latency: &Latency) -> Vec<(f64, f64)> {
+#[must_use]
+pub fn curve(latency: &Latency) -> Vec<(f64, f64)> {
     let all = latency.count();
     let mut points = Vec::new();
     let (mut seen, mut wanted) = (0, 1);

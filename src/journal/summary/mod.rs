@@ -21,7 +21,7 @@ mod warmup;
 pub use abandoned::Abandoned;
 pub use bound::{Bound, Relation};
 pub use counts::{Counts, RunCounts};
-pub use detail::Timeline;
+pub use detail::{Timeline, curve};
 pub use groups::{Group, groups};
 pub use label::{Evidence, Label, label};
 pub use measure::{Measure, Placed};

@@ -10,6 +10,7 @@ mod fairness;
 mod latency;
 mod loads;
 mod rejection;
+mod replay;
 mod timeline;
 mod tuning;
 mod tuning_cases;
@@ -25,6 +26,7 @@ use crate::stats::{Replicated, significant};
 
 pub use calibration::calibration;
 pub use capacity::capacity;
+pub use replay::{Beside, replay};
 pub use tuning::tuning;
 
 /// Plots of values that a sweep gave: more of them tell nothing more.

@@ -67,7 +67,7 @@ fn burst(timeline: &Timeline, variant: &VariantSummary, head: Head) -> Burst {
     rows.append(&mut inside);
     rows.extend(abandoned(series, variant, &bins));
     rows.extend(timeline.course.as_ref().and_then(|course| course::percentiles(course, &bins)));
-    Burst { head, times_s: bins.times_s(), rows, spans: spans(timeline, variant) }
+    Burst { head, times_s: bins.times_s(), rows, spans: spans(timeline, variant), began_unix_ns: None }
 }
 
 /// Abandoned calls, where there are any, with the count from which on graduated rejection refuses.

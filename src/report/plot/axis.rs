@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 
+use super::clock;
 use super::font;
 use super::ticks::{self, Unit};
 
@@ -34,6 +35,14 @@ impl Axis {
     pub(super) fn snug((lo, hi): (f64, f64), about: usize, unit: Unit) -> Self {
         let (lo, hi) = apart(lo, hi);
         Self::new(lo, hi, false, ticks::within(ticks::linear(lo, hi, about), lo, hi), unit)
+    }
+
+    /// A clock's time of day in UTC, from exactly `lo` to exactly `hi` seconds after `began`, nanoseconds since 1970; over more
+    /// than two days with the date.
+    pub(super) fn clock((lo, hi): (f64, f64), began: i64) -> Self {
+        let (lo, hi) = apart(lo, hi);
+        let (ticks, labels) = clock::ticks(lo, hi, began);
+        Self { lo, hi, log: false, ticks, labels, unit: Unit::Number }
     }
 
     /// Logarithmic, from `lo` to `hi` (above 0).

@@ -61,6 +61,8 @@ pub struct Burst {
     pub rows: Vec<Row>,
     /// Spans of time that are shaded in every panel.
     pub spans: Vec<TimeSpan>,
+    /// The wall-clock time of 0 s, nanoseconds since 1970: then the time axis has a clock's times.
+    pub began_unix_ns: Option<i64>,
 }
 
 impl Burst {
@@ -82,7 +84,7 @@ impl Burst {
         let mut panels = Vec::new();
         for (i, row) in self.rows.iter().enumerate() {
             let last = i + 1 == count;
-            let x = Axis::snug(times, 8, Unit::Number);
+            let x = self.began_unix_ns.map_or_else(|| Axis::snug(times, 8, Unit::Number), |began| Axis::clock(times, began));
             let place =
                 Area { y: sheet.body.y + ROW * i as f64, height: if last { ROW + 36.0 } else { ROW + 4.0 }, ..sheet.body };
             // Shares and times have their unit at every tick.
@@ -91,7 +93,7 @@ impl Burst {
             let axes = Axes {
                 x: if last { x } else { x.silent() },
                 y: row.axis(),
-                x_name: if last { "Time since the start of the run [s]" } else { "" },
+                x_name: if last { self.time_name() } else { "" },
                 y_name: "",
                 title: &title,
                 left: Some(left),
@@ -103,6 +105,10 @@ impl Burst {
         }
         self.hover(&panels);
         Ok(sheet.finish(&self.head, self.table()))
+    }
+
+    const fn time_name(&self) -> &'static str {
+        if self.began_unix_ns.is_some() { "Time of day [UTC]" } else { "Time since the start of the run [s]" }
     }
 
     fn row(&self, panel: &Panel, row: &Row, title: &str) {

@@ -17,6 +17,7 @@ mod backend;
 mod burst;
 mod cases;
 mod cdf;
+mod clock;
 mod decimate;
 mod fairness;
 mod font;

@@ -371,7 +371,7 @@ proptest! {
             let traces = traces.map(|values| Trace { name: "trace".to_owned(), look: Some(0), values }).to_vec();
             Row { title: "row".to_owned(), unit: unit.to_owned(), traces }
         };
-        sound(Burst { head: head(), times_s, rows: ["%", "s", "requests"].map(row).to_vec(), spans: vec![TimeSpan { from_s: slo, to_s: 3.0, name: "span".to_owned(), marked: true }] }.plot());
+        sound(Burst { head: head(), times_s, rows: ["%", "s", "requests"].map(row).to_vec(), spans: vec![TimeSpan { from_s: slo, to_s: 3.0, name: "span".to_owned(), marked: true }], began_unix_ns: None }.plot());
         let points = series.iter().map(|(latency, share, _)| (*latency, *share)).collect();
         let class = LatencyCdf { name: "class".to_owned(), points, slo_s: Some(slo) };
         sound(LatencyCdfs { head: head(), panels: vec![LatencyPanel { title: "TTFT".to_owned(), classes: vec![class] }] }.plot());

@@ -186,6 +186,7 @@ pub(super) fn burst(samples: usize) -> Burst {
             name: "burst: 2.7 times the usual arrivals".to_owned(),
             marked: true,
         }],
+        began_unix_ns: None,
     }
 }
 

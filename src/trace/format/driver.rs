@@ -11,7 +11,7 @@ use super::Format;
 use super::objects::{Fields, ObjectLines};
 use crate::time::Time;
 use crate::trace::cell::time_expected;
-use crate::trace::clock::Clock;
+use crate::trace::clock::{Clock, not_before};
 use crate::trace::error::{About, RowProblem, TraceError, excerpt};
 use crate::trace::map::{Field, TimeKind};
 use crate::trace::names::Names;
@@ -82,6 +82,10 @@ fn record(row: u64, fields: &Fields, clock: &mut Clock) -> Result<Record, RowPro
         return Err(RowProblem::EmptyAnswer);
     }
     record.settle_lengths(|field| if field == Field::Input { "prompt".into() } else { "max_tokens".into() })?;
+    for (at, column) in [(record.sent, "send"), (record.first_byte, "chunks"), (record.end, "end")] {
+        let nanos = |time: Time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
+        at.map(|at| not_before(nanos(arrival), nanos(at), column)).transpose()?;
+    }
     record.arrival = clock.arrival(i64::try_from(arrival.as_nanos()).unwrap_or(i64::MAX))?;
     Ok(record)
 }

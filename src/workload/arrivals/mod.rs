@@ -8,8 +8,7 @@ mod list;
 mod on_off;
 mod rate;
 mod renewal;
-
-use std::sync::Arc;
+mod stream;
 
 use rand_chacha::ChaCha8Rng;
 
@@ -18,8 +17,10 @@ pub use self::list::List;
 pub use self::on_off::OnOff;
 pub use self::rate::RateClock;
 pub use self::renewal::{Gaps, Renewal};
+pub use self::stream::Streamed;
+use super::recorded::Rows;
 use super::settings::{ArrivalSettings, RateSettings};
-use super::source::{Recorded, SourceSettings};
+use super::source::SourceSettings;
 use crate::time::{Span, Time};
 
 /// One arrival.
@@ -40,6 +41,8 @@ pub enum OpenProcess {
     OnOff(Box<OnOff>),
     /// A recorded list.
     List(List),
+    /// A recording that is read while it is replayed.
+    Stream(Box<Streamed>),
 }
 
 impl OpenProcess {
@@ -49,6 +52,7 @@ impl OpenProcess {
             Self::Renewal(renewal) => renewal.next(),
             Self::OnOff(on_off) => on_off.next(),
             Self::List(list) => list.next(),
+            Self::Stream(stream) => stream.next(),
         }
     }
 }
@@ -71,15 +75,18 @@ pub fn open(settings: &ArrivalSettings, context: &SourceSettings, rng: ChaCha8Rn
             let states = [(on_rate.value(), *mean_on), (off_rate.value(), *mean_off)];
             Some(OpenProcess::OnOff(Box::new(OnOff::new(states, context.end, rng))))
         }
-        ArrivalSettings::Recorded { file } => Some(OpenProcess::List(List::new(rows(file, context), context.end))),
+        ArrivalSettings::Recorded { file } => Some(match rows(file, context) {
+            Rows::List(list) => OpenProcess::List(List::new(list, context.end)),
+            Rows::Stream(stream) => OpenProcess::Stream(Box::new(Streamed::new(&stream, context.end))),
+        }),
         ArrivalSettings::ClosedLoop { .. } => None,
     }
 }
 
 /// The rows read from `file`.
-pub fn rows(file: &str, context: &SourceSettings) -> Arc<[Recorded]> {
+pub fn rows(file: &str, context: &SourceSettings) -> Rows {
     let (_, rows) = context.recorded.iter().find(|(name, _)| name == file).expect("checked: the file was read");
-    Arc::clone(rows)
+    rows.clone()
 }
 
 /// The stated rate, requests a second.
