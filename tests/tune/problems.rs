@@ -309,7 +309,7 @@ impl Known for Crowd {
         0.6
     }
     fn budget(&self) -> f64 {
-        2_000.0
+        2_600.0
     }
     fn reseeded(&self, seed: u64) -> Box<dyn Known> {
         Box::new(Self(seed))
@@ -394,7 +394,7 @@ impl Known for Limit {
         vec![0.25]
     }
     fn budget(&self) -> f64 {
-        650.0
+        900.0
     }
     fn reseeded(&self, seed: u64) -> Box<dyn Known> {
         Box::new(Self(seed))

@@ -118,6 +118,8 @@ fn workload(run: &Run, end: Span) -> SourceSettings {
         input_tokens: one.prompt,
         output_tokens: one.output,
         class: 0,
+        tenant: 0,
+        prefix: None,
     };
     let rows: Arc<[Recorded]> = run.served.iter().map(row).collect();
     let clients = run.closed_loop().and_then(Count::new);
@@ -132,7 +134,7 @@ fn workload(run: &Run, end: Span) -> SourceSettings {
     SourceSettings {
         arrival: Some(arrival),
         classes: vec![class],
-        recorded: vec![(file.clone(), rows)],
+        recorded: vec![(file.clone(), rows.into())],
         pairs: vec![(file, pairs)],
         capacity_rps: None,
         service: None,
