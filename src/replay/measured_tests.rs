@@ -15,7 +15,7 @@ const TEXT: &str = "time,input_tokens,output_tokens,status,session,first_byte,en
     12.5,5,5,200,d,12.6,13\n\
     13,5,5,499,e,,15\n\
     14,5,5,504,f,,16\n\
-    15,5,5,500,g,,16\n";
+    15,5,5,0,g,,16\n";
 
 fn log(text: &str, clients: Clients) -> (tempfile::NamedTempFile, Log) {
     let mut file = tempfile::Builder::new().suffix(".csv").tempfile().unwrap();
@@ -23,7 +23,7 @@ fn log(text: &str, clients: Clients) -> (tempfile::NamedTempFile, Log) {
     let path = file.path().to_owned();
     let map = "arrival=time:s,input=input_tokens,output=output_tokens,status=status,session=session,first_byte=first_byte:s,end=end:s";
     let options = Options { map: Some(map.parse().unwrap()), ..Options::default() };
-    (file, Log { path, options, rules: clients.rules(Rules::default()) })
+    (file, Log { path, options, rules: clients.rules(Rules { spread: false, ..Rules::default() }) })
 }
 
 fn replay(log: &Log) -> (Survey, Replay) {

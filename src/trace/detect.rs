@@ -102,8 +102,7 @@ pub(super) fn may_be(source: &Source, format: Format, options: &Options) -> Resu
     let names = all_names.first().map(Vec::as_slice).unwrap_or_default();
     let wanted: &[&str] = if otlp { &OTLP_KEYS } else { signatures.first().copied().unwrap_or_default() };
     let missing = wanted.iter().find(|key| !names.iter().any(|name| name == *key)).copied().unwrap_or_default();
-    let shown: Vec<&str> = names.iter().take(20).map(String::as_str).collect();
-    let why = format!("there is no `{missing}` among {}", shown.join(", "));
+    let why = format!("there is no `{missing}` among {}", super::error::listed(names));
     Err(TraceError::OtherFormat { file: source.file.clone(), claimed: format.name(), why })
 }
 

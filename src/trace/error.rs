@@ -348,7 +348,7 @@ impl RowProblem {
 }
 
 /// The first of a header's names: what stands there may be no header at all, and as long as it likes.
-fn listed(names: &[String]) -> String {
+pub(super) fn listed(names: &[String]) -> String {
     const SHOWN: usize = 40;
     let shown: Vec<String> = names.iter().take(SHOWN).map(|name| excerpt(name)).collect();
     let more = names.len().saturating_sub(SHOWN);

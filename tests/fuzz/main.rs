@@ -91,6 +91,7 @@ fn survey(path: &Path) {
 }
 
 /// What is wrong with how `bytes` are answered, if anything.
+#[allow(clippy::disallowed_methods)] // how long it takes is what is tried
 fn trial(bytes: &[u8], ways: &[Options], place: &Path) -> Result<(), String> {
     for options in ways {
         let began = Instant::now();
@@ -166,6 +167,7 @@ fn some_damage_is_answered() {
 
 #[test]
 #[ignore = "as long as PLIMSOLL_FUZZ_SECONDS says"]
+#[allow(clippy::disallowed_methods)] // it runs for as long as it is told to
 fn much_damage_is_answered() {
     let number = |name: &str, default: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
     let (seconds, seed) = (number("PLIMSOLL_FUZZ_SECONDS", 60), number("PLIMSOLL_FUZZ_SEED", 2));

@@ -109,7 +109,7 @@ fn damage(dice: &mut Dice, bytes: &mut Vec<u8>, pool: &[Vec<u8>]) {
             }
         }
         _ => {
-            let line = bytes.split_inclusive(|byte| *byte == b'\n').last().unwrap_or_default().to_vec();
+            let line = bytes.split_inclusive(|byte| *byte == b'\n').next_back().unwrap_or_default().to_vec();
             let times = dice.below(200);
             bytes.extend(line.repeat(times));
         }
