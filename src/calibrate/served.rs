@@ -73,21 +73,24 @@ pub(super) fn served(trace: &Trace) -> Vec<Served> {
 }
 
 impl Served {
-    /// What a record tells; `None` where it does not say how the request ended, or when.
+    /// What a record tells; `None` where it does not say how the request ended, or when. A span tells of errors alone: with
+    /// none, and both ends known, the answer is complete.
     fn of(record: &Record) -> Option<Self> {
-        let fate = match record.ended? {
-            Ended::Complete => Fate::Complete,
-            Ended::FirstTokenTimeout => Fate::NoFirstToken,
-            _ => Fate::Lost,
+        let last = record.last_byte.or(record.end);
+        let fate = match record.ended {
+            Some(Ended::Complete) => Fate::Complete,
+            Some(Ended::FirstTokenTimeout) => Fate::NoFirstToken,
+            Some(_) => Fate::Lost,
+            None => record.first_byte.and(last).map(|_| Fate::Complete)?,
         };
         let (prompt, output) = record.lengths()?;
         let seconds = |times: &[Time]| times.iter().copied().map(Time::as_secs_f64).collect();
-        let ends: Vec<Time> = record.first_byte.into_iter().chain(record.last_byte).collect();
+        let ends: Vec<Time> = record.first_byte.into_iter().chain(record.first_byte.and(last)).collect();
         Some(Self {
             arrival_s: record.arrival.as_secs_f64(),
             sent_s: record.sent.unwrap_or(record.arrival).as_secs_f64(),
             chunks_s: if record.chunks.is_empty() { seconds(&ends) } else { seconds(&record.chunks) },
-            end_s: record.end.or(record.last_byte)?.as_secs_f64(),
+            end_s: record.end.or(last)?.as_secs_f64(),
             prompt,
             output,
             fate,

@@ -127,7 +127,7 @@ impl Domain {
         unit.clamp(0.0, 1.0)
     }
 
-    /// About `levels` settings (at least 1, at most [`LEVELS_MAX`]) evenly over the range, both ends among them; every choice there is.
+    /// About `levels` settings (at least 1, at most 65,537) evenly over the range, both ends among them; every choice there is.
     #[must_use]
     pub fn levels(&self, levels: usize) -> Vec<Setting> {
         let spread = |levels: usize| -> Vec<Setting> {

@@ -57,7 +57,9 @@ fn of_class(key: &str) -> Option<&'static str> {
 
 fn of_upstream(key: &str) -> Option<&'static str> {
     match key {
-        "kind" | "preset" | "cost" | "host" | "speed" | "speed_sigma" | "num_gpu_blocks" | "service" => Some(MACHINE),
+        "kind" | "preset" | "cost" | "host" | "speed" | "speed_sigma" | "num_gpu_blocks" | "service" | "calibration" => {
+            Some(MACHINE)
+        }
         "tokens_per_minute"
         | "requests_per_minute"
         | "limiter"

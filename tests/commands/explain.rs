@@ -67,7 +67,7 @@ fn what_is_not_there_is_told() {
     assert!(of(&path("a.toml"), &["1"]).contains("a.toml:1: not a journal line"));
     assert!(of(&path("empty.jsonl"), &["1"]).contains("the journal is empty"));
     assert!(of(&path("binary.zst"), &["1"]).contains("binary.zst:1: not a journal line"));
-    assert!(of(&path("bytes.zst"), &["1"]).contains("cannot read"));
+    assert!(of(&path("bytes.zst"), &["1"]).contains("bytes.zst:1: not a journal line (not UTF-8 after byte 0)"));
     assert!(of(&path("none"), &["1"]).contains("cannot read"));
     assert!(of(folder.path().to_str().unwrap(), &["1"]).contains("cannot read"));
     assert!(of(&journal, &["x"]).contains("--request"));

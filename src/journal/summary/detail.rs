@@ -18,7 +18,7 @@ pub struct Timeline {
     pub course: Option<Course>,
 }
 
-/// The distribution of `latency` in at most [`STEPS`] points: the values at which its share first reaches each step.
+/// The distribution of `latency` in at most 200 points: the values at which its share first reaches each step.
 #[must_use]
 pub fn curve(latency: &Latency) -> Vec<(f64, f64)> {
     let all = latency.count();

@@ -7,6 +7,8 @@ use crate::time::{Span, Time};
 
 /// Finest step that counts as a grid: clocks of milliseconds are fine enough.
 const STEP_MIN: Span = Span::from_millis(1);
+/// Coarsest step that counts: jobs do start together at whole half-minutes, and spreading them would take a real overload away.
+const STEP_MAX: Span = Span::from_secs(10);
 /// Least share of requests that arrive at the very time of the one before.
 const TOGETHER_MIN: f64 = 0.05;
 /// Least share of the times between neighbours that are a multiple of the step.
@@ -61,7 +63,10 @@ impl GridFinder {
         sorted.sort_unstable();
         // The step is among the distances wherever neighbouring ticks both have a request; the median is the surest of them.
         let candidates = [sorted.len() / 2, sorted.len() / 10, 0].map(|at| sorted[at]);
-        let step = candidates.into_iter().find(|step| *step >= STEP_MIN.as_nanos() && fits(&sorted, *step))?;
+        let step = candidates.into_iter().find(|step| {
+            let counts = (STEP_MIN.as_nanos()..=STEP_MAX.as_nanos()).contains(step);
+            counts && fits(&sorted, *step)
+        })?;
         Some(Grid { step: Span::from_nanos(step), together })
     }
 }
@@ -106,6 +111,12 @@ mod tests {
         assert_eq!(grid(busy), Some(Span::from_secs(1)));
         let rare = (0..500).map(|n| n * 7_000 * MS + mix(3, n) % 2 * 1_000 * MS);
         assert_eq!(grid(rare), None);
+    }
+
+    #[test]
+    fn jobs_that_start_together_every_half_minute_stay_together() {
+        assert_eq!(grid((0..500).map(|n| n / 20 * 30_000 * MS)), None);
+        assert!(grid((0..500).map(|n| n / 20 * 10_000 * MS)).is_some());
     }
 
     #[test]
