@@ -31,6 +31,20 @@ impl<const K: usize> Normal<K> {
         }
     }
 
+    /// Adds a row that pulls the coefficients by `pull`, however far they are from what it observed: the slope of Huber's loss where
+    /// it is a straight line.
+    pub fn pull(&mut self, row: &[f64; K], pull: f64) {
+        self.moments.iter_mut().zip(row).for_each(|(moment, x)| *moment += pull * x);
+    }
+
+    /// Adds what another one has summed.
+    pub fn merge(&mut self, other: &Self) {
+        for i in 0..K {
+            self.moments[i] += other.moments[i];
+            self.gram[i].iter_mut().zip(&other.gram[i]).for_each(|(sum, other)| *sum += other);
+        }
+    }
+
     /// The coefficients, each at least 0, with the least weighted sum of squares. A column without any variation of its own
     /// (all zero, or the same as others together) gets 0.
     #[must_use]
