@@ -40,8 +40,8 @@ pub fn read_into(runs: &mut Vec<Run>, path: &Path) -> Result<(), LogError> {
     if log.runs.is_empty() {
         let unknown = |reason: String| LogError::Unknown { file: file.clone(), reason };
         let requests = served(&trace::read(path).map_err(|error| unknown(error.to_string()))?);
-        if requests.is_empty() {
-            return Err(unknown("it does not say how any request ended".to_owned()));
+        if !requests.iter().any(|one| one.ends_s().is_some()) {
+            return Err(unknown(NO_ENDS.to_owned()));
         }
         named(runs, &stem(path)).served = requests;
         return Ok(());
@@ -52,6 +52,11 @@ pub fn read_into(runs: &mut Vec<Run>, path: &Path) -> Result<(), LogError> {
     Ok(())
 }
 
+/// What a log of requests must tell, and which names spans and others have for it.
+const NO_ENDS: &str = "of no request it tells the times of both the first and the last token, without which its steps cannot be told from \
+                       its waiting (spans: `gen_ai.latency.time_to_first_token` or `gen_ai.response.time_to_first_chunk`; \
+                       LiteLLM: `completionStartTime`)";
+
 fn named<'a>(runs: &'a mut Vec<Run>, name: &str) -> &'a mut Run {
     let at = runs.iter().position(|run| run.name == name).unwrap_or_else(|| {
         runs.push(Run { name: name.to_owned(), ..Run::default() });
@@ -60,10 +65,10 @@ fn named<'a>(runs: &'a mut Vec<Run>, name: &str) -> &'a mut Run {
     &mut runs[at]
 }
 
-/// A file's name without its endings: `.zst`, and what is before that.
+/// A file's name without its endings: `.zst` or `.gz`, and what is before that.
 fn stem(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let plain = name.strip_suffix(".zst").unwrap_or(&name);
+    let plain = [".zst", ".gz"].iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
     plain.rsplit_once('.').map_or(plain, |(stem, _)| stem).to_owned()
 }
 

@@ -66,7 +66,8 @@ pub struct Arguments {
     /// How the result is written
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Also write the result into this folder: `result.json`, `result.txt`, `upstream.toml`, and `plots/`
+    /// Also write the result into this folder: `report.html` with everything, `result.json`, `result.txt`, `upstream.toml`, and
+    /// `plots/`
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Threads. Default: one for each core. Results do not depend on it
@@ -111,12 +112,9 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
     }
     if let Some(folder) = &arguments.out {
         let drawn = report::draw::calibration(&found.calibration, arguments.seed);
-        let written = [("result.txt", &text), ("result.json", &json), (UPSTREAM, &section)];
-        for (name, content) in written {
-            files::write_whole(&folder.join(name), content)?;
-        }
-        publish::plots(folder, &drawn)?;
-        let written: Vec<PathBuf> = written.iter().map(|(name, _)| folder.join(name)).collect();
+        files::write_whole(&folder.join(UPSTREAM), &section)?;
+        let mut written = publish::publish(folder, &json, &text, &drawn, typed)?;
+        written.push(folder.join(UPSTREAM));
         text.push_str(&publish::told(&written, &drawn));
     }
     match arguments.format {
