@@ -11,7 +11,7 @@ use crate::journal::{Series, Window};
 use crate::policy::Settings;
 use crate::scenario::{Diagnostics, LoadOf, REQUESTS_MAX, Scenario, StreamsOf, Variant, Warmup};
 use crate::time::{Span, Time};
-use crate::trace::{self, NameId, Trace};
+use crate::trace::{self, Fates, NameId, Trace};
 use crate::units::Count;
 use crate::upstream::UpstreamModel;
 use crate::workload::{ArrivalSettings, RateSettings, Recorded, Rows, SourceSettings};
@@ -258,9 +258,8 @@ impl<'a> Files<'a> {
             let class = u16::try_from(class_of(record.class)).expect("a scenario has fewer than 65,536 classes");
             Some(Recorded { at: record.arrival, input_tokens, output_tokens, class, ..Recorded::default() })
         };
-        let rows: Vec<Recorded> = trace.records.iter().filter_map(row).collect();
-        self.remarks.extend(without_lengths(file, trace.records.len(), rows.len()));
-        Ok(Rows::List(rows.into()))
+        self.remarks.extend(left_out(file, &trace.fates));
+        Ok(Rows::List(trace.records.iter().filter_map(row).collect()))
     }
 
     fn resolve(&self, name: &str) -> PathBuf {
@@ -273,13 +272,16 @@ impl<'a> Files<'a> {
     }
 }
 
-/// A word on recorded requests that cannot be replayed.
-fn without_lengths(file: &str, recorded: usize, replayed: usize) -> Option<String> {
-    let lost = recorded - replayed;
-    (lost > 0).then(|| {
+/// A word on rows of a recording that do not arrive.
+fn left_out(file: &str, fates: &Fates) -> Option<String> {
+    let reasons = fates.dropped.iter().map(|(reason, lost)| format!("{}: {}", reason.name(), lost.count));
+    let reasons = reasons.collect::<Vec<_>>().join(", ");
+    (fates.lost() > 0).then(|| {
         format!(
-            "{file}: {lost} of {recorded} recorded requests have no prompt or answer length and are left out, so that less arrives than \
-             was recorded; `plimsoll trace convert --impute draw` gives them lengths."
+            "{file}: {} of {} recorded requests are left out ({reasons}), so that less arrives than was recorded; `plimsoll trace convert` \
+             gives lengths to those that have none.",
+            fates.lost(),
+            fates.rows()
         )
     })
 }

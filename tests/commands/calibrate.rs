@@ -152,7 +152,8 @@ fn spans(run: &str, first_token: &str) -> String {
     let spans: Vec<Value> = lines.enumerate().map(span).collect();
     let health =
         json!({ "name": "GET /health", "spanId": "ffff", "startTimeUnixNano": nanos(0.0), "endTimeUnixNano": nanos(0.1) });
-    json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": [spans, vec![health]].concat() }] }] }).to_string()
+    let spans = [spans, vec![health]].concat();
+    json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": spans }] }] }).to_string()
 }
 
 const FIRST_TOKEN: &str = "gen_ai.latency.time_to_first_token";

@@ -31,6 +31,7 @@ pub(super) fn json(found: &Found, arguments: &Arguments) -> String {
         "validated": found.settings.calibration.as_ref().is_some_and(|note| note.validated),
         "reason": found.settings.calibration.as_ref().map(|note| &note.reason),
         "choice": found.choice,
+        "missing_requests": found.unsaid.iter().map(|(run, _, missing)| json!({ "run": run, "requests": missing })).collect::<Vec<Value>>(),
         "step": { "t0_s": t0, "t0p_s": t0p, "tp_s": tp, "td_s": td, "tk_s": tk,
                   "scale_s": calibration.step.scale, "spike_share": calibration.step.spikes, "mean_factor": calibration.step.factor },
         "between": between,

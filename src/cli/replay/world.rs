@@ -88,9 +88,7 @@ pub(super) fn build(
 
 fn nothing(survey: &Survey) -> String {
     let said = survey.accounts.sentences().join("; ");
-    let first = survey.accounts.fates.dropped.values().next();
-    let first = first.map_or(String::new(), |lost| format!("; the first of them: {}", lost.first.problem));
-    format!("{} has no request that could be replayed: {said}{first}", survey.head.file)
+    format!("{} has no request that could be replayed: {said}", survey.head.file)
 }
 
 fn refused(error: &ClassesError) -> Failure {

@@ -197,10 +197,11 @@ impl Accounts {
         let mut said = vec![self.sum()];
         for lost in self.fates.dropped.values() {
             said.push(format!(
-                "dropped {} ({}), first in line {}",
+                "dropped {} ({}), first in line {}: {}",
                 lost.count,
                 lost.first.problem.reason().name(),
-                lost.first.row
+                lost.first.row,
+                lost.first.problem
             ));
         }
         let mut say = |yes: bool, sentence: String| said.extend(yes.then_some(sentence));
@@ -245,7 +246,7 @@ impl Accounts {
         if *folded > 0 {
             said.push(format!(
                 "folded by request id: {}, by session: {session}, by tenant and prompt length after a refusal: {tenant}; with --fold \
-                 off {folded} requests more ({:.1} %) would arrive",
+                 off {folded} more ({:.1} %) would arrive",
                 folded - session - tenant,
                 100.0 * share(*folded, self.fates.records - folded)
             ));

@@ -121,7 +121,7 @@ fn what_only_looks_like_a_retry_is_none() {
     let (found, accounts) = run(&[of(refused(0), 7), of(done(10), 8), of(done(20), 7)], rules());
     assert_eq!((rows(&found), accounts.folded_by_tenant), (vec![0, 10], 1));
     let said = accounts.sentences().join("\n");
-    assert!(said.contains("after a refusal: 1; with --fold off 1 requests more (50.0 %)") && said.contains("33.3 %"), "{said}");
+    assert!(said.contains("after a refusal: 1; with --fold off 1 more (50.0 %)") && said.contains("33.3 %"), "{said}");
     let late = [of(refused(0), 7), of(done(61_002), 7)];
     assert_eq!(run(&late, rules()).1.folded, 0);
     let slow = Record { end: Some(at(500)), ..of(refused(0), 7) };
