@@ -31,12 +31,6 @@ impl<const K: usize> Normal<K> {
         }
     }
 
-    /// Adds a row that pulls the coefficients by `pull`, however far they are from what it observed: the slope of Huber's loss where
-    /// it is a straight line.
-    pub fn pull(&mut self, row: &[f64; K], pull: f64) {
-        self.moments.iter_mut().zip(row).for_each(|(moment, x)| *moment += pull * x);
-    }
-
     /// Adds what another one has summed.
     pub fn merge(&mut self, other: &Self) {
         for i in 0..K {
@@ -67,6 +61,18 @@ impl<const K: usize> Normal<K> {
             }
         }
         best.0
+    }
+
+    /// The sums of products over `step`, over those of `other` for the same step: how far `other`'s solution goes where this one's goes
+    /// by `step`. Columns outside `free` stay; so do all where these depend on each other.
+    #[must_use]
+    pub fn carried(&self, other: &Self, step: &[f64; K], free: &[usize]) -> [f64; K] {
+        let moments = std::array::from_fn(|i| free.iter().map(|j| self.gram[i][*j] * step[*j]).sum());
+        let mut carried = *step;
+        if let Some(found) = (Self { moments, ..other.clone() }).over(free) {
+            free.iter().zip(found).for_each(|(column, found)| carried[*column] = found);
+        }
+        carried
     }
 
     /// Plain least squares over some columns, by Cholesky's method on columns scaled to length 1; `None` where one depends on

@@ -90,7 +90,8 @@ fn a_folder_has_the_result_the_section_and_the_residuals() {
     let page = fs::read_to_string(folder.path().join("report.html")).unwrap();
     let at = |part: &str| page.find(part).unwrap_or_else(|| panic!("{part} is not in the page"));
     assert!(at("class=\"verdict\"") < at("tp, a prompt token") && at("tp, a prompt token") < at("id=\"residuals-time\""));
-    for part in ["iterations.log.zst, d1.jsonl.zst", "plimsoll calibrate", "Nothing is held out", "<dd>1</dd>", "upstream.toml"]
+    for part in
+        ["iterations.log.zst, d1.jsonl.zst", "plimsoll calibrate", "Nothing was held out", "<dd>1</dd>", "upstream.toml"]
     {
         at(part);
     }

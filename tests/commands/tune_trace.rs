@@ -20,8 +20,8 @@ fn folder() -> tempfile::TempDir {
 }
 
 fn tune(folder: &Path, more: &[&str]) -> std::process::Output {
-    let (scenario, out) = (folder.join("q.toml"), folder.join("run"));
-    let common = ["tune", scenario.to_str().unwrap(), "--out", out.to_str().unwrap(), "--trace", "mon.csv"];
+    let [scenario, out, trace] = ["q.toml", "run", "mon.csv"].map(|name| folder.join(name).display().to_string());
+    let common = ["tune", &scenario, "--out", &out, "--trace", &trace];
     plimsoll(&[&common[..], &["--simulations", "60", "--around", "2"], more].concat())
 }
 
@@ -41,9 +41,10 @@ fn the_last_fifth_is_held_out_unless_another_stretch_is_named() {
     let (scenes, held_out, said) = tried(&[]);
     assert_eq!((scenes.as_array().map(Vec::len), &held_out), (Some(2), &json!([1])), "{scenes}");
     let shown = scenes[1].as_str().unwrap();
-    assert!(shown.starts_with("mon.csv from 158") && said.contains(&format!("note: held out: {shown}")), "{shown}: {said}");
+    assert!(shown.contains("mon.csv from 158") && said.contains(&format!("note: held out: {shown}")), "{shown}: {said}");
     let (scenes, held_out, said) = tried(&["--hold-out", "50s..90s"]);
-    assert_eq!((&scenes[1], &held_out), (&"mon.csv from 50s to 90s".into(), &json!([1])), "{said}");
+    assert!(scenes[1].as_str().unwrap().ends_with("mon.csv from 50s to 90s"), "{scenes}");
+    assert_eq!(held_out, json!([1]), "{said}");
     let (scenes, held_out, said) = tried(&["--hold-out", "none"]);
     assert_eq!((&held_out, said.contains("held out:")), (&json!([]), false), "{scenes}: {said}");
 }
