@@ -65,7 +65,9 @@ pub fn fit<const K: usize>(rows: &Rows<K>, blocks: &[Range<usize>], seed: u64) -
 
 fn plain<const K: usize>(rows: &Rows<K>) -> [f64; K] {
     let mut normal = Normal::default();
-    rows.iter().for_each(|(row, observed)| normal.add(row, *observed, 1.0));
+    for (row, observed) in rows {
+        normal.add(row, *observed, 1.0);
+    }
     normal.solve()
 }
 

@@ -234,8 +234,8 @@ fn bad_logs() {
 fn refused_and_failed_are_not_the_same() {
     let place = Place::new();
     let statuses = ["200", "429", "503", "529", "500", "502", "400", "504", "499", "0"];
-    let rows: String = (0..50).map(|i| format!("{i},5,5,{},{},chat\n", statuses[i % 10], i + 1)).collect();
-    let log = place.file("fates.csv", format!("time,in,out,status,end,class\n{rows}"));
+    let rows: Vec<String> = (0..50).map(|i| format!("{i},5,5,{},{},chat", statuses[i % 10], i + 1)).collect();
+    let log = place.file("fates.csv", format!("time,in,out,status,end,class\n{}\n", rows.join("\n")));
     let map = MAP.replace(",attempt=try", "");
     let output = place.replay(&log, &["--map", &map, "--format", "json", "--fold", "off"]);
     assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));

@@ -66,7 +66,7 @@ impl Residuals {
         let shown: Vec<(f64, f64)> =
             self.points.iter().filter(some).map(|point| (place(point), point.observed / point.predicted)).collect();
         let x = extent(shown.iter().map(|(x, _)| *x)).ok_or_else(|| self.head.no_data())?;
-        let (x, axis) = match self.against {
+        let (x, scale) = match self.against {
             Against::Predicted => ((0.95 * x.0, 1.05 * x.1), Axis::log((0.95 * x.0, 1.05 * x.1), Unit::Seconds)),
             Against::Time => ((0.0, x.1), Axis::snug((0.0, x.1), 8, Unit::Seconds)),
         };
@@ -80,7 +80,7 @@ impl Residuals {
         ];
         let sheet = Sheet::new(&self.head, HEIGHT, &keys);
         let axes = Axes {
-            x: axis,
+            x: scale,
             y: Axis::log(RATIOS, Unit::Number),
             x_name: &self.x_name,
             y_name: "Observed over predicted",
