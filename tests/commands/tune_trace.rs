@@ -22,7 +22,7 @@ fn folder() -> tempfile::TempDir {
 fn tune(folder: &Path, more: &[&str]) -> std::process::Output {
     let [scenario, out, trace] = ["q.toml", "run", "mon.csv"].map(|name| folder.join(name).display().to_string());
     let common = ["tune", &scenario, "--out", &out, "--trace", &trace];
-    plimsoll(&[&common[..], &["--simulations", "60", "--around", "2"], more].concat())
+    plimsoll(&[&common[..], &["--simulations", "120", "--around", "2"], more].concat())
 }
 
 /// What the search was tried on, and what it said while it began.
@@ -41,7 +41,7 @@ fn the_last_fifth_is_held_out_unless_another_stretch_is_named() {
     let (scenes, held_out, said) = tried(&[]);
     assert_eq!((scenes.as_array().map(Vec::len), &held_out), (Some(2), &json!([1])), "{scenes}");
     let shown = scenes[1].as_str().unwrap();
-    assert!(shown.contains("mon.csv from 158") && said.contains(&format!("note: held out: {shown}")), "{shown}: {said}");
+    assert!(shown.contains("mon.csv from 159") && said.contains(&format!("note: held out: {shown}")), "{shown}: {said}");
     let (scenes, held_out, said) = tried(&["--hold-out", "50s..90s"]);
     assert!(scenes[1].as_str().unwrap().ends_with("mon.csv from 50s to 90s"), "{scenes}");
     assert_eq!(held_out, json!([1]), "{said}");
