@@ -270,7 +270,7 @@ fn what_only_a_search_can_tell_is_told_by_it() {
     let hard = super::tune::QUEUE.replace("simulations = 200", "constraints = ['mean_e2e_s <= 0.5']");
     fs::write(scenario, hard).unwrap();
     let output = plimsoll(&search);
-    assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
+    assert_eq!(output.status.code(), Some(3), "{}", told(&output.stderr));
     assert!(told(&output.stdout).replace("\n  ", " ").contains("The closest is "), "{}", told(&output.stdout));
 }
 

@@ -125,7 +125,7 @@ fn constraints_that_nobody_can_meet_name_who_comes_closest() {
     let folder = folder(&QUEUE.replace("candidates = 12", "candidates = 12\nconstraints = ['mean_e2e_s <= 0.5']"));
     let output = tune(folder.path(), &[]);
     let text = told(&output.stdout).replace("\n  ", " ");
-    assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
+    assert_eq!(output.status.code(), Some(3), "{}", told(&output.stderr));
     assert!(text.starts_with("No candidate that was tried holds the constraints. The closest is "), "{text}");
     assert!(text.contains("`mean_e2e_s <= 0.5` is missed by"), "{text}");
     assert!(!text.contains("The time was over") && !text.contains("Cut short"), "{text}");
