@@ -236,7 +236,8 @@ impl LoadLines<'_> {
 const COLUMNS: [usize; 5] = [12, 16, 12, 15, 16];
 
 const NOTES: &str = "sustained: in a replication, the greatest load (all arrivals made denser or thinner by one factor) at \
-    which the run is labelled stable and every service level holds; bracketed by doubling and halving. Intervals are 95 %, over \
+    which the run is labelled stable and every service level is shown and holds; bracketed by doubling and halving. Where hardly \
+    anybody comes the run is made longer, until a hundred have come or as many as at the scenario's own load. Intervals are 95 %, over \
     replications; differences are paired on the same requests. In brackets: replications.";
 
 /// With a capital letter in front.
