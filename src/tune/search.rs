@@ -15,8 +15,8 @@ use crate::tune::select::{Limits, Selected, measure_all, select, select_at_once}
 use crate::tune::tied::break_tie;
 use crate::tune::unchanged::{Small, put_back};
 use crate::tune::{
-    Evaluator, Halving, Id, Method, Plan, Point, Pool, Raced, Rung, SearchFault, Settings, Space, Spent, Stage, Stopped, Terms,
-    TooLittle, Zone, hypervolume, model, race,
+    Evaluator, Halving, Id, Kind, Method, Plan, Point, Pool, Raced, Rung, SearchFault, Settings, Space, Spent, Stage, Stopped,
+    Terms, TooLittle, Visit, Zone, hypervolume, model, race,
 };
 
 /// The screening's part of what the confirmation leaves.
@@ -72,7 +72,8 @@ pub fn search_from(
     let shares = Shares::of(settings, baseline.is_some())?;
     let begun = evaluator.spent();
     let (mut raced, plan) = screen(space, evaluator, settings, baseline, &shares)?;
-    let leader = raced.rungs.last().and_then(leader_in);
+    let last = last_looks(&raced.rungs);
+    let leader = last.as_ref().and_then(leader_in);
     // Short runs may rank wrongly; what is recommended must have met the current settings in whole ones. They come first, so that
     // a tie is theirs.
     if let Some(baseline) = baseline.filter(|_| !raced.stopped) {
@@ -99,13 +100,22 @@ pub fn search_from(
     if outcome.selection.is_none() {
         // Nothing but the screening speaks for it, and against it.
         outcome.choice = leader;
-        outcome.closest = outcome.rungs.last().filter(|_| leader.is_none()).and_then(closest_in);
+        outcome.closest = last.as_ref().filter(|_| leader.is_none()).and_then(closest_in);
     }
     if let Some(choice) = outcome.choice {
         outcome.bindings = bindings(&outcome, choice, &settings.tolerances);
     }
     outcome.points = evaluator.points().to_vec();
     Ok(outcome)
+}
+
+/// All that the latest look at the candidates shows: the last rung or, of a model that was stopped, all of its batches, which are ranked as
+/// one.
+fn last_looks(rungs: &[Rung]) -> Option<Rung> {
+    let last = rungs.last()?;
+    let batches = rungs.iter().filter(|rung| rung.kind == Kind::Model && last.kind == Kind::Model);
+    let visits: Vec<Visit> = batches.flat_map(|rung| rung.visits.iter().cloned()).collect();
+    Some(if visits.is_empty() { last.clone() } else { Rung { visits, ..last.clone() } })
 }
 
 /// The outcome of a screening.
@@ -436,7 +446,8 @@ fn fixed(settings: &Settings, shares: &Shares, candidates: usize, replications: 
 fn bindings(outcome: &Outcome, choice: Id, tolerances: &[f64]) -> Vec<Binding> {
     let selected = outcome.selected().unwrap_or(choice);
     let finalist = outcome.selection.as_ref().and_then(|s| s.finalists.iter().find(|f| f.candidate == selected));
-    let visit = || outcome.rungs.last().and_then(|rung| rung.visits.iter().find(|visit| visit.candidate == selected));
+    let visits = || outcome.rungs.iter().rev().flat_map(|rung| &rung.visits);
+    let visit = || visits().find(|visit| visit.candidate == selected);
     let slacks = match (&outcome.confirmation, finalist) {
         (Some(confirmation), _) => &confirmation.constraints,
         (None, Some(finalist)) => &finalist.constraints,
@@ -455,12 +466,11 @@ fn bindings(outcome: &Outcome, choice: Id, tolerances: &[f64]) -> Vec<Binding> {
 
 /// By how much the best that breaks `constraint` beat `choice`, in the last rung that has both.
 fn costs(rungs: &[Rung], choice: Id, constraint: usize) -> Option<f64> {
-    let mean = |visit: &crate::tune::Visit| visit.objectives.first()?.map(|figure| figure.mean);
+    let mean = |visit: &Visit| visit.objectives.first()?.map(|figure| figure.mean);
     let in_rung = |rung: &Rung| {
         let own = mean(rung.visits.iter().find(|visit| visit.candidate == choice)?)?;
-        let breaks = |visit: &&crate::tune::Visit| {
-            visit.constraints.get(constraint).copied().flatten().is_some_and(|slack| slack.mean < 0.0)
-        };
+        let breaks =
+            |visit: &&Visit| visit.constraints.get(constraint).copied().flatten().is_some_and(|slack| slack.mean < 0.0);
         let best = rung.visits.iter().filter(breaks).filter_map(mean).reduce(f64::max)?;
         (best > own).then_some(best - own)
     };

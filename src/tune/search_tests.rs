@@ -199,18 +199,14 @@ fn stopped(problem: &dyn Problem, settings: &Settings, after: u64) -> (Outcome, 
 /// runs only.
 struct Bound;
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // whole numbers up to 60
-fn candidate_luck(x: f64) -> u32 {
-    3 * x as u32
-}
-
 impl Problem for Bound {
     fn run(&self, candidate: &Point, replication: u32, share: f64) -> Observation {
-        let x = x(candidate) as f64;
-        let (own, luck) = ((replication % 100 * 7 + candidate_luck(x)) % 5, f64::from(replication % 5) / 10.0);
-        let shown = x != 13.0 || share < 1.0 || replication < 3;
+        let whole = x(candidate);
+        let x = whole as f64;
+        let (own, luck) = ((i64::from(replication % 100) * 7 + whole * 3) % 5, f64::from(replication % 5) / 10.0);
+        let shown = whole != 13 || share < 1.0 || replication < 3;
         Observation {
-            objectives: vec![shown.then_some(x + f64::from(own))],
+            objectives: vec![shown.then_some(x + own as f64)],
             constraints: vec![Some(19.5 - x + luck)],
             second: None,
             requests: 1,
@@ -239,7 +235,10 @@ fn a_model_that_is_stopped_keeps_its_batches() {
     let (cut, runs) = stopped(&Bound, &modelled, 80);
     assert_eq!(cut.ended, Ended::InScreening);
     assert!(cut.rungs.len() >= 2, "{} batches", cut.rungs.len());
-    assert!(x(cut.point(cut.choice.unwrap())) < 20);
+    let holds = |visit: &&Visit| visit.constraints[0].is_some_and(|slack| slack.mean >= 0.0) && visit.objectives[0].is_some();
+    let best = cut.rungs.iter().flat_map(|rung| &rung.visits).filter(holds).min_by_key(|visit| visit.rank);
+    assert_eq!(cut.choice, best.map(|visit| visit.candidate), "the best of all batches, not of the last");
+    assert!(!cut.bindings.is_empty());
     assert_eq!(cut.spent.screening.runs, runs);
 }
 

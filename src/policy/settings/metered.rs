@@ -362,36 +362,6 @@ pub enum Redispatch {
     Stack,
 }
 
-impl Breaker {
-    /// Whether it decides by an attempt's random draw.
-    pub(super) fn draws(&self) -> bool {
-        let Self {
-            mode,
-            trip: _,
-            threshold: _,
-            failure_rate: _,
-            window_calls: _,
-            window_time: _,
-            minimum_calls: _,
-            slow_call: _,
-            slow_rate: _,
-            cooldown: _,
-            cooldown_factor: _,
-            cooldown_max: _,
-            jitter,
-            recovery: _,
-            probes: _,
-            probe_lease: _,
-            restart_on_late_error: _,
-            idle_expiry: _,
-            fallback: _,
-            count_5xx: _,
-            redispatch: _,
-        } = self;
-        *mode != Mode::Off && jitter.value() > 0.0
-    }
-}
-
 impl Default for Breaker {
     fn default() -> Self {
         Self {

@@ -3,6 +3,7 @@
 //! Names and defaults are those of the systems they come from.
 
 mod answers;
+mod draws;
 mod field;
 mod metered;
 mod overload;
@@ -81,32 +82,6 @@ pub enum Mode {
 }
 
 impl Settings {
-    /// Whether any engine decides by an attempt's random draw: rejection in proportion to what runs abandoned or waits, the
-    /// throttle, the limiter, whose waits may have jitter, and a breaker whose cooldowns have it.
-    #[must_use]
-    pub fn draws(&self) -> bool {
-        // Every engine is named, so that a new one cannot be forgotten here.
-        let Self {
-            graduated,
-            queue,
-            concurrency: _,
-            timeout: _,
-            limiter,
-            lane: _,
-            breaker,
-            call_timeout: _,
-            finalise: _,
-            upstream_errors: _,
-            throttle,
-            rate_limit: _,
-            signals: _,
-        } = self;
-        let graduated = graduated.as_ref().is_some_and(|gate| gate.mode != Mode::Off);
-        let queue = queue.as_ref().is_some_and(Queue::draws);
-        let breaker = breaker.as_ref().is_some_and(Breaker::draws);
-        graduated || queue || breaker || throttle.is_some() || limiter.is_some()
-    }
-
     /// The system of seeds 000 and 001 with its defaults, given the one setting that they do not default.
     #[must_use]
     pub fn seed(max_abandoned: Count) -> Self {
@@ -176,37 +151,4 @@ fn fraction(value: f64) -> Fraction {
 
 fn count(value: u32) -> Count {
     Count::new(value).expect("a constant of this room above 0")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Each engine alone: those that decide by a draw say so, whatever else they are told.
-    #[test]
-    fn whoever_draws_says_so() {
-        let draws = |text: &str| toml::from_str::<Settings>(text).unwrap_or_else(|wrong| panic!("{text}: {wrong}")).draws();
-        for chance in [
-            "[graduated]\nmax_abandoned = 10",
-            "[queue]\ngraduated = { first = 2, last = 30 }",
-            "[breaker]\njitter = 0.2",
-            "[throttle]\nrule = 'sre'",
-            "[limiter]",
-        ] {
-            assert!(draws(chance), "{chance}");
-        }
-        for sure in [
-            "",
-            "[graduated]\nmode = 'off'\nmax_abandoned = 10",
-            "[queue]",
-            "[queue]\nmode = 'off'\ngraduated = { first = 2, last = 30 }",
-            "[breaker]",
-            "[breaker]\nmode = 'off'\njitter = 0.2",
-            "[concurrency]",
-            "[timeout]",
-            "[rate_limit]\nrequests = 5",
-        ] {
-            assert!(!draws(sure), "{sure}");
-        }
-    }
 }

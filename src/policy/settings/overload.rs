@@ -205,26 +205,6 @@ pub enum OnClientGone {
     RunOn,
 }
 
-impl Queue {
-    /// Whether it decides by an attempt's random draw.
-    pub(super) fn draws(&self) -> bool {
-        let Self {
-            mode,
-            max_queue_size: _,
-            queue_rejection_threshold: _,
-            max_queue_tokens: _,
-            order: _,
-            adaptive_lifo_share: _,
-            weights: _,
-            by_priority: _,
-            codel: _,
-            deadline_aware: _,
-            graduated,
-        } = self;
-        *mode != Mode::Off && graduated.is_some()
-    }
-}
-
 impl Default for Queue {
     fn default() -> Self {
         Self {

@@ -38,6 +38,18 @@ fn point(places: i64) -> Point {
     Point(vec![Some(Setting::Integer(places)), Some(Setting::Real(0.5))])
 }
 
+/// The choice and today's settings on fresh replications.
+fn confirmation() -> Confirmation {
+    Confirmation {
+        series: Series { from: 0, count: 30, share: 1.0 },
+        objectives: vec![fig(53.1, 0.4)],
+        constraints: vec![fig(41.5, 5.0)],
+        baseline_objectives: vec![fig(30.2, 0.4)],
+        baseline_constraints: vec![fig(-12.0, 2.0)],
+        gain: vec![fig(22.9, 0.3)],
+    }
+}
+
 /// Today's settings (0), the choice (1), another finalist (2), one that was tried beside the choice (3).
 fn tuned() -> Tuned {
     let finalist = |candidate: usize, mean: f64, standing, behind| Finalist {
@@ -64,14 +76,6 @@ fn tuned() -> Tuned {
         beyond: false,
         needed: Some(40.0),
     };
-    let confirmation = Confirmation {
-        series: Series { from: 0, count: 30, share: 1.0 },
-        objectives: vec![fig(53.1, 0.4)],
-        constraints: vec![fig(41.5, 5.0)],
-        baseline_objectives: vec![fig(30.2, 0.4)],
-        baseline_constraints: vec![fig(-12.0, 2.0)],
-        gain: vec![fig(22.9, 0.3)],
-    };
     let spent = |simulations: f64| Spent { simulations, runs: 9, requests: 1_000 };
     let outcome = Outcome {
         points: vec![Point(vec![None, None]), point(10), point(12), point(13)],
@@ -83,7 +87,7 @@ fn tuned() -> Tuned {
         unchanged: None,
         closest: None,
         baseline: Some(Id(0)),
-        confirmation: Some(confirmation),
+        confirmation: Some(confirmation()),
         bindings: vec![Binding { constraint: 0, slack: fig(41.5, 5.0), near: false, costs: None }],
         front: None,
         spent: Spending {
