@@ -69,6 +69,11 @@ pub fn slice(
     Ok(Some(Slice { parameters: [x, y], replications, cells: pairs.into_iter().zip(seen).map(cell).collect() }))
 }
 
+/// What it takes at most, in simulations, at `replications` of each setting beside the choice.
+pub(super) fn cost(replications: u32) -> u64 {
+    (LEVELS * LEVELS) as u64 * u64::from(replications.min(REPLICATIONS_MAX))
+}
+
 /// How much a parameter's neighbours differ from the choice.
 fn swing(bar: &Bar) -> f64 {
     let changes = bar.sides.iter().filter_map(|side| side.change.first().copied().flatten());

@@ -11,16 +11,16 @@ use crate::tune::{
 };
 
 /// Levels of each number at which the plateau is looked for.
-const LEVELS: usize = 9;
+pub(super) const LEVELS: usize = 9;
 /// Where the choice is looked at besides the scenario's own load and capacity, where nothing else is asked for.
-const OTHERS: [Case; 4] = [
+pub(super) const OTHERS: [Case; 4] = [
     Case { load: 0.8, ..Case::EXPECTED },
     Case { load: 1.2, ..Case::EXPECTED },
     Case { capacity: 0.8, ..Case::EXPECTED },
     Case { capacity: 1.1, ..Case::EXPECTED },
 ];
 /// Replications in what is held out, at least.
-const HELD_OUT_MIN: u32 = 10;
+pub(super) const HELD_OUT_MIN: u32 = 10;
 /// How much around a constraint's bound does not matter, as a share of the bound.
 const TOLERANCE: f64 = 0.01;
 /// The same where the bound is 0.

@@ -6,7 +6,7 @@ use super::{Drawn, head, tuning_cases, tuning_sets};
 use crate::report::format::{NONE, count};
 use crate::report::plot::{Candidate, Estimate, Fate, Head, ParetoFront, ParetoPoint, Racing};
 use crate::report::tuned::Tuning;
-use crate::tune::{Figure, Finalist, Id, Outcome, RobustBy, Setting, Verdict, of_futures};
+use crate::tune::{Figure, Finalist, Id, Outcome, RobustBy, Setting, Verdict, hold, of_futures};
 
 /// Parameters that a caption names one by one.
 const PATHS_MAX: usize = 6;
@@ -74,7 +74,7 @@ fn pareto(tuning: &Tuning<'_>, drawn: &mut Drawn) {
         return;
     };
     let finalists = outcome.selection.iter().flat_map(|selection| &selection.finalists);
-    let holds = |finalist: &&Finalist| finalist.constraints.iter().flatten().all(|slack| slack.mean >= 0.0);
+    let holds = |finalist: &&Finalist| hold(&finalist.constraints);
     let point = |finalist: &Finalist| ParetoPoint {
         name: name(tuning, finalist.candidate),
         x: own(tuning, 0, finalist.objectives.first().copied().flatten()),

@@ -5,7 +5,7 @@ use super::tuning::titled;
 use crate::report::plot::{Cases, Compared, Estimate};
 use crate::report::tuned::Tuning;
 use crate::stats::significant;
-use crate::tune::{Case, Elsewhere, Figure};
+use crate::tune::{Case, Elsewhere, Figure, hold};
 
 /// Both settings in one case.
 struct Row {
@@ -58,11 +58,10 @@ pub(super) fn draw(tuning: &Tuning<'_>, drawn: &mut Drawn) {
 
 /// By rising load and falling capacity.
 fn rows(tuning: &Tuning<'_>) -> Vec<Row> {
-    let holds = |slacks: &[Option<Figure>]| slacks.iter().flatten().all(|slack| slack.mean >= 0.0);
     let row = |one: &Elsewhere| Row {
         case: one.case,
         recommended: estimate(tuning, one.choice.first()),
-        feasible: holds(&one.constraints),
+        feasible: hold(&one.constraints),
         today: estimate(tuning, one.current.first()),
     };
     let mut rows: Vec<Row> = tuning.tuned.elsewhere.iter().map(row).collect();
@@ -72,7 +71,7 @@ fn rows(tuning: &Tuning<'_>) -> Vec<Row> {
         rows.push(Row {
             case: Case::EXPECTED,
             recommended: estimate(tuning, confirmed.objectives.first()),
-            feasible: holds(&confirmed.constraints),
+            feasible: hold(&confirmed.constraints),
             today: estimate(tuning, confirmed.baseline_objectives.first()),
         });
     }

@@ -37,6 +37,8 @@ pub struct Tuning<'a> {
     pub by: RobustBy,
     /// How many futures counted.
     pub futures: usize,
+    /// How many more the choice was to be tried in, and nothing was to be chosen by.
+    pub held_out: usize,
     /// Whether its arrivals are recorded: the same in every replication.
     pub recorded: bool,
     /// What was found.

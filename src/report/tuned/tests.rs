@@ -106,6 +106,7 @@ fn text(tuned: &Tuned) -> String {
         scenes: &["a".to_owned(), "tue.csv".to_owned()],
         by: RobustBy::Worst,
         futures: 1,
+        held_out: 0,
         recorded: false,
         tuned,
         beside: &Summary::of(Vec::new()),
