@@ -144,6 +144,18 @@ impl Measure {
         Err(format!("`{}` {range}, so nothing can ever keep this", self.name))
     }
 
+    /// The least difference in it that a report tells apart, in its unit: a hundredth of a point, a tenth of a millisecond.
+    #[must_use]
+    pub fn resolution(&self) -> f64 {
+        match self.name.as_str() {
+            _ if self.is_share() => 1e-4,
+            name if name.ends_with("_fraction") => 1e-4,
+            name if name.ends_with("_ms") => 0.1,
+            name if name.ends_with("_s") => 1e-4,
+            _ => 1e-3,
+        }
+    }
+
     fn is_share(&self) -> bool {
         matches!(self.figure, Figure::Share(_) | Figure::Utilisation)
             || matches!(self.name.as_str(), "wait_probability" | "wasted_fraction")
@@ -258,6 +270,13 @@ fn latency(name: &str) -> Option<Figure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_resolution_is_of_the_figures_unit() {
+        let of = |name: &str| name.parse::<Measure>().unwrap().resolution();
+        assert_eq!(["late_fraction", "utilisation"].map(of).map(f64::to_bits), [1e-4f64; 2].map(f64::to_bits));
+        assert_eq!(["p99_ttft_ms", "p99_e2e_s", "goodput_rps"].map(of).map(f64::to_bits), [0.1f64, 1e-4, 1e-3].map(f64::to_bits));
+    }
 
     #[test]
     fn a_bound_that_nothing_can_keep_is_told() {

@@ -12,6 +12,7 @@ impl Tuning<'_> {
     pub(super) fn verdict(&self) -> String {
         let outcome = self.outcome();
         let mut paragraphs = self.held_out_failures();
+        paragraphs.extend(self.untried());
         match outcome.choice {
             None if outcome.ended == Ended::NothingFeasible => paragraphs.push(self.nothing_feasible()),
             None => paragraphs.push("Stopped before anything could be chosen.".to_owned()),
@@ -29,6 +30,8 @@ impl Tuning<'_> {
             self.broken_in_confirmation(),
             self.broken_today(),
             self.cut_short(),
+            self.overloaded(),
+            self.unsteady(),
             self.selected(),
             self.better_nearby(),
             self.binding(),
