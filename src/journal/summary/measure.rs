@@ -156,7 +156,9 @@ impl Measure {
         }
     }
 
-    fn is_share(&self) -> bool {
+    /// Whether it is a share, from 0 to 1.
+    #[must_use]
+    pub fn is_share(&self) -> bool {
         matches!(self.figure, Figure::Share(_) | Figure::Utilisation)
             || matches!(self.name.as_str(), "wait_probability" | "wasted_fraction")
     }

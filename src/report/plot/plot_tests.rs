@@ -267,7 +267,7 @@ fn what_does_not_belong_together_is_an_error() {
         "the plot `heatmap` needs 72 cells, but was given 71"
     );
     let mut heatmap = samples::heatmap();
-    heatmap.x.values = Values::Numbers { values: vec![2.0; 8], log: false };
+    heatmap.x.values = Values::Numbers(vec![2.0; 8]);
     assert!(matches!(heatmap.plot(), Err(PlotError::Order { .. })));
     let mut outcomes = samples::outcomes(1);
     outcomes.variants[0].points[0].shares.pop();
@@ -338,7 +338,10 @@ proptest! {
         let name = points.first().map(|(_, _, name)| name.clone()).unwrap_or_default();
         let curve = GoodputCurve { name: name.clone(), points: loads, sustained: Some(more) };
         sound(GoodputCurves { head: head(), unit: name.clone(), capacity: Some((more.mean, name.clone())), curves: vec![curve] }.plot());
-        let candidates = points.iter().map(|(x, y, name)| ParetoPoint { name: name.clone(), x: *x, y: y.mean, chosen: y.lo > 0.0 });
+        let candidates = points.iter().map(|(x, y, name)| {
+            let kind = if y.hi > 0.0 { ParetoKind::Screened } else { ParetoKind::Today };
+            ParetoPoint { name: name.clone(), x: *x, y: y.mean, chosen: y.lo > 0.0, kind }
+        });
         let axis = |more| (name.clone(), more);
         let hypervolume = Some((more, (more.lo, more.hi)));
         sound(ParetoFront { head: head(), x: axis(true), y: axis(false), points: candidates.collect(), hypervolume }.plot());
@@ -348,15 +351,15 @@ proptest! {
         let theory = points.iter().map(|(used, share, _)| (*used, share.mean)).collect();
         let (theory, measured) = (vec![(name.clone(), theory)], vec![(name.clone(), measured)]);
         sound(Rejection { head: head(), x_name: name.clone(), theory, measured }.plot());
-        let swings = points.iter().map(|(down, up, name)| Swing { name: name.clone(), down: *down, up: up.mean }).collect();
+        let swings = points.iter().map(|(down, up, name)| Swing { name: name.clone(), down: Estimate::exact(*down), up: *up }).collect();
         let indices = points.iter().map(|(_, index, name)| SobolIndex { name: name.clone(), first: *index, total: more }).collect();
         let (objective, step) = (name.clone(), name.clone());
-        sound(Sensitivity { head: head(), objective, at_choice: more.mean, step, swings, indices }.plot());
+        sound(Sensitivity { head: head(), objective, unit: Unit::Number, at_choice: more.mean, step, swings, indices }.plot());
         let values: Vec<Estimate> = points.iter().map(|(_, value, _)| *value).collect();
         let feasible = values.iter().map(|value| value.lo > 0.0).collect();
         let cases = points.iter().map(|(.., name)| name.clone()).collect();
         let compared = vec![Compared { name: name.clone(), values, feasible }];
-        sound(Cases { head: head(), objective: name, more_is_better: more.lo > 0.0, cases, compared }.plot());
+        sound(Cases { head: head(), objective: name, unit: Unit::Percent, more_is_better: more.lo > 0.0, cases, compared }.plot());
     }
 
     #[test]
@@ -379,9 +382,9 @@ proptest! {
         sound(Racing { head: head(), unit: "requests".to_owned(), candidates: series.iter().map(candidate).collect() }.plot());
         let mut values: Vec<f64> = series.iter().map(|(x, ..)| *x).collect();
         values.sort_by(f64::total_cmp);
-        let cells = series.iter().map(|(_, value, other)| HeatmapCell { value: *value, feasible: *other > 0.0 }).collect();
-        let x = Along { name: "x".to_owned(), values: Values::Numbers { values, log: slo > 0.0 } };
+        let cells = series.iter().map(|(_, value, other)| HeatmapCell { value: *value, feasible: *other > 0.0, better: *other > 1.0 }).collect();
+        let x = Along { name: "x".to_owned(), values: Values::Numbers(values) };
         let y = Along { name: "y".to_owned(), values: Values::Choices(vec!["only".to_owned()]) };
-        sound(Heatmap { head: head(), x, y, objective: "o".to_owned(), more_is_better: slo > 1.0, within: 0.02, chosen: Some(1), cells }.plot());
+        sound(Heatmap { head: head(), x, y, objective: "o".to_owned(), unit: Unit::Percent, more_is_better: slo > 1.0, within: 0.02, chosen: Some(1), cells }.plot());
     }
 }
