@@ -277,7 +277,10 @@ mod tests {
     fn a_resolution_is_of_the_figures_unit() {
         let of = |name: &str| name.parse::<Measure>().unwrap().resolution();
         assert_eq!(["late_fraction", "utilisation"].map(of).map(f64::to_bits), [1e-4f64; 2].map(f64::to_bits));
-        assert_eq!(["p99_ttft_ms", "p99_e2e_s", "goodput_rps"].map(of).map(f64::to_bits), [0.1f64, 1e-4, 1e-3].map(f64::to_bits));
+        assert_eq!(
+            ["p99_ttft_ms", "p99_e2e_s", "goodput_rps"].map(of).map(f64::to_bits),
+            [0.1f64, 1e-4, 1e-3].map(f64::to_bits)
+        );
     }
 
     #[test]

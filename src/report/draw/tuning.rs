@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Drawn, head, tuning_cases, tuning_sets};
-use crate::report::format::{NONE, count};
 use crate::journal::summary::Measure;
+use crate::report::format::{NONE, count};
 use crate::report::plot::{Candidate, Estimate, Fate, Head, ParetoFront, ParetoKind, ParetoPoint, Racing, Unit};
 use crate::report::tuned::Tuning;
 use crate::tune::{Figure, Finalist, Id, Outcome, RobustBy, Setting, Verdict, Visit, hold, of_futures};
@@ -104,7 +104,7 @@ fn pareto(tuning: &Tuning<'_>, drawn: &mut Drawn) {
         });
     let which = if tuning.constraints.is_empty() { "The finalists" } else { "The finalists that hold the constraints" };
     let what = format!(
-        "{which}, all on the same replications. Those that were screened only had fewer and shorter runs, and are not compared with \
+        "{which}, all on the same replications. Those that were screened only had fewer or shorter runs, and are not compared with \
          them. {}",
         named(tuning)
     );

@@ -240,7 +240,8 @@ impl Heatmap {
     }
 
     fn table(&self) -> Table {
-        let header = [self.x.name.as_str(), &self.y.name, &self.objective, "feasible", "surely better", "recommended", "within"];
+        let header =
+            [self.x.name.as_str(), &self.y.name, &self.objective, "feasible", "surely better", "recommended", "within"];
         let plateau = self.plateau();
         let mut table = Table::new(header);
         let columns = self.x.values.len();

@@ -245,13 +245,16 @@ mod tests {
     use super::*;
 
     fn front(x_more: bool, y_more: bool, points: &[(f64, f64)]) -> Vec<usize> {
-        let points = points.iter().map(|(x, y)| ParetoPoint {
-            name: String::new(),
-            x: *x,
-            y: *y,
-            chosen: false,
-            kind: if *x > 90.0 { ParetoKind::Screened } else { ParetoKind::Finalist },
-        }).collect();
+        let points = points
+            .iter()
+            .map(|(x, y)| ParetoPoint {
+                name: String::new(),
+                x: *x,
+                y: *y,
+                chosen: false,
+                kind: if *x > 90.0 { ParetoKind::Screened } else { ParetoKind::Finalist },
+            })
+            .collect();
         let plot = ParetoFront {
             head: Head::default(),
             x: ("x".to_owned(), x_more),
@@ -264,7 +267,8 @@ mod tests {
 
     #[test]
     fn the_front_is_what_nothing_beats() {
-        let points = [(1.0, 5.0), (2.0, 4.0), (2.0, 3.0), (3.0, 4.0), (4.0, 1.0), (f64::NAN, 9.0), (0.5, 5.0), (4.0, 1.0), (99.0, 99.0)];
+        let points =
+            [(1.0, 5.0), (2.0, 4.0), (2.0, 3.0), (3.0, 4.0), (4.0, 1.0), (f64::NAN, 9.0), (0.5, 5.0), (4.0, 1.0), (99.0, 99.0)];
         assert_eq!(front(true, true, &points), [4, 3, 0]);
         assert_eq!(front(false, false, &points), [6, 2, 4]);
         assert_eq!(front(true, false, &points), [4]);

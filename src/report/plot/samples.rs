@@ -107,8 +107,11 @@ pub(super) fn heatmap() -> Heatmap {
 pub(super) fn heatmap_of_choices() -> Heatmap {
     let orders = ["fifo", "lifo", "edf", "shortest_predicted_job_first", "weighted_fair"].map(ToOwned::to_owned);
     let modes = ["hard", "soft", "leaky"].map(ToOwned::to_owned);
-    let cells =
-        (0..15).map(|i| HeatmapCell { value: if i == 7 { f64::NAN } else { 320.0 + 200.0 * wobble(i) }, feasible: i % 6 != 5, better: false });
+    let cells = (0..15).map(|i| HeatmapCell {
+        value: if i == 7 { f64::NAN } else { 320.0 + 200.0 * wobble(i) },
+        feasible: i % 6 != 5,
+        better: false,
+    });
     Heatmap {
         head: head("heatmap-choices", "Tail latency by queue order and limiter mode"),
         x: Along { name: "queue.order".to_owned(), values: Values::Choices(orders.to_vec()) },

@@ -79,10 +79,8 @@ impl Sensitivity {
             let place = Area { width: NAMES + half, ..sheet.body };
             let ends = extent([lo, hi, self.at_choice]).unwrap_or((lo, hi));
             self.tornado(
-                &sheet.panel(
-                    place,
-                    &axes(&rows, Axis::linear(ends, 4, self.unit), &self.objective, "Tornado around the choice"),
-                ),
+                &sheet
+                    .panel(place, &axes(&rows, Axis::linear(ends, 4, self.unit), &self.objective, "Tornado around the choice")),
                 &names,
             );
         }
