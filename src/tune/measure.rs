@@ -142,6 +142,12 @@ impl Figure {
     }
 }
 
+/// Whether every constraint holds on average, by its slack; one that was not shown does not.
+#[must_use]
+pub fn hold(slacks: &[Option<Figure>]) -> bool {
+    slacks.iter().all(|slack| slack.is_some_and(|slack| slack.mean >= 0.0))
+}
+
 /// The mean of `values` with its interval; `None` without any.
 #[must_use]
 pub fn figure(values: &[f64]) -> Option<Figure> {
@@ -185,5 +191,12 @@ mod tests {
         let varied = figure(&[0.1, 0.1, -0.3]).unwrap();
         assert!(varied.interval.is_some() && !varied.is_above_zero() && !varied.is_below_zero());
         assert_eq!(figure(&[]), None);
+    }
+
+    #[test]
+    fn what_is_not_shown_does_not_hold() {
+        let slack = |mean| Some(Figure { mean, interval: None });
+        assert!(hold(&[]) && hold(&[slack(0.0), slack(2.0)]));
+        assert!(!hold(&[slack(1.0), slack(-0.1)]) && !hold(&[slack(1.0), None]));
     }
 }

@@ -15,7 +15,9 @@
 //! several problems one. Everything follows from problem, settings and seed, whatever the number of threads. Formulas,
 //! sources, and how often it chose well: `docs/TUNING.md`.
 
+mod against;
 mod around;
+mod beside;
 mod case;
 mod closest;
 mod contest;
@@ -52,7 +54,9 @@ mod unfit;
 mod world;
 
 pub use crate::scenario::RobustBy;
+pub use against::{Against, Doubt};
 pub use around::{Bar, PLATEAU, Plateau, Side, around};
+pub use beside::beside_most;
 pub use case::{Case, RobustText, of_futures};
 pub use contest::{Contest, Fate, Terms};
 pub use domain::{Domain, Scale};
@@ -62,7 +66,7 @@ pub use halving::{Halving, Kind, Plan, Raced, Rung, Step, TooLittle, Verdict, Vi
 pub use host::{Host, News, Nobody, Stage};
 pub use limits::{GRID_MAX, check_futures};
 pub use load_line::{Bracket, End, LoadLine, Question, load_lines};
-pub use measure::{Figure, LEVEL, Measured, Series, figure};
+pub use measure::{Figure, LEVEL, Measured, Series, figure, hold};
 pub use model::{EXPLORE, Model};
 pub use outcome::{Binding, Confirmation, Ended, Errors, Finalist, Front, Outcome, Selection, Spending, Standing};
 pub use pareto::{dominates, front, hypervolume, layers_in_order};

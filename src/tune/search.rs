@@ -161,7 +161,7 @@ impl Shares {
         let finalists = (selection / (2.0 * f64::from(settings.first))) as usize;
         if finalists < 1 || selection < least * f64::from(settings.first) {
             let needed = (least * f64::from(settings.first) / (1.0 - SCREENING) / (1.0 - CONFIRMATION)).ceil();
-            return Err(TooLittle { budget: settings.budget, candidates: 2, needed }.into());
+            return Err(SearchFault::NoChoice { budget: settings.budget, needed });
         }
         let errors = Errors {
             screening: settings.alpha * settings.alpha_screening,

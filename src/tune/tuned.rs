@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use serde::Serialize;
 
+use crate::journal::summary::{Bound, Measure};
 use crate::scenario::{RobustBy, Scenario, TuneMethod, TuneSettings};
 use crate::tune::halving::since;
 use crate::tune::{
@@ -13,20 +14,18 @@ use crate::tune::{
 };
 
 /// Levels of each number at which the plateau is looked for.
-const LEVELS: usize = 9;
+pub(super) const LEVELS: usize = 9;
 /// Where the choice is looked at besides the scenario's own load and capacity, where nothing else is asked for.
-const OTHERS: [Case; 4] = [
+pub(super) const OTHERS: [Case; 4] = [
     Case { load: 0.8, ..Case::EXPECTED },
     Case { load: 1.2, ..Case::EXPECTED },
     Case { capacity: 0.8, ..Case::EXPECTED },
     Case { capacity: 1.1, ..Case::EXPECTED },
 ];
 /// Replications in what is held out, at least.
-const HELD_OUT_MIN: u32 = 10;
+pub(super) const HELD_OUT_MIN: u32 = 10;
 /// How much around a constraint's bound does not matter, as a share of the bound.
 const TOLERANCE: f64 = 0.01;
-/// The same where the bound is 0.
-const TOLERANCE_AT_ZERO: f64 = 1e-6;
 /// A race's shortest runs last at least so many times as long as the drain, which is the longest that anybody waits: before
 /// that, a queue that will be far too long is not yet full, and looks like the best of all.
 const DRAINS: f64 = 3.0;
@@ -57,13 +56,20 @@ impl Task {
                 halving,
             },
         };
-        let tolerance = |number: f64| if number == 0.0 { TOLERANCE_AT_ZERO } else { TOLERANCE * number.abs() };
         let mut search = Settings::halving(points, budget, seed);
         search.method = method;
-        search.tolerances = self.constraints.iter().map(|(_, bound)| tolerance(bound.number)).collect();
+        search.tolerances = self.tolerances();
         search.zone = settings.indifference.map_or(search.zone, |zone| Zone::Absolute(zone.value()));
         search.alpha = settings.error.map_or(search.alpha, crate::units::Fraction::value);
         search
+    }
+
+    /// How much around each constraint's bound does not matter, in its unit: a hundredth of the bound, and no less than a report
+    /// can show.
+    #[must_use]
+    pub fn tolerances(&self) -> Vec<f64> {
+        let of = |(measure, bound): &(Measure, Bound)| (TOLERANCE * bound.number.abs()).max(measure.resolution());
+        self.constraints.iter().map(of).collect()
     }
 }
 

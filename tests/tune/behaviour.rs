@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use plimsoll::tune::{
     Domain, Ended, Evaluator, Finished, Halving, Host, Method, Model, Observation, Outcome, Parameter, Point, Pool, Problem,
-    Scale, SearchFault, Setting, Settings, Space, Standing, Verdict, Zone, search,
+    Scale, SearchFault, Setting, Settings, Space, Standing, TooLittle, Verdict, Zone, search,
 };
 
 use crate::problems::{Bowls, Known, Limit, normal};
@@ -116,9 +116,9 @@ fn a_budget_too_small_says_how_much_would_do() {
     let mut settings = small;
     for _ in 0..6 {
         match run(&settings) {
-            Err(SearchFault::TooLittle(lacks)) => {
-                assert!(lacks.needed > settings.budget, "{lacks}");
-                settings.budget = lacks.needed;
+            Err(SearchFault::TooLittle(TooLittle { needed, .. }) | SearchFault::NoChoice { needed, .. }) => {
+                assert!(needed > settings.budget, "{needed}");
+                settings.budget = needed;
             }
             Ok(outcome) => {
                 assert_eq!(outcome.ended, Ended::Complete);

@@ -170,6 +170,22 @@ impl Measure {
         Err(format!("`{}` {range}, so nothing can ever keep this", self.name))
     }
 
+    /// The least difference in it that a report tells apart, in its unit: a hundredth of a point, a tenth of a millisecond.
+    #[must_use]
+    pub const fn resolution(&self) -> f64 {
+        match self.kind() {
+            MeasureKind::Share | MeasureKind::Seconds => 1e-4,
+            MeasureKind::Milliseconds => 0.1,
+            MeasureKind::Rate | MeasureKind::Count => 1e-3,
+        }
+    }
+
+    /// Whether it is a share, from 0 to 1.
+    #[must_use]
+    pub fn is_share(&self) -> bool {
+        self.kind() == MeasureKind::Share
+    }
+
     /// Whether it times the recovery from spikes.
     #[must_use]
     pub fn needs_spikes(&self) -> bool {
@@ -279,6 +295,16 @@ fn latency(name: &str) -> Option<Figure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_resolution_is_of_the_figures_unit() {
+        let of = |name: &str| name.parse::<Measure>().unwrap().resolution();
+        assert_eq!(["late_fraction", "utilisation"].map(of).map(f64::to_bits), [1e-4f64; 2].map(f64::to_bits));
+        assert_eq!(
+            ["p99_ttft_ms", "p99_e2e_s", "goodput_rps"].map(of).map(f64::to_bits),
+            [0.1f64, 1e-4, 1e-3].map(f64::to_bits)
+        );
+    }
 
     #[test]
     fn a_bound_that_nothing_can_keep_is_told() {

@@ -4,7 +4,12 @@ use std::fmt::Write as _;
 
 use super::{Tuning, turned};
 use crate::report::format::{NONE, count, left, number, percent, range, right, wrap};
-use crate::tune::{AloneThere, Elsewhere, Figure, ROWS_MIN, Together};
+use crate::tune::{AloneThere, Elsewhere, Figure, Front, ROWS_MIN, Together, hold};
+
+/// A line of a list, wrapped: further lines stand two columns in, as its own words do.
+fn item(text: &str) -> String {
+    wrap(&format!("- {text}"))
+}
 
 /// Width of a future's name in the table.
 const FUTURE_COLUMNS: usize = 46;
@@ -34,7 +39,7 @@ impl Tuning<'_> {
             });
             let sides: Vec<String> = sides.collect();
             if !sides.is_empty() {
-                let _ = writeln!(text, "{}", wrap(&format!("  {path} = {}", sides.join("; "))));
+                let _ = writeln!(text, "{}", item(&format!("{path} = {}", sides.join("; "))));
             }
         }
         text.push_str(&self.indices());
@@ -84,11 +89,8 @@ impl Tuning<'_> {
         let Some(front) = &self.outcome().front else { return String::new() };
         let names: Vec<String> = self.task.objectives.iter().map(|objective| objective.measure.to_string()).collect();
         let count = front.members.len();
-        let told = format!(
-            "{count} of the finalists are on the Pareto front of {} (hypervolume {}):",
-            names.join(" against "),
-            number(front.hypervolume)
-        );
+        let of = if count == 1 { "1 of the finalists is".to_owned() } else { format!("{count} of the finalists are") };
+        let told = format!("{of} on the Pareto front of {}{}:", names.join(" against "), self.hypervolume(front));
         let mut text = wrap(&told) + "\n";
         let finalists = self.outcome().selection.iter().flat_map(|selection| &selection.finalists);
         for finalist in finalists.filter(|finalist| front.members.contains(&finalist.candidate)) {
@@ -97,9 +99,19 @@ impl Tuning<'_> {
                 format!("{name} {value}")
             });
             let values: Vec<String> = values.collect();
-            let _ = writeln!(text, "{}", wrap(&format!("  {}: {}", self.short(finalist.candidate), values.join(", "))));
+            let _ = writeln!(text, "{}", item(&format!("{}: {}", self.short(finalist.candidate), values.join(", "))));
         }
         text
+    }
+
+    /// `; above the worst finalist of each (9.7 %, 1,751 ms) it has a hypervolume of 253 ms`.
+    fn hypervolume(&self, front: &Front) -> String {
+        let level = |(k, mean): (usize, &f64)| self.unit(k).level(self.task.objectives[k].sign * mean);
+        let from: Vec<String> = front.reference.iter().enumerate().map(level).collect();
+        let units = (0..front.reference.len()).map(|k| self.unit(k).plain());
+        let units: Vec<&str> = units.filter(|unit| !unit.is_empty()).collect();
+        let told = format!("{} {}", number(front.hypervolume), units.join(" x "));
+        format!("; above the worst finalist of each ({}) it has a hypervolume of {}", from.join(", "), told.trim_end())
     }
 
     fn elsewhere(&self, case: &Elsewhere) -> String {
@@ -133,16 +145,20 @@ impl Tuning<'_> {
         }
     }
 
-    pub(super) fn broken_there(&self, case: &Elsewhere) -> String {
-        let each = case.constraints.iter().zip(self.constraints).enumerate().filter_map(|(k, (slack, text))| match slack {
-            Some(slack) if slack.mean >= 0.0 => None,
-            Some(slack) => {
-                let missed = self.unit_of_constraint(k).difference_with(turned(*slack));
-                Some(format!("; `{text}` does not hold there, by {missed}"))
-            }
-            None => Some(format!("; `{text}` is not shown there")),
-        });
-        each.collect()
+    /// What does not hold in a future, each behind a semicolon.
+    fn broken_there(&self, case: &Elsewhere) -> String {
+        let broken = case.constraints.iter().enumerate().filter(|(_, slack)| !hold(&[**slack]));
+        let each: Vec<String> = broken.map(|(k, slack)| self.not_held(k, *slack)).collect();
+        if each.is_empty() { String::new() } else { format!("; {}", each.join("; ")) }
+    }
+
+    /// Of constraint number `k`, which does not hold in some future: `... does not hold there, by 80.0 ms`.
+    pub(super) fn not_held(&self, k: usize, slack: Option<Figure>) -> String {
+        let text = &self.constraints[k];
+        slack.map_or_else(
+            || format!("`{text}` is not shown there"),
+            |slack| format!("`{text}` does not hold there, by {}", self.unit_of_constraint(k).difference_with(turned(slack))),
+        )
     }
 
     fn figure(&self, figure: Option<&Option<Figure>>) -> String {

@@ -3,9 +3,9 @@
 use super::*;
 use crate::journal::summary::{Bound, Summary};
 use crate::tune::{
-    Bar, Beside, Binding, Case, Confirmation, Domain, Elsewhere, Ended, Errors, Finalist, Front, Index, Indices, Objective,
-    Parameter, Plan, Point, Refused, Scale, Selection, Series, Side, SobolIndices, Space, Spending, Spent, Standing, Tie,
-    TieBreak, Trial, Unchanged,
+    Bar, Beside, Binding, Case, Confirmation, Domain, Doubt, Elsewhere, Ended, Errors, Finalist, Front, Index, Indices,
+    Objective, Parameter, Plan, Point, Refused, Scale, Selection, Series, Side, SobolIndices, Space, Spending, Spent, Standing,
+    Tie, TieBreak, Trial, Unchanged,
 };
 
 const CONSTRAINT: &str = "p99_ttft_ms <= 500";
@@ -127,6 +127,7 @@ fn text(tuned: &Tuned) -> String {
         scenes: &["a".to_owned(), "tue.csv".to_owned()],
         by: RobustBy::Worst,
         futures: 1,
+        held_out: 0,
         recorded: false,
         tuned,
         beside: &Summary::of(Vec::new()),
@@ -157,7 +158,15 @@ fn the_selections_decision_and_the_paired_interval_are_told_apart() {
     let text = text(&tuned());
     assert!(!text.contains("not told apart"), "{text}");
     let row = text.lines().find(|line| line.starts_with("12 ")).unwrap();
-    assert!(row.contains("0.400 req/s (0.100 to 0.700)") && row.ends_with("not decided"), "{row}");
+    assert!(row.contains("0.400 req/s (0.100 to 0.700)") && row.ends_with("not decided whether it is better"), "{row}");
+    assert!(row.contains("40.0 ms (35.0 to 45.0)"), "how far inside the constraint it is: {row}");
+    assert!(text.contains("to within a tolerance: `p99_ttft_ms <= 500`, within 5.00 ms."), "{text}");
+    let mut open = tuned();
+    open.outcome.selection.as_mut().unwrap().finalists[2].constraints = vec![fig(1.0, 5.0)];
+    let told = self::text(&open);
+    assert!(told.contains("not decided whether it holds `p99_ttft_ms <= 500`"), "{told}");
+    open.outcome.selection.as_mut().unwrap().finalists[2].constraints = vec![fig(-9.0, 5.0)];
+    assert!(self::text(&open).contains("breaks `p99_ttft_ms <= 500` by its interval, not decided"));
     assert!(text.contains("it is not ruled out that 1 other finalist is better by more than 0.500 req/s"), "{text}");
     assert!(text.contains("By their paired 95 % intervals both others are worse."), "{text}");
 }
@@ -244,6 +253,10 @@ fn with_several_objectives_standing_is_the_front() {
     let text = text(&tuned);
     assert!(text.contains("standing says who is on the Pareto front of the means"), "{text}");
     assert!(text.lines().any(|line| line.starts_with("12 ") && line.ends_with("dominated")), "{text}");
+    assert!(text.contains("1 of the finalists is on the Pareto front"), "{text}");
+    let volume = "above the worst finalist of each (0.000 req/s) it has a hypervolume of 1.00 req/s:";
+    assert!(text.contains(volume), "{text}");
+    assert!(text.contains("2.5 % in the screening, the selection of several objectives promises none"), "{text}");
 }
 
 #[test]
@@ -282,6 +295,40 @@ fn a_failure_in_what_was_held_out_comes_first() {
     );
     failed.elsewhere[0].gain = vec![fig(3.0, 0.5)];
     assert!(text(&failed).starts_with("Set policy.queue.max_queue_size = 10"));
+    failed.elsewhere[0].constraints = vec![None];
+    assert!(text(&failed).starts_with(
+        "Do not deploy this as it is: in tue.csv, held out of the search, `p99_ttft_ms <= 500` is not shown there."
+    ));
+}
+
+/// Whoever writes the settings asks the same rule as the verdict.
+#[test]
+fn what_the_verdict_forbids_is_not_written() {
+    let mut tried = tuned();
+    assert_eq!((tried.doubt(0), tried.doubt(1)), (None, Some(Doubt::Untried)));
+    for (gain, slack) in [(fig(-5.0, 0.5), fig(8.0, 1.0)), (fig(0.1, 0.5), fig(8.0, 1.0)), (None, fig(8.0, 1.0))]
+        .into_iter()
+        .chain([(fig(3.0, 0.5), fig(-1.0, 9.0)), (fig(3.0, 0.5), None), (fig(3.0, 0.5), fig(8.0, 1.0))])
+    {
+        tried.elsewhere = vec![Elsewhere {
+            case: Case { scene: 1, ..Case::EXPECTED },
+            held_out: true,
+            choice: vec![fig(20.0, 0.5)],
+            constraints: vec![slack],
+            current: vec![fig(25.0, 0.5)],
+            gain: vec![gain],
+            regret: None,
+            alone: None,
+        }];
+        let forbidden = text(&tried).starts_with("Do not deploy");
+        assert_eq!(tried.doubt(1).is_some(), forbidden, "{gain:?} {slack:?}");
+    }
+    assert_eq!(tried.doubt(1), None);
+    tried.outcome.confirmation.as_mut().unwrap().constraints = vec![fig(-9.0, 1.0)];
+    assert_eq!(tried.doubt(1), Some(Doubt::Breaks));
+    assert!(text(&tried).contains("on fresh replications it breaks `p99_ttft_ms <= 500` by 9.00 ms"));
+    tried.outcome.ended = Ended::InConfirmation;
+    assert_eq!(tried.doubt(1), Some(Doubt::CutShort));
 }
 
 #[test]

@@ -12,6 +12,7 @@ impl Tuning<'_> {
     pub(super) fn verdict(&self) -> String {
         let outcome = self.outcome();
         let mut paragraphs = self.held_out_failures();
+        paragraphs.extend(self.untried());
         match outcome.choice {
             None if outcome.ended == Ended::NothingFeasible || outcome.closest.is_some() => {
                 paragraphs.push(self.nothing_feasible());
@@ -31,6 +32,8 @@ impl Tuning<'_> {
             self.broken_in_confirmation(),
             self.broken_today(),
             self.cut_short(),
+            self.overloaded(),
+            self.unsteady(),
             self.selected(),
             self.tied(),
             self.unchanged(),

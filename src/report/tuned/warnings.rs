@@ -3,7 +3,7 @@
 use super::{Tuning, turned};
 use crate::journal::summary::MeasureKind;
 use crate::report::format::{count, percent};
-use crate::tune::{Case, Elsewhere, Figure, RobustBy, Side};
+use crate::tune::{Against, Case, Elsewhere, Figure, RobustBy, Side};
 
 /// Share of the objective that a neighbouring setting may cost before it counts as a cliff.
 const CLIFF: f64 = 0.1;
@@ -19,36 +19,39 @@ impl Tuning<'_> {
     }
 
     fn held_out_failure(&self, case: &Elsewhere) -> Option<String> {
-        let broken = self.broken_there(case);
-        let is_choice_of_today = self.outcome().choice == self.outcome().baseline;
-        let lost = match case.gain.first().copied().flatten() {
-            _ if is_choice_of_today => None,
-            None => Some("the gain could not be measured".to_owned()),
-            Some(gain) if gain.is_below_zero() => {
-                Some(format!("today's settings are better by {}", self.unit(0).difference_with(turned(gain))))
-            }
-            Some(gain) if !gain.is_above_zero() => {
-                Some(format!("no gain is found again ({})", self.unit(0).difference_with(gain)))
-            }
-            Some(_) => None,
-        };
-        let said: Vec<String> = lost.into_iter().chain(broken.split("; ").skip(1).map(str::to_owned)).collect();
+        let unit = self.unit(0);
+        let said = case.against(self.outcome().choice == self.outcome().baseline).into_iter().map(|against| match against {
+            Against::Unmeasured => "the gain could not be measured".to_owned(),
+            Against::Worse(gain) => format!("today's settings are better by {}", unit.difference_with(turned(gain))),
+            Against::NoGain(gain) => format!("no gain is found again ({})", unit.difference_with(gain)),
+            Against::Breaks { constraint, slack } => self.not_held(constraint, slack),
+        });
+        let said: Vec<String> = said.collect();
         let words = case.case.words(self.scenes);
         (!said.is_empty())
             .then(|| format!("Do not deploy this as it is: {words}, held out of the search, {}.", said.join("; ")))
     }
 
-    /// Constraints that the choice surely breaks on fresh replications.
+    /// What was held out and not tried any more.
+    pub(super) fn untried(&self) -> Option<String> {
+        let tried = self.tuned.elsewhere.iter().filter(|case| case.held_out).count();
+        (self.outcome().choice.is_some() && tried < self.held_out).then(|| {
+            "Do not deploy this as it is: the time was over before it was tried on all that is held out. The same command with more \
+             time goes on from here."
+                .to_owned()
+        })
+    }
+
+    /// Constraints that the choice surely breaks in the confirmation.
     pub(super) fn broken_in_confirmation(&self) -> Option<String> {
-        self.outcome().confirmation.as_ref()?;
-        let broken = self.outcome().bindings.iter().filter(|binding| binding.slack.is_some_and(Figure::is_below_zero));
-        let each = broken.map(|binding| {
-            let unit = self.unit_of_constraint(binding.constraint);
-            let missed = binding.slack.map_or(String::new(), |slack| format!(" by {}", unit.difference_with(turned(slack))));
-            format!("`{}`{missed}", self.constraints[binding.constraint])
+        let broken = self.outcome().confirmation.iter().flat_map(crate::tune::Confirmation::broken);
+        let each = broken.map(|(constraint, slack)| {
+            let missed = self.unit_of_constraint(constraint).difference_with(turned(slack));
+            format!("`{}` by {missed}", self.constraints[constraint])
         });
         let each: Vec<String> = each.collect();
-        (!each.is_empty()).then(|| format!("Careful, on fresh replications it breaks {}.", each.join(" and ")))
+        let place = if self.recorded { "in the recording that it was chosen by" } else { "on fresh replications" };
+        (!each.is_empty()).then(|| format!("Careful, {place} it breaks {}.", each.join(" and ")))
     }
 
     /// Constraints that today's settings break: why a choice may be worse than they are.
