@@ -20,6 +20,10 @@ pub trait Known: Problem {
     fn model(&self) -> Option<Model> {
         None
     }
+    /// Whether a model is right here as often as is asked for.
+    fn model_is_right(&self) -> bool {
+        true
+    }
     /// The true objective.
     fn value(&self, point: &Point) -> f64;
     /// The true slack; the limit is far away where there is none.
@@ -147,6 +151,10 @@ impl Known for Room {
     }
     fn model(&self) -> Option<Model> {
         Some(Model::default())
+    }
+    /// The best admits all, at the end of its range: what a model proposes stops just short of it, by a little more than the zone.
+    fn model_is_right(&self) -> bool {
+        false
     }
     fn value(&self, point: &Point) -> f64 {
         let room = i32::try_from(integer(point, 0)).unwrap();
@@ -352,6 +360,10 @@ impl Known for Bowls {
     }
     fn model(&self) -> Option<Model> {
         Some(Model::default())
+    }
+    /// A branch whose best is better, and whose middling is worse, loses to the other before its best is found.
+    fn model_is_right(&self) -> bool {
+        false
     }
     fn value(&self, point: &Point) -> f64 {
         let (x, y) = (number(point, 1), number(point, 2));
