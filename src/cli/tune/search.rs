@@ -87,7 +87,8 @@ pub(super) fn search(
         return Err(Failure::Interrupted(folder.join(OBSERVATIONS)));
     }
     let tuned = found.map_err(|fault| fruitless(&fault, task))?;
-    if tuned.outcome.choice.is_none() && tuned.outcome.ended != Ended::NothingFeasible {
+    let told = tuned.outcome.choice.or(tuned.outcome.closest).is_some() || tuned.outcome.ended == Ended::NothingFeasible;
+    if !told {
         let help = "give it more time (`tune.time`): the same command goes on from here";
         return Err(Failure::Input(format!(
             "the time was over before anything was measured that could be chosen by\n  = {help}"
@@ -138,6 +139,8 @@ pub(super) fn check(places: &[Place], settings: &TuneSettings, task: &Task) -> R
         }
         task.try_ends(scenario, variant).map_err(unfit)?;
     }
+    let counting: Vec<usize> = (0..places.len()).filter(|place| !places[*place].held_out).collect();
+    tune::check_futures(settings, &counting).map_err(|unfit| unfit.diagnose(&places[0].scenario))?;
     let asked = task.settings(settings, &scenarios(places), places[0].scenario.run.seed);
     tune::affordable(&task.space, &asked, Some(&task.current())).map_err(|fault| match fault {
         // Where the file says it, and nothing else was typed, it is shown there.
