@@ -40,7 +40,11 @@ pub fn calibration(found: &Calibration, seed: u64) -> Drawn {
     let predicted = if answers { "Predicted time of the answer" } else { "Predicted time of the step" };
     let by_size = "by size";
     drawn.add(of("residuals", "What the fitted costs leave over", Against::Predicted, predicted, by_size).plot());
-    let course = "Observed time so far, runs laid end to end";
+    let course = if answers {
+        "Times of the answers so far, added up (they overlap)"
+    } else {
+        "Observed time so far, runs laid end to end"
+    };
     drawn.add(of("residuals-time", "The same through the logs: drift", Against::Time, course, "in time").plot());
     drawn
 }
