@@ -349,10 +349,19 @@ impl RowProblem {
 
 /// The first of a header's names: what stands there may be no header at all, and as long as it likes.
 pub(super) fn listed(names: &[String]) -> String {
-    const SHOWN: usize = 40;
-    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| excerpt(name)).collect();
-    let more = names.len().saturating_sub(SHOWN);
-    if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
+    /// Bytes after which no further name is listed.
+    const ENOUGH: usize = 1_000;
+    let mut shown = String::new();
+    for (place, name) in names.iter().enumerate() {
+        if shown.len() > ENOUGH {
+            return format!("{shown}, and {} more", names.len() - place);
+        }
+        if place > 0 {
+            shown.push_str(", ");
+        }
+        shown.push_str(&excerpt(name));
+    }
+    shown
 }
 
 /// The beginning of a text, for a message.

@@ -5,8 +5,8 @@ use std::io;
 
 use super::table::header;
 use crate::time::Time;
-use crate::trace::clock::Clock;
-use crate::trace::error::{About, RowProblem, TraceError, excerpt_of};
+use crate::trace::clock::{Clock, not_before};
+use crate::trace::error::{About, RowProblem, TraceError, excerpt, excerpt_of};
 use crate::trace::names::Names;
 use crate::trace::reader::{Dropped, Head, Reader, Row};
 use crate::trace::record::{Ended, Key, Record};
@@ -123,7 +123,7 @@ impl Canonical {
         let columns = columns.map_err(|name| TraceError::OtherFormat {
             file: file.clone(),
             claimed: Format::Canonical.name(),
-            why: format!("it has a column `{name}`, which that table has not"),
+            why: format!("it has a column `{}`, which that table has not", excerpt(name)),
         })?;
         if let Some(column) = [Column::Arrival, Column::Input, Column::Output].iter().find(|column| !columns.contains(column)) {
             let column = column.header(wall, None).into_owned();
@@ -160,10 +160,26 @@ impl Canonical {
         for (place, column) in self.columns.iter().enumerate() {
             let text = self.rows.field(place);
             if !text.is_empty() {
+                column.follows(arrival, text)?;
                 take(*column, text, &mut record, &self.clock, &mut self.names).ok_or_else(|| wrong(*column, text))?;
             }
         }
         Ok(record)
+    }
+}
+
+impl Column {
+    /// Refuses a time before the row's arrival; what is no time, or no number, is judged elsewhere.
+    fn follows(self, arrival: i64, text: &[u8]) -> Result<(), RowProblem> {
+        let name = match self {
+            Self::Sent => "sent",
+            Self::FirstByte => "first_byte",
+            Self::LastByte => "last_byte",
+            Self::End => "end",
+            Self::Chunks => "chunks",
+            _ => return Ok(()),
+        };
+        words(text).filter_map(number).try_for_each(|at| not_before(arrival, at, name).map(drop))
     }
 }
 
