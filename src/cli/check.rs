@@ -69,12 +69,7 @@ fn report(scenario: &Scenario, search: Option<&Outlook>, lints: &[Lint]) -> serd
     found
 }
 
-fn write_table(
-    scenario: &Scenario,
-    search: Option<&Outlook>,
-    lints: &[Lint],
-    out: &mut impl Write,
-) -> std::io::Result<()> {
+fn write_table(scenario: &Scenario, search: Option<&Outlook>, lints: &[Lint], out: &mut impl Write) -> std::io::Result<()> {
     let classes = scenario.variants.iter().map(|variant| variant.classes.len()).max().unwrap_or(0);
     let count = |number: usize, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
     let variants = count(scenario.variants.len(), "variant", "variants");

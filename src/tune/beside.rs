@@ -44,9 +44,7 @@ mod tests {
         };
         let space = Space::new(vec![number("a"), number("b")]).unwrap();
         let settings = Settings::halving(8, 200.0, 1);
-        let most = |replications, rows, futures| {
-            beside_most(&space, &settings, Around { replications, rows }, futures, false)
-        };
+        let most = |replications, rows, futures| beside_most(&space, &settings, Around { replications, rows }, futures, false);
         assert_eq!(most(0, 0, (1, 0)), 60, "both settings beside each other");
         assert_eq!(most(0, 8, (1, 0)), 60 + 8 * 4);
         assert_eq!(most(0, 0, (1, 1)), 60 + 20, "what is held out is always tried");

@@ -138,7 +138,11 @@ fn another_search_does_not_go_on_from_this_one() {
     assert_eq!(tune(folder.path(), &[]).status.code(), Some(0));
     let output = tune(folder.path(), &["--seed", "2"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(told(&output.stderr).contains("holds the observations of another search"), "{}", told(&output.stderr));
+    let said = told(&output.stderr);
+    assert!(said.contains("holds the observations of another search") && said.contains("`--fresh`"), "{said}");
+    let output = tune(folder.path(), &["--seed", "2", "--fresh"]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
+    assert!(read(folder.path(), "result.json").contains("\"seed\":2"));
 }
 
 #[test]
@@ -327,6 +331,8 @@ fn the_worst_of_a_rate_is_warned_of_and_figures_say_which_future_they_are_of() {
     let scenario = folder.path().join("q.toml");
     let checked = told(&plimsoll(&["check", scenario.to_str().unwrap()]).stdout);
     assert!(checked.contains("warning[worst_of_a_rate]: tune.objective"), "{checked}");
+    assert!(checked.contains("tune: successive halving of 12 candidates over 1 parameter, "), "{checked}");
+    assert!(checked.contains("each a run in "), "{checked}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use plimsoll::tune::{
     Domain, Ended, Evaluator, Finished, Halving, Host, Method, Model, Observation, Outcome, Parameter, Point, Pool, Problem,
-    Scale, SearchFault, Setting, Settings, Space, Standing, Verdict, Zone, search,
+    Scale, SearchFault, Setting, Settings, Space, Standing, TooLittle, Verdict, Zone, search,
 };
 
 use crate::problems::{Bowls, Known, Limit, normal};

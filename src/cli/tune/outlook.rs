@@ -86,7 +86,8 @@ impl Outlook {
         let candidates = self.candidates.map_or(String::new(), |n| format!(" of {} candidates", count(n)));
         let runs = if self.futures > 1 { format!(", each a run in {} futures", self.futures) } else { String::new() };
         let held_out = if self.held_out > 0 { format!(", {} held out", self.held_out) } else { String::new() };
-        let parameters = if self.parameters == 1 { "1 parameter".to_owned() } else { format!("{} parameters", self.parameters) };
+        let parameters =
+            if self.parameters == 1 { "1 parameter".to_owned() } else { format!("{} parameters", self.parameters) };
         let requests = self.requests.map_or(String::new(), |each| {
             let all = each * (self.search * self.futures as u64 + self.beside) as f64;
             format!(", about {} requests each without retries, {} in all", count(whole(each)), count(whole(all)))

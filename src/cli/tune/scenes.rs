@@ -94,7 +94,9 @@ fn hold_out(places: &mut [Place], settings: &TuneSettings) -> Result<(), Failure
 fn nothing_called(name: &str, places: &[Place], settings: &TuneSettings) -> String {
     let names: Vec<String> = places.iter().skip(1).map(|place| format!("`{}`", place.name)).collect();
     let known = match (&names[..], settings.traces.len()) {
-        ([], 0) => "there is nothing beside the scenario: name other scenarios (`--also`) or traces (`--trace`) first".to_owned(),
+        ([], 0) => {
+            "there is nothing beside the scenario: name other scenarios (`--also`) or traces (`--trace`) first".to_owned()
+        }
         ([], _) => format!("of one trace a stretch of time can be, such as `40m..50m`, or nothing (`{}`)", traces::NONE),
         (names, 1) => format!("{} can, or a stretch of the trace, such as `40m..50m`", names.join(", ")),
         (names, _) => format!("{} can", names.join(", ")),

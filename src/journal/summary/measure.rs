@@ -156,7 +156,9 @@ impl Measure {
         }
     }
 
-    fn is_share(&self) -> bool {
+    /// Whether it is a share, from 0 to 1.
+    #[must_use]
+    pub fn is_share(&self) -> bool {
         matches!(self.figure, Figure::Share(_) | Figure::Utilisation)
             || matches!(self.name.as_str(), "wait_probability" | "wasted_fraction")
     }
@@ -275,7 +277,10 @@ mod tests {
     fn a_resolution_is_of_the_figures_unit() {
         let of = |name: &str| name.parse::<Measure>().unwrap().resolution();
         assert_eq!(["late_fraction", "utilisation"].map(of).map(f64::to_bits), [1e-4f64; 2].map(f64::to_bits));
-        assert_eq!(["p99_ttft_ms", "p99_e2e_s", "goodput_rps"].map(of).map(f64::to_bits), [0.1f64, 1e-4, 1e-3].map(f64::to_bits));
+        assert_eq!(
+            ["p99_ttft_ms", "p99_e2e_s", "goodput_rps"].map(of).map(f64::to_bits),
+            [0.1f64, 1e-4, 1e-3].map(f64::to_bits)
+        );
     }
 
     #[test]

@@ -46,12 +46,13 @@ pub(super) fn how_to_read(family: &str) -> &'static str {
             "On the diagonal a class gets the share of the good answers that it has of the demand. Below it others fare better."
         }
         "heatmap" => {
-            "Each cell was measured, nothing is interpolated. Brighter is better; the diamond marks the best, a circle what is \
-             recommended where that is another, the frame what is within 2 % of the best, hatching what breaks a constraint."
+            "Each cell was measured, nothing is interpolated, and cells are of one size whatever lies between their settings. Brighter \
+             is better; the diamond marks what is recommended, the frame what is at most 2 % worse, hatching where the constraints do \
+             not hold. A triangle would mark the best cell that is surely better."
         }
         "cases" => {
             "What the settings give where load or capacity is not what the scenario says. The dashed lines stand at the worst case \
-             of each; a hollow mark breaks a constraint."
+             of each; a hollow mark does not hold the constraints."
         }
         "rejection" => {
             "The lines are what the settings say: nothing is refused before the share where they begin, everything from the whole \
@@ -59,14 +60,16 @@ pub(super) fn how_to_read(family: &str) -> &'static str {
         }
         "sensitivity" => {
             "Left, what the objective becomes when one parameter is a fifth less or more than chosen. Right, where measured, how \
-             much of its variance over the whole space each parameter explains, alone (first) and with the others (total)."
+             much of its variance over the whole space each parameter explains, alone (first) and with the others (total). Bars across \
+             are 95 % intervals, in the tornado of the paired change."
         }
         "pareto" => {
-            "No grey point is better than the line in both objectives; along the line one can only be had for the other."
+            "No dark grey point is better than the line in both objectives; along the line one can only be had for the other. Pale \
+             points were seen in the screening alone, by fewer or shorter runs."
         }
         "racing" => {
             "Every bar is a candidate, as long as the budget that was spent on it. The many short bars are what racing saves: \
-             they were dropped early; finalists met again in the selection, on fresh requests."
+             they were dropped early; finalists met again in the selection, on fresh requests (of a recording, on the same)."
         }
         _ => "",
     }
@@ -104,7 +107,10 @@ fn further(kind: Kind) -> &'static [(&'static str, &'static str)] {
             ("load line", "greatest sustained load: all arrivals denser or thinner by one factor, bracketed by halving"),
         ],
         Kind::Tune => &[
-            ("gain", "recommended - today's, paired on replications that nothing was chosen by"),
+            (
+                "gain",
+                "recommended - today's, paired on replications that nothing was chosen by (of a recording, on those of the selection)",
+            ),
             ("plateau", "settings around the choice that lose at most 2 % of the objective"),
             ("first index", "variance of the objective's mean given the parameter / variance (Saltelli 2010)"),
             ("total index", "variance left when all other parameters are known / variance (Jansen 1999)"),

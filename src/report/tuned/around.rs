@@ -82,14 +82,13 @@ impl Tuning<'_> {
         text
     }
 
-    /// `; above the worst finalist of each (9.7 %, 1,751 ms) it has a hypervolume of 25,300 points x ms`.
+    /// `; above the worst finalist of each (9.7 %, 1,751 ms) it has a hypervolume of 253 ms`.
     fn hypervolume(&self, front: &Front) -> String {
         let level = |(k, mean): (usize, &f64)| self.unit(k).level(self.task.objectives[k].sign * mean);
         let from: Vec<String> = front.reference.iter().enumerate().map(level).collect();
-        let parts: Vec<(f64, &str)> = (0..front.reference.len()).map(|k| self.unit(k).of_differences()).collect();
-        let volume = parts.iter().fold(front.hypervolume, |volume, (scale, _)| volume * scale);
-        let units: Vec<&str> = parts.iter().map(|(_, unit)| *unit).filter(|unit| !unit.is_empty()).collect();
-        let told = format!("{} {}", number(volume), units.join(" x "));
+        let units = (0..front.reference.len()).map(|k| self.unit(k).plain());
+        let units: Vec<&str> = units.filter(|unit| !unit.is_empty()).collect();
+        let told = format!("{} {}", number(front.hypervolume), units.join(" x "));
         format!("; above the worst finalist of each ({}) it has a hypervolume of {}", from.join(", "), told.trim_end())
     }
 
@@ -127,7 +126,8 @@ impl Tuning<'_> {
     /// What does not hold in a future, each behind a semicolon.
     fn broken_there(&self, case: &Elsewhere) -> String {
         let broken = case.constraints.iter().enumerate().filter(|(_, slack)| !hold(&[**slack]));
-        broken.map(|(k, slack)| format!("; {}", self.not_held(k, *slack))).collect()
+        let each: Vec<String> = broken.map(|(k, slack)| self.not_held(k, *slack)).collect();
+        if each.is_empty() { String::new() } else { format!("; {}", each.join("; ")) }
     }
 
     /// Of constraint number `k`, which does not hold in some future: `... does not hold there, by 80.0 ms`.

@@ -94,11 +94,7 @@ impl Tuning<'_> {
     /// A figure of objective number `k`, which of a regret is a difference.
     fn level(&self, k: usize, figure: Figure) -> String {
         let (unit, figure) = (self.unit(k), self.own(k, figure));
-        if k == 0 && self.is_regret() {
-            unit.difference_with(figure)
-        } else {
-            unit.level_with(figure)
-        }
+        if k == 0 && self.is_regret() { unit.difference_with(figure) } else { unit.level_with(figure) }
     }
 
     /// The choice's first objective as what stands around it is compared with: of a regret, the mean over the futures.

@@ -10,8 +10,8 @@ use super::Tuning;
 use crate::report::format::{NONE, count, left, percent, range, right, width, wrap};
 use crate::tune::{Ended, Figure, Finalist, Selection, Standing};
 
-/// Characters of the constraints' column.
-const SLACK_COLUMN: usize = 34;
+/// What stands above the constraints' column.
+const INSIDE: &str = "inside by";
 /// Characters of a parameter's column in the table at most.
 const COLUMN_MAX: usize = 28;
 
@@ -27,11 +27,11 @@ impl Tuning<'_> {
             let _ = write!(text, "{}{}", right("95 %", 18), right("reps", 6)); // a String takes everything
         }
         if !self.constraints.is_empty() {
-            let _ = write!(text, "  {}", left("inside the constraints by", SLACK_COLUMN));
+            let _ = write!(text, "  {}", left(INSIDE, self.slack_column(selection)));
         }
         let _ = writeln!(text, "  {}standing", left("the choice is better by", 34));
         for finalist in &selection.finalists {
-            let line = self.row(finalist, &columns, one);
+            let line = self.row(finalist, &columns, self.slack_column(selection), one);
             let _ = writeln!(text, "{}", line.trim_end());
         }
         text.extend(self.how_constraints_are_told());
@@ -66,7 +66,13 @@ impl Tuning<'_> {
         self.values(finalist.candidate)
     }
 
-    fn row(&self, finalist: &Finalist, columns: &[(String, usize)], one: bool) -> String {
+    /// Characters of the constraints' column.
+    fn slack_column(&self, selection: &Selection) -> usize {
+        let cells = selection.finalists.iter().map(|finalist| width(&self.tightest(finalist)));
+        cells.chain([width(INSIDE)]).max().unwrap_or(0) + 2
+    }
+
+    fn row(&self, finalist: &Finalist, columns: &[(String, usize)], slack_column: usize, one: bool) -> String {
         let cells = self.cells(finalist);
         let mut text: String = cells.iter().zip(columns).map(|(cell, (_, wide))| left(cell, *wide)).collect();
         let figure = finalist.objectives.first().copied().flatten().map(|figure| self.own(0, figure));
@@ -82,7 +88,7 @@ impl Tuning<'_> {
         }
         if !self.constraints.is_empty() {
             text.push_str("  ");
-            text.push_str(&left(&self.tightest(finalist), SLACK_COLUMN));
+            text.push_str(&left(&self.tightest(finalist), slack_column));
         }
         let behind = finalist.behind.map_or(NONE.to_owned(), |behind| unit.difference_with(behind));
         let today = if Some(finalist.candidate) == self.outcome().baseline { "today's; " } else { "" };
@@ -106,8 +112,11 @@ impl Tuning<'_> {
 
     /// What of an open finalist is not decided: whether it holds a constraint, which comes first, or whether it is better.
     fn undecided(&self, finalist: &Finalist) -> String {
-        let slacks = finalist.constraints.iter().zip(self.constraints);
-        let open = slacks.filter(|(slack, _)| slack.is_none_or(|slack| !slack.is_above_zero()));
+        let slacks = || finalist.constraints.iter().zip(self.constraints);
+        if let Some((_, text)) = slacks().find(|(slack, _)| slack.is_some_and(Figure::is_below_zero)) {
+            return format!("breaks `{text}` by its interval, not decided");
+        }
+        let open = slacks().filter(|(slack, _)| slack.is_none_or(|slack| !slack.is_above_zero()));
         let open: Vec<String> = open.map(|(_, text)| format!("`{text}`")).collect();
         if open.is_empty() {
             "not decided whether it is better".to_owned()
@@ -131,14 +140,15 @@ impl Tuning<'_> {
         let tolerances = self.task.tolerances();
         let one = |(k, text): (usize, &String)| {
             let number = if self.constraints.len() > 1 { format!("[{}] ", k + 1) } else { String::new() };
-            let tolerance = tolerances.get(k).map_or(NONE.to_owned(), |tolerance| self.unit_of_constraint(k).difference(*tolerance));
+            let tolerance =
+                tolerances.get(k).map_or(NONE.to_owned(), |tolerance| self.unit_of_constraint(k).difference(*tolerance));
             format!("{number}`{text}`, within {tolerance}")
         };
         let each: Vec<String> = self.constraints.iter().enumerate().map(one).collect();
         let which = if each.len() > 1 { "the constraint that leaves it the least room" } else { "the constraint" };
         (!each.is_empty()).then(|| {
             let told = format!(
-                "How far inside {which} each is (below 0: outside); the selection tells inside from outside to within a tolerance: {}.",
+                "Inside by: how far inside {which} each is (below 0: outside); the selection tells inside from outside to within a tolerance: {}.",
                 each.join("; ")
             );
             wrap(&told) + "\n"

@@ -3,8 +3,8 @@
 use super::*;
 use crate::journal::summary::{Bound, Summary};
 use crate::tune::{
-    Bar, Beside, Binding, Case, Confirmation, Domain, Doubt, Elsewhere, Ended, Errors, Finalist, Front, Objective, Parameter, Plan,
-    Point, Refused, Scale, Selection, Series, Side, Space, Spending, Spent, Standing,
+    Bar, Beside, Binding, Case, Confirmation, Domain, Doubt, Elsewhere, Ended, Errors, Finalist, Front, Objective, Parameter,
+    Plan, Point, Refused, Scale, Selection, Series, Side, Space, Spending, Spent, Standing,
 };
 
 const CONSTRAINT: &str = "p99_ttft_ms <= 500";
@@ -144,6 +144,8 @@ fn the_selections_decision_and_the_paired_interval_are_told_apart() {
     open.outcome.selection.as_mut().unwrap().finalists[2].constraints = vec![fig(1.0, 5.0)];
     let told = self::text(&open);
     assert!(told.contains("not decided whether it holds `p99_ttft_ms <= 500`"), "{told}");
+    open.outcome.selection.as_mut().unwrap().finalists[2].constraints = vec![fig(-9.0, 5.0)];
+    assert!(self::text(&open).contains("breaks `p99_ttft_ms <= 500` by its interval, not decided"));
     assert!(text.contains("it is not ruled out that 1 other finalist is better by more than 0.500 req/s"), "{text}");
     assert!(text.contains("By their paired 95 % intervals both others are worse."), "{text}");
 }

@@ -43,9 +43,9 @@ impl Unit {
         }
     }
 
-    /// What differences in it are multiplied by to be counted in the unit that stands beside.
-    pub(super) fn of_differences(self) -> (f64, &'static str) {
-        if self == Self::Share { (100.0, "points") } else { (1.0, self.suffix().trim_start()) }
+    /// What a plain figure is counted in: a share, from 0 to 1, in nothing.
+    pub(super) fn plain(self) -> &'static str {
+        if self == Self::Share { "" } else { self.suffix().trim_start() }
     }
 
     /// An interval of levels, without what no such figure can be: below 0, or shares above 1.
@@ -65,8 +65,9 @@ impl Unit {
 
     /// The same with its interval: `56.5 req/s (56.4 to 56.6)`.
     pub(super) fn level_with(self, figure: Figure) -> String {
-        let interval =
-            figure.interval.map_or(String::new(), |interval| format!(" ({})", range(self.possible(interval), 1.0, |x| self.bare(x))));
+        let interval = figure
+            .interval
+            .map_or(String::new(), |interval| format!(" ({})", range(self.possible(interval), 1.0, |x| self.bare(x))));
         self.level(figure.mean) + &interval
     }
 
