@@ -98,6 +98,7 @@ mod tests {
             current: Vec::new(),
             gain: vec![gain],
             regret: None,
+            alone: None,
         }
     }
 

@@ -114,7 +114,7 @@ fn levels(domain: &Domain, own: Option<&Setting>) -> Vec<Setting> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tune::{Observation, Parameter, Problem, Scale, tornado};
+    use crate::tune::{Observation, Parameter, Problem, Scale, around};
 
     /// The third number matters most, then the first; the last is a switch.
     struct Slope;
@@ -122,7 +122,12 @@ mod tests {
     impl Problem for Slope {
         fn run(&self, candidate: &Point, _: u32, _: f64) -> Observation {
             let at = |k: usize| candidate.setting(k).and_then(Setting::number).unwrap_or(0.0);
-            Observation { objectives: vec![Some(at(0) + 10.0 * at(2))], constraints: vec![Some(8.0 - at(2))], requests: 1 }
+            Observation {
+                objectives: vec![Some(at(0) + 10.0 * at(2))],
+                constraints: vec![Some(8.0 - at(2))],
+                second: None,
+                requests: 1,
+            }
         }
     }
 
@@ -141,7 +146,7 @@ mod tests {
             Some(Setting::Bool(true)),
         ]);
         let mut evaluator = Evaluator::quiet(&Slope);
-        let bars = tornado(&space, &mut evaluator, &choice, 3).unwrap();
+        let (bars, _) = around(&space, &mut evaluator, &choice, 2, 3).unwrap();
         let slice = slice(&space, &mut evaluator, &choice, (&bars, None), 9).unwrap().unwrap();
         assert_eq!((slice.parameters, slice.replications, slice.cells.len()), ([2, 0], 4, 49));
         let own = [Setting::Integer(12), Setting::Integer(5)];

@@ -15,7 +15,7 @@ use crate::files;
 use crate::tune::{Evaluator, Finished, Observation, Point};
 
 /// Version of the shape.
-const SCHEMA: &str = "plimsoll.observations/2";
+const SCHEMA: &str = "plimsoll.observations/3";
 
 /// The first line.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -228,7 +228,12 @@ mod tests {
     impl Problem for Twice {
         fn run(&self, candidate: &Point, replication: u32, share: f64) -> Observation {
             let x = candidate.setting(0).and_then(Setting::number).unwrap_or(0.0);
-            Observation { objectives: vec![Some(2.0 * x + share), None], constraints: vec![], requests: replication.into() }
+            Observation {
+                objectives: vec![Some(2.0 * x + share), None],
+                constraints: vec![],
+                second: None,
+                requests: replication.into(),
+            }
         }
     }
 

@@ -172,6 +172,7 @@ impl Problem for Bad {
         Observation {
             objectives: vec![self.objective.map(|y| y + luck)],
             constraints: vec![Some(self.slack - *x as f64 + 0.1 * luck)],
+            second: None,
             requests: 1,
         }
     }
@@ -207,7 +208,7 @@ impl Problem for Apart {
         let Some(Setting::Integer(x)) = candidate.setting(0) else { panic!("a whole number") };
         let luck = 0.01 * normal(&mut plimsoll::rng::Streams::new(1, replication).named("luck"));
         let (a, b) = if *x % 3 == 0 { (0.0, 0.0) } else { (*x as f64, 10.0 - *x as f64) };
-        Observation { objectives: vec![Some(a + luck), Some(b - luck)], constraints: vec![], requests: 1 }
+        Observation { objectives: vec![Some(a + luck), Some(b - luck)], constraints: vec![], second: None, requests: 1 }
     }
 }
 
@@ -232,7 +233,7 @@ fn the_model_finds_more_than_sobol_points_in_eight_dimensions() {
         fn run(&self, candidate: &Point, replication: u32, share: f64) -> Observation {
             let luck = normal(&mut plimsoll::rng::Streams::new(self.0, replication).named("luck"));
             let objective = deep(candidate) + 0.05 * luck / share.sqrt();
-            Observation { objectives: vec![Some(objective)], constraints: vec![], requests: 1 }
+            Observation { objectives: vec![Some(objective)], constraints: vec![], second: None, requests: 1 }
         }
     }
     fn deep(point: &Point) -> f64 {

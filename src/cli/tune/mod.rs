@@ -18,7 +18,7 @@ use super::common::{Format, JOBS_MAX, ScenarioArguments, in_pool, tell_not_valid
 use super::{Exit, Failure, publish};
 use crate::report::Tuning;
 use crate::scenario::{Scenario, TuneSettings};
-use crate::tune::{RobustBy, RobustText, Store, Task};
+use crate::tune::{Ended, Outcome, RobustBy, RobustText, Store, Task};
 use crate::units::Count;
 
 /// The observations of a search, in its folder.
@@ -126,7 +126,16 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
     let text = format!("{}{}", tuning.text(), publish::told(&files, &drawn));
     out.write_all(if arguments.format == Format::Json { json.as_bytes() } else { text.as_bytes() })?;
     out.flush()?;
-    Ok(Exit::Done)
+    Ok(exit(&found.tuned.outcome))
+}
+
+/// A search that recommends nothing is no success: its constraints are assertions that nobody holds, or time ran out first.
+fn exit(outcome: &Outcome) -> Exit {
+    match outcome.choice {
+        Some(_) => Exit::Done,
+        None if outcome.ended == Ended::NothingFeasible => Exit::AssertionFailed,
+        None => Exit::Failed,
+    }
 }
 
 /// What is asked for, understood.

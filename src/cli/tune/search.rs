@@ -89,7 +89,8 @@ pub(super) fn search(
         return Err(Failure::Interrupted(folder.join(OBSERVATIONS)));
     }
     let tuned = found.map_err(|fault| fruitless(&fault, task, arguments))?;
-    if tuned.outcome.choice.is_none() && tuned.outcome.ended != Ended::NothingFeasible {
+    let told = tuned.outcome.choice.or(tuned.outcome.closest).is_some() || tuned.outcome.ended == Ended::NothingFeasible;
+    if !told {
         let help = "give it more time (`tune.time`): the same command goes on from here";
         return Err(Failure::Input(format!(
             "the time was over before anything was measured that could be chosen by\n  = {help}"
@@ -148,6 +149,8 @@ pub(super) fn check(
         task.try_ends(scenario, variant).map_err(unfit)?;
         variants.push(variant);
     }
+    let counting: Vec<usize> = (0..places.len()).filter(|place| !places[*place].held_out).collect();
+    tune::check_futures(settings, &counting).map_err(|unfit| unfit.diagnose(&places[0].scenario))?;
     let scenarios: Vec<&Scenario> = places.iter().map(|place| &place.scenario).collect();
     let asked = task.settings(settings, &scenarios, scenarios[0].run.seed);
     let paid = tune::affordable(&task.space, &asked, Some(&task.current()));

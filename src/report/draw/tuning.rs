@@ -137,7 +137,7 @@ fn racing(tuning: &Tuning<'_>) -> Racing {
         *fate = Some(Fate::Finalist);
     }
     let candidates = spent.into_iter().map(|(id, (spent, fate))| {
-        let fate = if Some(id) == outcome.choice { Fate::Chosen } else { fate.unwrap_or(Fate::Dropped) };
+        let fate = if Some(id) == outcome.selected() { Fate::Chosen } else { fate.unwrap_or(Fate::Dropped) };
         Candidate { name: name(tuning, id), spent, fate }
     });
     let what = format!(

@@ -17,6 +17,7 @@ pub(super) fn title(family: &str) -> &'static str {
         "sensitivity" => "Sensitivity",
         "pareto" => "Trade-off",
         "racing" => "The race",
+        "residuals" => "What the fit leaves over",
         _ => "More",
     }
 }
@@ -71,6 +72,10 @@ pub(super) fn how_to_read(family: &str) -> &'static str {
             "Every bar is a candidate, as long as the budget that was spent on it. The many short bars are what racing saves: \
              they were dropped early; finalists met again in the selection, on fresh requests (of a recording, on the same)."
         }
+        "residuals" => {
+            "Observed over predicted: 1 is as fitted. Against the predicted time, a line of medians that bends means that the form of \
+             the costs is wrong; through the logs, one that wanders means that the machine's speed drifted while it was measured."
+        }
         _ => "",
     }
 }
@@ -116,6 +121,7 @@ fn further(kind: Kind) -> &'static [(&'static str, &'static str)] {
             ("total index", "variance left when all other parameters are known / variance (Jansen 1999)"),
             ("hypervolume", "area between the Pareto front and the reference point (Zitzler and Thiele 1999)"),
         ],
+        Kind::Calibration => &super::calibration::FORMULAS,
     }
 }
 
@@ -141,16 +147,26 @@ const fn own_limits(kind: Kind) -> &'static str {
             "The choice is one of the candidates that were tried, at the loads that were tried, for the errors that the text \
              names. The figures of candidates that were dropped early stand on short runs; the gain does not."
         }
+        Kind::Calibration => {
+            "Where the gateway, the load or the machine is another than in the logs, the held-out errors say nothing: calibrate again."
+        }
     }
 }
 
+/// What is true of all shares of a run.
+const OFFERED: &str = "<p>The denominator of every share is what was <em>offered</em>. Every request ends in exactly one outcome, by \
+                       its last attempt.</p>";
+
 /// Formulas and limits.
 pub(super) fn section(kind: Kind) -> String {
-    let rows = FORMULAS.iter().chain(further(kind)).map(|(name, formula)| vec![(*name).to_owned(), (*formula).to_owned()]);
-    let limits = each(LIMITS.iter().chain([&own_limits(kind)]), |limit| format!("<li>{limit}</li>"));
+    let (formulas, limits, before) = match kind {
+        Kind::Calibration => (&[][..], &super::calibration::LIMITS[..], ""),
+        _ => (&FORMULAS[..], &LIMITS[..], OFFERED),
+    };
+    let rows = formulas.iter().chain(further(kind)).map(|(name, formula)| vec![(*name).to_owned(), (*formula).to_owned()]);
+    let limits = each(limits.iter().chain([&own_limits(kind)]), |limit| format!("<li>{limit}</li>"));
     format!(
-        "<section id=\"meaning\"><h2>What the figures mean</h2><p>The denominator of every share is what was <em>offered</em>. Every \
-         request ends in exactly one outcome, by its last attempt.</p><div class=\"formulas\">{}</div></section><section \
+        "<section id=\"meaning\"><h2>What the figures mean</h2>{before}<div class=\"formulas\">{}</div></section><section \
          id=\"limits\"><h2>Limits of validity</h2><ul>{limits}</ul></section>",
         table(&["Figure", "Formula"], &[false, false], &rows.collect::<Vec<_>>())
     )

@@ -64,7 +64,7 @@ pub use palette::dark_rules;
 pub use pareto::{ParetoFront, ParetoKind, ParetoPoint};
 pub use racing::{Candidate, Fate, Racing};
 pub use rejection::{Rejection, RejectionPoint};
-pub use residuals::Residuals;
+pub use residuals::{Against, Residual, Residuals};
 pub use sensitivity::{Sensitivity, SobolIndex, Swing};
 pub use ticks::Unit;
 

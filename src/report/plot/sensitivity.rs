@@ -58,6 +58,12 @@ pub struct Sensitivity {
     pub indices: Vec<SobolIndex>,
 }
 
+/// An estimate inside 0 to 1, where an index itself lies; the table keeps what was computed.
+fn inside(estimate: Estimate) -> Estimate {
+    let inside = |x: f64| x.clamp(0.0, 1.0);
+    Estimate { mean: inside(estimate.mean), lo: inside(estimate.lo), hi: inside(estimate.hi) }
+}
+
 impl Sensitivity {
     /// The plot.
     ///
@@ -89,7 +95,10 @@ impl Sensitivity {
             let (x, width) =
                 if both { (sheet.body.x + NAMES + half + 4.0, half - 4.0) } else { (sheet.body.x, sheet.body.width) };
             let ends = extent(
-                self.indices.iter().flat_map(|index| index.first.all().into_iter().chain(index.total.all())).chain([0.0]),
+                self.indices
+                    .iter()
+                    .flat_map(|index| inside(index.first).all().into_iter().chain(inside(index.total).all()))
+                    .chain([0.0]),
             );
             let x_axis = Axis::linear(ends.unwrap_or((0.0, 1.0)), 5, Unit::Percent);
             let place = Area { x, width, ..sheet.body };
@@ -159,8 +168,8 @@ impl Sensitivity {
         for index in &self.indices {
             let Some(place) = names.iter().position(|name| *name == index.name) else { continue };
             let kinds = [
-                ("first", index.first, Ink::Series(2), Marker::Circle, -0.16),
-                ("total", index.total, Ink::Series(3), Marker::Diamond, 0.16),
+                ("first", inside(index.first), Ink::Series(2), Marker::Circle, -0.16),
+                ("total", inside(index.total), Ink::Series(3), Marker::Diamond, 0.16),
             ];
             for (kind, estimate, ink, marker, off) in kinds {
                 let y = place as f64 + off;

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{Tuning, turned};
-use crate::report::format::{NONE, left, number, percent, range, right, wrap};
-use crate::tune::{Elsewhere, Figure, Front, Together, hold};
+use crate::report::format::{NONE, count, left, number, percent, range, right, wrap};
+use crate::tune::{AloneThere, Elsewhere, Figure, Front, ROWS_MIN, Together, hold};
 
 /// A line of a list, wrapped: further lines stand two columns in, as its own words do.
 fn item(text: &str) -> String {
@@ -42,23 +42,45 @@ impl Tuning<'_> {
                 let _ = writeln!(text, "{}", item(&format!("{path} = {}", sides.join("; "))));
             }
         }
-        if let Some(indices) = &self.tuned.indices {
-            for (parameter, index) in self.task.space.parameters().iter().zip(&indices.parameters) {
-                let _ = writeln!(
-                    text,
-                    "{}",
-                    wrap(&format!(
-                        "{} explains {} of the objective's variance alone ({}), {} with the others ({}).",
-                        parameter.path,
-                        percent(index.first.value),
-                        range(index.first.interval, 1.0, percent),
-                        percent(index.total.value),
-                        range(index.total.interval, 1.0, percent)
-                    ))
-                );
-            }
-        }
+        text.push_str(&self.indices());
         text.push_str(&self.front());
+        text
+    }
+
+    /// Sobol indices, with how many rows they stand on.
+    fn indices(&self) -> String {
+        let Some(indices) = &self.tuned.indices else { return String::new() };
+        let asked = indices.rows + indices.dropped;
+        let few = if indices.dropped > 0 {
+            format!(
+                "Of {} rows of the Sobol indices {} could be used; in the others a candidate's settings do not go together, or do not show \
+                 the objective.",
+                count(asked as u64),
+                count(indices.rows as u64)
+            )
+        } else {
+            String::new()
+        };
+        let told = if indices.rows < ROWS_MIN {
+            format!("{few} That is too few for any index ({ROWS_MIN} at least): raise `--sensitivity`, or narrow the ranges.")
+        } else if indices.dropped > 0 {
+            format!("{few} The indices are of the part of the space that can be run.")
+        } else {
+            few
+        };
+        let mut text = if told.is_empty() { told } else { wrap(told.trim_start()) + "\n" };
+        for (parameter, index) in self.task.space.parameters().iter().zip(&indices.parameters) {
+            let (first, total) = (index.first.clipped(), index.total.clipped());
+            let told = format!(
+                "{} explains {} of the objective's variance alone ({}), {} with the others ({}).",
+                parameter.path,
+                percent(first.value),
+                range(first.interval, 1.0, percent),
+                percent(total.value),
+                range(total.interval, 1.0, percent)
+            );
+            let _ = writeln!(text, "{}", wrap(&told));
+        }
         text
     }
 
@@ -162,9 +184,20 @@ impl Tuning<'_> {
                 right(&regret, 16),
                 self.broken_there(one)
             );
+            if let Some(alone) = &one.alone {
+                let _ = writeln!(text, "{}", wrap(&self.best_alone(alone)));
+            }
         }
         text.push_str(&self.futures_together(&futures));
         Some(text)
+    }
+
+    /// What is best in a future alone, with its value there.
+    fn best_alone(&self, alone: &AloneThere) -> String {
+        let sets = self.task.sets(&alone.point);
+        let words = if sets.is_empty() { "today's settings".to_owned() } else { sets.join(", ").replace('=', " = ") };
+        let ahead = alone.ahead.map_or(String::new(), |ahead| format!(", {} ahead", self.unit(0).difference_with(ahead)));
+        format!("  best here alone, {words}: {}{ahead}", self.figure(Some(&alone.objective)))
     }
 
     fn futures_together(&self, futures: &[Elsewhere]) -> String {

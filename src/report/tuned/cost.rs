@@ -46,7 +46,9 @@ impl Tuning<'_> {
     pub fn parts(&self) -> Vec<(&'static str, Spent)> {
         let (search, beside) = (&self.outcome().spent, &self.tuned.beside);
         let further = [
+            ("of what need not change", search.unchanged),
             ("in search of each future's own best", beside.alone),
+            ("of ties on what was held out", beside.ties),
             ("around the choice", beside.around),
             ("for the Sobol indices", beside.sensitivity),
             ("in other futures", beside.elsewhere),

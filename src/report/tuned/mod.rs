@@ -3,6 +3,7 @@
 mod around;
 mod classes;
 mod cost;
+mod kept;
 mod standing;
 mod steady;
 mod units;

@@ -100,6 +100,7 @@ impl Tuning<'_> {
         match finalist.standing {
             Standing::Chosen => "chosen".to_owned(),
             Standing::Beaten { at, .. } => format!("not better{}", after(at)),
+            Standing::Tied { .. } => "the same in every run".to_owned(),
             Standing::Infeasible { constraint, at } => format!("breaks `{}`{}", self.constraints[constraint], after(at)),
             Standing::Unmeasured { at } => format!("not measurable{}", after(at)),
             Standing::Open => match &self.outcome().front {
@@ -158,7 +159,7 @@ impl Tuning<'_> {
     /// What the selection says of the others.
     pub(super) fn selected(&self) -> Option<String> {
         let selection = self.outcome().selection.as_ref()?;
-        let choice = self.outcome().choice?;
+        self.outcome().choice?;
         if self.outcome().front.is_some() {
             return Some(self.of_many(selection));
         }
@@ -188,15 +189,33 @@ impl Tuning<'_> {
             None if selection.capped => {
                 "They had all the replications that there are: they differ by about the indifference zone, and a wider one (`tune.indifference`) would decide it.".to_owned()
             }
+            None if selection.beyond => {
+                "More budget need not decide it, for it may take more replications than a finalist may have: a wider indifference zone (`tune.indifference`) would.".to_owned()
+            }
             None => "The budget did not pay for the first look at all finalists: raise `tune.simulations`.".to_owned(),
         };
         let ended = if selection.capped { "Replications" } else { "The budget" };
-        let open = selection.finalists.iter().filter(|one| one.candidate != choice && one.standing == Standing::Open).count();
-        let others = if open == 1 { "1 other finalist is".to_owned() } else { format!("{open} other finalists are") };
         Some(format!(
-            "{ended} ran out before the selection (Kim and Nelson) was decided: it is not ruled out that {others} better{zone}.{} {rest}",
+            "{ended} ran out before the selection (Kim and Nelson) was decided: it is not ruled out that {}.{} {rest}",
+            self.open(selection, &zone),
             told()
         ))
+    }
+
+    /// What an undecided selection leaves open: who may be better, and which constraints the choice may break.
+    fn open(&self, selection: &Selection, zone: &str) -> String {
+        let selected = self.outcome().selected();
+        let open = selection.finalists.iter().filter(|one| Some(one.candidate) != selected && one.standing == Standing::Open);
+        let better = match open.count() {
+            0 => None,
+            1 => Some(format!("1 other finalist is better{zone}")),
+            n => Some(format!("{n} other finalists are better{zone}")),
+        };
+        let own = selection.finalists.iter().find(|one| Some(one.candidate) == selected);
+        let unsure: Vec<String> =
+            own.iter().flat_map(|one| &one.unsure).map(|k| format!("`{}`", self.constraints[*k])).collect();
+        let breaks = (!unsure.is_empty()).then(|| format!("the choice breaks {}", unsure.join(" and ")));
+        better.into_iter().chain(breaks).collect::<Vec<_>>().join(", and that ")
     }
 
     /// How standing is decided with several objectives.

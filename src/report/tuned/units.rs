@@ -1,6 +1,6 @@
 //! Figures of a tuning with their units, as people read them.
 
-use crate::journal::summary::Measure;
+use crate::journal::summary::{Measure, MeasureKind};
 use crate::report::format::{hundredths, number, range, tenths};
 use crate::stats::Interval;
 use crate::tune::Figure;
@@ -22,14 +22,13 @@ pub(super) enum Unit {
 }
 
 impl Unit {
-    pub(super) fn of(measure: &Measure) -> Self {
-        match measure.name() {
-            "goodput_rps" => Self::Rate,
-            "wait_probability" | "utilisation" => Self::Share,
-            name if name.ends_with("_fraction") => Self::Share,
-            name if name.ends_with("_ms") => Self::Milliseconds,
-            name if name.ends_with("_s") => Self::Seconds,
-            _ => Self::Plain,
+    pub(super) const fn of(measure: &Measure) -> Self {
+        match measure.kind() {
+            MeasureKind::Rate => Self::Rate,
+            MeasureKind::Share => Self::Share,
+            MeasureKind::Milliseconds => Self::Milliseconds,
+            MeasureKind::Seconds => Self::Seconds,
+            MeasureKind::Count => Self::Plain,
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the verdict warns of: what broke or was lost, what lies beside the choice, what the figures do not show.
 
 use super::{Tuning, turned};
+use crate::journal::summary::MeasureKind;
 use crate::report::format::{count, percent};
 use crate::tune::{Against, Case, Elsewhere, Figure, RobustBy, Side};
 
@@ -66,13 +67,15 @@ impl Tuning<'_> {
         (!each.is_empty()).then(|| format!("Today's settings break {}.", each.join(" and ")))
     }
 
-    /// One setting beside the choice that did better than it, beyond its interval.
+    /// One setting beside the choice that did better than it, beyond an interval that holds for all of them together.
     pub(super) fn better_nearby(&self) -> Option<String> {
         let of_bars = self.tuned.tornado.iter().flat_map(|bar| bar.sides.iter().map(move |side| (bar.parameter, side)));
         let of_levels = self.tuned.plateaus.iter().flat_map(|one| one.levels.iter().map(move |side| (one.parameter, side)));
-        let change = |side: &Side| side.change.first().copied().flatten();
+        let beside: Vec<(usize, &Side)> = of_bars.chain(of_levels).collect();
+        let compared = beside.len();
+        let change = |side: &Side| side.together;
         let better = |(_, side): &(usize, &Side)| side.feasible && change(side).is_some_and(Figure::is_above_zero);
-        let all: Vec<(usize, &Side)> = of_bars.chain(of_levels).filter(better).collect();
+        let all: Vec<(usize, &Side)> = beside.into_iter().filter(better).collect();
         let mean = |side: &Side| change(side).map_or(f64::NEG_INFINITY, |change| change.mean);
         let (parameter, best) = all.iter().copied().reduce(|a, b| if mean(b.1) > mean(a.1) { b } else { a })?;
         let mut settings: Vec<_> = all.iter().map(|(parameter, side)| (*parameter, &side.setting)).collect();
@@ -91,7 +94,12 @@ impl Tuning<'_> {
             ": more candidates there, or a narrower range around it, may find more"
         };
         let path = &self.task.space.parameters()[parameter].path;
-        Some(format!("Beside the choice, {path} = {} did better by {by}{others}{small}.", best.setting))
+        let together = if compared == 1 || self.outcome().without_chance {
+            String::new()
+        } else {
+            format!(" (95 % for all {compared} settings beside it together)")
+        };
+        Some(format!("Beside the choice, {path} = {} did better by {by}{together}{others}{small}.", best.setting))
     }
 
     /// A fifth more or less of something that costs a tenth of the objective or more.
@@ -101,8 +109,8 @@ impl Tuning<'_> {
         let steep = steep.filter_map(|(parameter, side)| {
             let change = side.change.first().copied().flatten()?;
             let path = &self.task.space.parameters()[parameter].path;
-            // Not of what a few replications only seem to show.
-            let surely = change.interval.map_or(change.mean, |interval| interval.hi);
+            // Not of what a few replications, or one of many settings, only seem to show.
+            let surely = side.together.and_then(|change| change.interval).map_or(change.mean, |interval| interval.hi);
             let costs = || format!("{path} = {} would cost {}", side.setting, self.unit(0).difference(-change.mean));
             (at > 0.0 && -surely > CLIFF * at).then(costs)
         });
@@ -128,7 +136,7 @@ impl Tuning<'_> {
         let mut counting = self.tuned.elsewhere.iter().filter(|one| !one.held_out).map(|one| one.case);
         let first = counting.next().unwrap_or(Case::EXPECTED);
         let unlike = counting.any(|case| case.scene != first.scene || case.load.to_bits() != first.load.to_bits());
-        let looks = self.futures > 1 && self.by == RobustBy::Worst && self.objective().is_rate() && unlike;
+        let looks = self.futures > 1 && self.by == RobustBy::Worst && self.objective().kind() == MeasureKind::Rate && unlike;
         let (measure, fraction) = (self.objective(), self.objective().to_string().replace("_rps", "_fraction"));
         looks.then(|| {
             format!(

@@ -6,7 +6,7 @@ use std::io;
 use super::table::header;
 use crate::time::Time;
 use crate::trace::clock::{Clock, not_before};
-use crate::trace::error::{About, RowProblem, TraceError, excerpt, excerpt_of};
+use crate::trace::error::{About, RowProblem, TraceError, broken_off, excerpt, excerpt_of};
 use crate::trace::names::Names;
 use crate::trace::reader::{Dropped, Head, Reader, Row};
 use crate::trace::record::{Ended, Key, Record};
@@ -113,7 +113,7 @@ impl Canonical {
     pub fn new(source: Source, recognised_by: String) -> Result<Self, TraceError> {
         let file = source.file.clone();
         let mut rows = Rows::after(source.bytes, source.passed);
-        let failed = |error: io::Error| TraceError::Read { file: file.clone(), line: 0, reason: error.to_string() };
+        let failed = |error: io::Error| TraceError::Read { file: file.clone(), line: 0, reason: broken_off(&error) };
         let Some((line, header)) = header(&mut rows).map_err(failed)? else { return Err(TraceError::Empty { file }) };
         let mut head = Head::new(&file, Format::Canonical, recognised_by);
         let wall = header.iter().any(|name| name == "arrival_unix_ns");
@@ -251,7 +251,7 @@ impl Reader for Canonical {
         let failed = |error: io::Error| TraceError::Read {
             file: file.clone(),
             line: self.rows.line().saturating_sub(1),
-            reason: error.to_string(),
+            reason: broken_off(&error),
         };
         let read = read.map_err(failed);
         self.done = !matches!(read, Ok(Some(_)));

@@ -119,12 +119,15 @@ impl Journal {
 
     fn event(&mut self, row: u64, mut event: Fields) -> Result<(), RowProblem> {
         let t = event.get("t").and_then(Value::as_u64).ok_or_else(|| missing("t"))?;
+        if let Some(head) = event.remove("run") {
+            self.latest = t; // each run begins anew
+            self.run(parsed("run", &head)?);
+            return Ok(());
+        }
         in_order(self.latest, t)?;
         self.latest = t;
         let t = Time::from_nanos(t);
-        if let Some(head) = event.remove("run") {
-            self.run(parsed("run", &head)?);
-        } else if let Some(request) = event.remove("request") {
+        if let Some(request) = event.remove("request") {
             self.request(t, row, &parsed("request", &request)?)?;
         } else if let Some(arrival) = event.get("in").and_then(|input| input.get("arrive")) {
             self.arrive(t, &parsed("in", arrival)?);
