@@ -6,4 +6,5 @@
 //! [`upstream`](crate::upstream), whose inputs and outputs are carried here to and from the network.
 
 pub mod clock;
+pub mod emulate;
 pub mod openai;

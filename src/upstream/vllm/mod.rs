@@ -113,6 +113,7 @@ pub struct Vllm {
     admissions: u64,
     now: Time,
     one_by_one: bool,
+    tells_tokens: bool,
     /// Whether the latest step preempted: the next one may admit again.
     preempted: bool,
     busy: u128,
@@ -149,6 +150,7 @@ impl Vllm {
             admissions: 0,
             now: Time::ZERO,
             one_by_one: false,
+            tells_tokens: false,
             preempted: false,
             busy: 0,
             totals: Totals::default(),
@@ -162,6 +164,27 @@ impl Vllm {
     pub fn stepping_one_by_one(mut self) -> Self {
         self.one_by_one = true;
         self
+    }
+
+    /// The same server, which tells of every token ([`OutputKind::Token`]) and so has to step one by one.
+    #[must_use]
+    pub fn telling_every_token(mut self) -> Self {
+        self.tells_tokens = true;
+        self.stepping_one_by_one()
+    }
+
+    /// From the next decision on `speed` times as fast as the model says, but for the delays on the way in and out, which stay
+    /// as they are; the step in flight takes as long as it was going to.
+    pub fn set_speed(&mut self, now: Time, speed: f64) {
+        self.catch_up(now);
+        let launch = self.host.step;
+        let Host { delay_in, delay_out, .. } = self.host;
+        self.cost = self.model.cost.at_speed(self.model.speed * speed);
+        self.host = Host { delay_in, delay_out, ..self.model.host.at_speed(self.model.speed * speed) };
+        if let Some(flight) = &mut self.flight {
+            flight.decided = flight.decided.saturating_add(launch).saturating_sub(self.host.step);
+        }
+        self.plan();
     }
 
     /// A call comes in.
@@ -189,9 +212,14 @@ impl Vllm {
         if call.input_tokens >= self.context {
             return Some(Cause::BadRequest);
         }
+        self.is_full().then_some(Cause::Overloaded)
+    }
+
+    /// Whether a call that came in now would be refused for load.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
         let full = self.model.max_num_queued_reqs.is_some_and(|most| self.inside >= most);
-        let tokens = self.model.max_num_queued_tokens.is_some_and(|most| self.queued_tokens >= u64::from(most));
-        (full || tokens).then_some(Cause::Overloaded)
+        full || self.model.max_num_queued_tokens.is_some_and(|most| self.queued_tokens >= u64::from(most))
     }
 
     /// A call is wanted no more. No effect on a call that has come out.
@@ -253,7 +281,7 @@ impl Vllm {
             let seq = &self.seqs[entry.seq.index];
             let (call, work) = (seq.call, seq.work());
             let Some(kind) = told(entry.news, seq.cancelled, work) else { continue };
-            if !matches!(kind, OutputKind::Began | OutputKind::FirstToken) {
+            if !matches!(kind, OutputKind::Began | OutputKind::FirstToken | OutputKind::Token) {
                 self.seqs.remove(entry.seq.index);
             }
             return Some(Output { call, at: Time::from_nanos(entry.at), kind });
@@ -359,8 +387,9 @@ impl Vllm {
 /// What is told of `news` about a call: of a cancelled one, only that it is out.
 fn told(news: News, cancelled: bool, work: CallWork) -> Option<OutputKind> {
     match news {
-        News::Began | News::FirstToken if cancelled => None,
+        News::Began | News::FirstToken | News::Token if cancelled => None,
         News::Began => Some(OutputKind::Began),
+        News::Token => Some(OutputKind::Token),
         News::FirstToken => Some(OutputKind::FirstToken),
         News::Done | News::Failed(_) if cancelled => Some(OutputKind::Cancelled(work)),
         News::Done => Some(OutputKind::Done(work)),
