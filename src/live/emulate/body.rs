@@ -76,6 +76,8 @@ pub struct TokenStream {
     stop: Stop,
     fault: Break,
     sent: u32,
+    /// What was said before the connection is to break off has gone out.
+    flushed: bool,
     over: bool,
     _load: LoadGuard,
 }
@@ -83,7 +85,7 @@ pub struct TokenStream {
 impl TokenStream {
     pub(super) fn new(call: InModel, writer: Writer, include_usage: bool, stop: Stop, fault: Break, load: LoadGuard) -> Self {
         let token = writer.token(TOKEN, None);
-        Self { call, writer, token, include_usage, stop, fault, sent: 0, over: false, _load: load }
+        Self { call, writer, token, include_usage, stop, fault, sent: 0, flushed: false, over: false, _load: load }
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
@@ -91,7 +93,14 @@ impl TokenStream {
             return Poll::Ready(None);
         }
         match self.fault {
-            Break::Reset(after) if self.sent >= after => return Poll::Ready(Some(Err(BrokenOff))),
+            Break::Reset(after) if self.sent >= after => {
+                if std::mem::replace(&mut self.flushed, true) {
+                    return Poll::Ready(Some(Err(BrokenOff)));
+                }
+                // What is told last goes out only where there is a pause behind it.
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             Break::Hang(after) if self.sent >= after => {
                 // The model goes on, and its news are thrown away; nobody else wakes this task.
                 while let Poll::Ready(Some(_)) = self.call.poll_next(context) {}
