@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hyper::Method;
-use plimsoll::journal::{self, Journal, What};
+use plimsoll::journal::{self, Journal, What, Window};
 use plimsoll::live::emulate::{NewsKind, Running, Server, Settings, Work};
 use plimsoll::live::openai::{ApiError, Chunk, Event, Stop};
 use plimsoll::policy::Usage;
@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use super::client::{Client, Stream, text};
 
 /// Arrivals at whole milliseconds, which is what timers can keep; steps that never end on one.
-const BUSY: &str = r#"
+pub const BUSY: &str = r#"
 schema = 1
 [run]
 seed = 3
@@ -65,10 +65,19 @@ input = { dist = "fixed", value = 10 }
 output = { dist = "fixed", value = 3 }
 "#;
 
-fn plan(scenario: &str) -> Plan {
+/// The scenario as it is simulated.
+pub fn plan(scenario: &str) -> Plan {
     let scenario = Scenario::parse("test.toml", scenario, &[]).unwrap_or_else(|wrong| panic!("{wrong}"));
-    let prepared = sim::prepare(&scenario).unwrap_or_else(|wrong| panic!("{wrong}"));
-    prepared.plans.into_iter().next().unwrap()
+    let (upstream, workload) = sim::parts(&scenario, 0).unwrap_or_else(|wrong| panic!("{wrong}"));
+    let end = Time::ZERO + scenario.run.duration;
+    Plan {
+        name: "base".to_owned(),
+        policy: scenario.variants[0].policy.clone(),
+        upstream,
+        workload: Arc::new(workload),
+        window: Window { start: Time::ZERO, end, drained: end + scenario.drain() },
+        seed: scenario.run.seed,
+    }
 }
 
 /// The scenario's server, called `tiny`.

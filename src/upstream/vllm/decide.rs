@@ -148,8 +148,8 @@ impl Vllm {
     /// Makes up the next step and sends it off; none where there is nothing to do.
     fn launch(&mut self, decided: u64) {
         let mut prefill = Prefill::default();
-        self.preempted = self.schedule_running(&mut prefill);
-        if !self.preempted || self.running.len == 0 {
+        self.unlike_next = self.schedule_running(&mut prefill);
+        if !self.unlike_next || self.running.len == 0 {
             self.admit(decided, &mut prefill);
         }
         if self.running.len == 0 {

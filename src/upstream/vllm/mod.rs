@@ -114,8 +114,9 @@ pub struct Vllm {
     now: Time,
     one_by_one: bool,
     tells_tokens: bool,
-    /// Whether the latest step preempted: the next one may admit again.
-    preempted: bool,
+    /// Whether the step in flight tells nothing of those that follow it: the latest one preempted, so that the next may admit
+    /// again, or the speed has changed since.
+    unlike_next: bool,
     busy: u128,
     totals: Totals,
     gaps: Vec<Latency>,
@@ -151,7 +152,7 @@ impl Vllm {
             now: Time::ZERO,
             one_by_one: false,
             tells_tokens: false,
-            preempted: false,
+            unlike_next: false,
             busy: 0,
             totals: Totals::default(),
             gaps: vec![Latency::new(); classes],
@@ -182,7 +183,11 @@ impl Vllm {
         self.cost = self.model.cost.at_speed(self.model.speed * speed);
         self.host = Host { delay_in, delay_out, ..self.model.host.at_speed(self.model.speed * speed) };
         if let Some(flight) = &mut self.flight {
-            flight.decided = flight.decided.saturating_add(launch).saturating_sub(self.host.step);
+            // Its end is kept: launched as before, as if it had been decided when the host's new work makes it so.
+            let launched = flight.decided.saturating_add(launch);
+            flight.decided = launched.saturating_sub(self.host.step);
+            flight.cost -= (flight.decided + self.host.step - launched).min(flight.cost);
+            self.unlike_next = true;
         }
         self.plan();
     }
@@ -356,7 +361,7 @@ impl Vllm {
         };
         let stretch = self.stretch();
         self.skips = 0;
-        if flight.prefill_tokens == 0 && !self.preempted && !self.one_by_one {
+        if flight.prefill_tokens == 0 && !self.unlike_next && !self.one_by_one {
             let finish = self.decoders.next_finish().expect("a step without prefill decodes");
             let most = self.decoders.steps_within(self.kv.unused(), finish - self.decoders.step);
             self.skips = self.inbox.front().map_or(most, |item| stretch.first_decision_at(item.visible, most));

@@ -1,0 +1,152 @@
+//! The load driver sends what the simulator's source sends, and its clients fare as the simulator's do.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use plimsoll::journal::{self, Journal, What};
+use plimsoll::live::drive::{Drive, Driven, Seen, SeenKind, Watcher, Wire};
+use plimsoll::live::emulate::{Faults, Server};
+use plimsoll::live::http::{Network, Pool, PoolTerms};
+use plimsoll::request::{Cause, Outcome, Reason, Request, RequestId};
+use plimsoll::rng::Streams;
+use plimsoll::sim::{Plan, World};
+use plimsoll::time::{Span, Time};
+use plimsoll::workload::Finished;
+
+use super::emulate::{BUSY, FAST, plan, settings};
+
+/// What came of each request: its column, and its attempts.
+type Came = BTreeMap<RequestId, (Outcome, u16)>;
+
+#[derive(Default)]
+struct Log {
+    arrived: u64,
+    late: Span,
+    tokens: u64,
+    came: Came,
+    latest: Time,
+}
+
+impl Watcher for Log {
+    fn arrived(&mut self, _request: &Request, late: Span) {
+        self.arrived += 1;
+        self.late = self.late.max(late);
+    }
+
+    fn seen(&mut self, _request: &Request, seen: &Seen) {
+        assert!(seen.at >= self.latest, "time runs back");
+        self.latest = seen.at;
+        self.tokens += u64::from(seen.kind == SeenKind::Token);
+    }
+
+    fn finished(&mut self, request: &Request, finished: &Finished) {
+        assert_eq!(request.id, finished.request);
+        let twice = self.came.insert(finished.request, (finished.outcome, finished.attempts));
+        assert_eq!(twice, None, "a request is over once");
+    }
+}
+
+fn simulated(plan: &Plan) -> Came {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.jsonl");
+    let mut journal = Journal::create(&path).unwrap();
+    let _ = World::new(plan, 0, Some(&mut journal)).run();
+    journal.finish().unwrap();
+    let mut came = Came::new();
+    let each = |_, event: journal::Event| {
+        if let What::Finish { request, outcome, attempts, .. } = event.what {
+            came.insert(request, (outcome, attempts));
+        }
+        true
+    };
+    journal::read(&path, each).unwrap();
+    came
+}
+
+/// Drives the scenario's workload against its own server, emulated in memory.
+async fn driven(scenario: &str, faults: Faults) -> (Log, Driven, Arc<Server>) {
+    let plan = plan(scenario);
+    let server = Server::start(settings(scenario, &[]));
+    server.set_faults(faults);
+    let (network, mut accepted) = Network::new();
+    let serving = Arc::clone(&server);
+    tokio::spawn(async move {
+        while let Some(io) = accepted.recv().await {
+            tokio::spawn(Arc::clone(&serving).serve(io));
+        }
+    });
+    let drive = Drive {
+        workload: Arc::clone(&plan.workload),
+        streams: Streams::new(plan.seed, 0),
+        pool: Pool::in_memory("http://emulated:1".parse().unwrap(), network),
+        terms: PoolTerms { connect_timeout: Duration::from_secs(1), keep_alive: Duration::from_secs(60) },
+        wire: Wire { model: "tiny".to_owned(), vocabulary: 500 },
+        idle: Duration::from_secs(30),
+        end: plan.window.drained,
+    };
+    let mut log = Log::default();
+    let driven = drive.run(&mut log).await;
+    (log, driven, server)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_requests_come_to_the_same_as_in_a_simulation() {
+    let (log, driven, server) = driven(BUSY, Faults::default()).await;
+    let expected = simulated(&plan(BUSY));
+    assert!(expected.values().any(|came| came.0 == Outcome::Rejected(Reason::UpstreamFull)));
+    assert!(expected.values().any(|came| came.0 == Outcome::Good));
+    assert_eq!(log.came, expected);
+    assert_eq!((log.arrived, driven.unfinished.len()), (expected.len() as u64, 0));
+    assert_eq!(log.late, Span::ZERO, "the clock waits for whoever is late");
+    assert_eq!(driven.lag.count(), log.arrived);
+    assert_eq!(server.machine().inside(), 0);
+}
+
+/// Clients who leave, come back and leave again: every request is over once, and the server is empty in the end.
+#[tokio::test(start_paused = true)]
+async fn clients_leave_and_try_again() {
+    let impatient = format!(
+        "{BUSY}timeout = {{ first_token = \"150ms\", total = \"400ms\" }}\n\
+         retry = {{ max_attempts = 3, on = [\"rejected\", \"gave_up\"], backoff_base = \"50ms\" }}\n"
+    );
+    let (log, driven, server) = driven(&impatient, Faults::default()).await;
+    assert_eq!(log.came.len() as u64 + driven.unfinished.len() as u64, log.arrived);
+    let many = |outcome: Outcome| log.came.values().filter(|came| came.0 == outcome).count();
+    assert!(many(Outcome::GaveUp) > 2 && many(Outcome::Good) > 5, "{:?}", log.came);
+    assert!(log.came.values().any(|came| came.1 == 3));
+    assert!(driven.lag.count() > log.arrived, "retries are sent too");
+    server.machine().idle().await;
+    assert_eq!(server.machine().gauges().running, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_loop_sends_when_it_is_answered() {
+    let closed = FAST.replace("process = \"constant\", rate = 1", "process = \"closed_loop\", clients = 2");
+    let closed = closed.replace("[upstream]", "[run]\nduration = \"200ms\"\n[upstream]");
+    let (log, driven, _server) = driven(&closed, Faults::default()).await;
+    assert!(log.came.len() > 20, "{}", log.came.len());
+    assert!(log.came.values().all(|came| *came == (Outcome::Good, 1)));
+    assert!(driven.unfinished.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_goes_wrong_is_seen_for_what_it_is() {
+    for (fault, outcome) in [
+        ("status=500", Outcome::Failed(Cause::Server)),
+        ("status=429", Outcome::Rejected(Reason::UpstreamRate)),
+        ("in-band=503", Outcome::Rejected(Reason::UpstreamFull)),
+        ("reset", Outcome::Failed(Cause::Connection)),
+        ("reset=2", Outcome::Failed(Cause::Connection)),
+        ("hang", Outcome::Failed(Cause::Idle)),
+        ("hang=2", Outcome::Failed(Cause::Idle)),
+        ("garbage", Outcome::Failed(Cause::Connection)),
+    ] {
+        let one = FAST.replace("[upstream]", "[run]\nduration = \"1s\"\ndrain = \"60s\"\n[upstream]");
+        let faults = Faults { fault: Some(fault.to_owned()), ..Faults::default() };
+        let (log, driven, server) = driven(&one, faults).await;
+        assert!(driven.unfinished.is_empty() && log.came.len() == 2, "{fault}: {:?}", log.came);
+        assert!(log.came.values().all(|came| *came == (outcome, 1)), "{fault}: {:?}", log.came);
+        server.machine().idle().await;
+    }
+}
