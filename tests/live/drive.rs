@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plimsoll::journal::{self, Journal, What};
-use plimsoll::live::drive::{Drive, Driven, Seen, SeenKind, Watcher, Wire};
+use plimsoll::journal::{self, ClassTally, Journal, Tally, What};
+use plimsoll::live::drive::{Counted, Drive, Driven, Seen, Watcher, Wire};
 use plimsoll::live::emulate::{Faults, Server};
 use plimsoll::live::http::{Network, Pool, PoolTerms};
-use plimsoll::request::{Cause, Outcome, Reason, Request, RequestId};
+use plimsoll::request::{AttemptId, Cause, Outcome, Reason, Request, RequestId};
 use plimsoll::rng::Streams;
 use plimsoll::sim::{Plan, World};
 use plimsoll::time::{Span, Time};
@@ -19,39 +19,54 @@ use super::emulate::{BUSY, FAST, plan, settings};
 /// What came of each request: its column, and its attempts.
 type Came = BTreeMap<RequestId, (Outcome, u16)>;
 
-#[derive(Default)]
+/// Keeps what came, and counts beside.
 struct Log {
     arrived: u64,
     late: Span,
-    tokens: u64,
     came: Came,
     latest: Time,
+    counted: Counted,
+}
+
+impl Log {
+    fn pass(&mut self, now: Time) {
+        assert!(now >= self.latest, "time runs back");
+        self.latest = now;
+    }
 }
 
 impl Watcher for Log {
-    fn arrived(&mut self, _request: &Request, late: Span) {
+    fn arrived(&mut self, now: Time, request: &Request) {
+        self.pass(now);
         self.arrived += 1;
-        self.late = self.late.max(late);
+        self.late = self.late.max(now - request.arrival);
+        self.counted.arrived(now, request);
     }
 
-    fn seen(&mut self, _request: &Request, seen: &Seen) {
-        assert!(seen.at >= self.latest, "time runs back");
-        self.latest = seen.at;
-        self.tokens += u64::from(seen.kind == SeenKind::Token);
+    fn seen(&mut self, request: &Request, seen: &Seen) {
+        self.pass(seen.at);
+        self.counted.seen(request, seen);
     }
 
-    fn finished(&mut self, request: &Request, finished: &Finished) {
+    fn left(&mut self, now: Time, request: &Request, attempt: AttemptId) {
+        self.pass(now);
+        self.counted.left(now, request, attempt);
+    }
+
+    fn finished(&mut self, now: Time, request: &Request, finished: &Finished) {
+        self.pass(now);
+        self.counted.finished(now, request, finished);
         assert_eq!(request.id, finished.request);
         let twice = self.came.insert(finished.request, (finished.outcome, finished.attempts));
         assert_eq!(twice, None, "a request is over once");
     }
 }
 
-fn simulated(plan: &Plan) -> Came {
+fn simulated(plan: &Plan) -> (Came, Tally) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.jsonl");
     let mut journal = Journal::create(&path).unwrap();
-    let _ = World::new(plan, 0, Some(&mut journal)).run();
+    let tally = World::new(plan, 0, Some(&mut journal)).run();
     journal.finish().unwrap();
     let mut came = Came::new();
     let each = |_, event: journal::Event| {
@@ -61,7 +76,7 @@ fn simulated(plan: &Plan) -> Came {
         true
     };
     journal::read(&path, each).unwrap();
-    came
+    (came, tally)
 }
 
 /// Drives the scenario's workload against its own server, emulated in memory.
@@ -85,7 +100,8 @@ async fn driven(scenario: &str, faults: Faults) -> (Log, Driven, Arc<Server>) {
         idle: Duration::from_secs(30),
         end: plan.window.drained,
     };
-    let mut log = Log::default();
+    let counted = Counted::new(plan.window, plan.workload.classes.len());
+    let mut log = Log { arrived: 0, late: Span::ZERO, came: Came::new(), latest: Time::ZERO, counted };
     let driven = drive.run(&mut log).await;
     (log, driven, server)
 }
@@ -93,14 +109,29 @@ async fn driven(scenario: &str, faults: Faults) -> (Log, Driven, Arc<Server>) {
 #[tokio::test(start_paused = true)]
 async fn the_same_requests_come_to_the_same_as_in_a_simulation() {
     let (log, driven, server) = driven(BUSY, Faults::default()).await;
-    let expected = simulated(&plan(BUSY));
+    let (expected, simulated) = simulated(&plan(BUSY));
     assert!(expected.values().any(|came| came.0 == Outcome::Rejected(Reason::UpstreamFull)));
     assert!(expected.values().any(|came| came.0 == Outcome::Good));
     assert_eq!(log.came, expected);
-    assert_eq!((log.arrived, driven.unfinished.len()), (expected.len() as u64, 0));
+    assert_eq!((log.arrived, driven.client.unfinished().count()), (expected.len() as u64, 0));
     assert_eq!(log.late, Span::ZERO, "the clock waits for whoever is late");
     assert_eq!(driven.lag.count(), log.arrived);
     assert_eq!(server.machine().inside(), 0);
+    // The same figures, each time within the millisecond that timers keep.
+    let live = log.counted.tally(&driven);
+    let (live, simulated) = (&live.classes[0], &simulated.classes[0]);
+    let counts = |class: &ClassTally| (class.offered, class.good, class.rejected, class.attempts);
+    assert_eq!(counts(live), counts(simulated));
+    for (name, live, simulated) in [
+        ("ttft", &live.ttft, &simulated.ttft),
+        ("e2e", &live.e2e, &simulated.e2e),
+        ("tpot", &live.tpot, &simulated.tpot),
+        ("itl", &live.itl, &simulated.itl),
+    ] {
+        assert_eq!(live.count(), simulated.count(), "{name}");
+        let (live, simulated) = (live.mean_s().unwrap(), simulated.mean_s().unwrap());
+        assert!((live - simulated).abs() <= 1e-3, "{name}: {live} s and {simulated} s");
+    }
 }
 
 /// Clients who leave, come back and leave again: every request is over once, and the server is empty in the end.
@@ -111,13 +142,15 @@ async fn clients_leave_and_try_again() {
          retry = {{ max_attempts = 3, on = [\"rejected\", \"gave_up\"], backoff_base = \"50ms\" }}\n"
     );
     let (log, driven, server) = driven(&impatient, Faults::default()).await;
-    assert_eq!(log.came.len() as u64 + driven.unfinished.len() as u64, log.arrived);
+    assert_eq!((log.came.len() + driven.client.unfinished().count()) as u64, log.arrived);
     let many = |outcome: Outcome| log.came.values().filter(|came| came.0 == outcome).count();
     assert!(many(Outcome::GaveUp) > 2 && many(Outcome::Good) > 5, "{:?}", log.came);
     assert!(log.came.values().any(|came| came.1 == 3));
     assert!(driven.lag.count() > log.arrived, "retries are sent too");
     server.machine().idle().await;
     assert_eq!(server.machine().gauges().running, 0);
+    let tally = log.counted.tally(&driven);
+    assert_eq!(tally.system_area, tally.residence, "INV-10");
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,7 +160,7 @@ async fn a_closed_loop_sends_when_it_is_answered() {
     let (log, driven, _server) = driven(&closed, Faults::default()).await;
     assert!(log.came.len() > 20, "{}", log.came.len());
     assert!(log.came.values().all(|came| *came == (Outcome::Good, 1)));
-    assert!(driven.unfinished.is_empty());
+    assert_eq!(driven.client.unfinished().count(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,7 +178,7 @@ async fn what_goes_wrong_is_seen_for_what_it_is() {
         let one = FAST.replace("[upstream]", "[run]\nduration = \"1s\"\ndrain = \"60s\"\n[upstream]");
         let faults = Faults { fault: Some(fault.to_owned()), ..Faults::default() };
         let (log, driven, server) = driven(&one, faults).await;
-        assert!(driven.unfinished.is_empty() && log.came.len() == 2, "{fault}: {:?}", log.came);
+        assert_eq!((driven.client.unfinished().count(), log.came.len()), (0, 2), "{fault}: {:?}", log.came);
         assert!(log.came.values().all(|came| *came == (outcome, 1)), "{fault}: {:?}", log.came);
         server.machine().idle().await;
     }

@@ -12,9 +12,9 @@ use super::wire::Wire;
 use crate::latency::Latency;
 use crate::live::clock::Clock;
 use crate::live::http::{Pool, PoolTerms};
-use crate::request::{AttemptId, ClassId, Request, slot_of};
+use crate::request::{AttemptId, Request, slot_of};
 use crate::rng::Streams;
-use crate::time::{Span, Time};
+use crate::time::Time;
 use crate::workload::{Client, ClientAction, ClientInput, Finished, Sending, Source, SourceSettings};
 
 /// What to drive, and against what.
@@ -38,14 +38,17 @@ pub struct Drive {
 
 /// Who looks on while it runs. All of it is told in order of time.
 pub trait Watcher {
-    /// A request arrives, so late against its intended arrival.
-    fn arrived(&mut self, request: &Request, late: Span);
+    /// A request arrives, at its intended arrival or later.
+    fn arrived(&mut self, now: Time, request: &Request);
 
     /// Something was seen of an attempt at a request.
     fn seen(&mut self, request: &Request, seen: &Seen);
 
+    /// Its client leaves an attempt that is under way.
+    fn left(&mut self, now: Time, request: &Request, attempt: AttemptId);
+
     /// A request is over.
-    fn finished(&mut self, request: &Request, finished: &Finished);
+    fn finished(&mut self, now: Time, request: &Request, finished: &Finished);
 }
 
 /// What is left when it is over.
@@ -53,8 +56,8 @@ pub trait Watcher {
 pub struct Driven {
     /// How late requests went out, against the time at which they should have: intended arrival or end of a backoff.
     pub lag: Latency,
-    /// Requests that were not over: class, intended first arrival, attempts made.
-    pub unfinished: Vec<(ClassId, Time, u16)>,
+    /// The clients, who know which requests were not over.
+    pub client: Client,
     /// When it was over.
     pub at: Time,
 }
@@ -104,10 +107,13 @@ impl Drive {
             }
             run.pass(clock.now());
         }
-        for (_, left) in &run.under_way {
+        for (attempt, left) in run.under_way.drain() {
             left.task.abort();
+            if let Some(request) = run.requests[slot_of(attempt) as usize] {
+                run.watcher.left(run.now, &request, attempt);
+            }
         }
-        Driven { lag: run.lag, unfinished: run.client.unfinished().collect(), at: run.now }
+        Driven { lag: run.lag, client: run.client, at: run.now }
     }
 }
 
@@ -123,7 +129,7 @@ impl<W: Watcher> Run<'_, W> {
         self.now = self.now.max(at);
         while self.source.next_arrival().is_some_and(|at| at <= self.now) {
             let request = self.source.take();
-            self.watcher.arrived(&request, self.now - request.arrival);
+            self.watcher.arrived(self.now, &request);
             let sending = self.client.begin(self.now, &request);
             self.settle(); // what was due before comes first
             let slot = slot_of(sending.attempt) as usize;
@@ -170,7 +176,7 @@ impl<W: Watcher> Run<'_, W> {
                 );
             }
         }
-        self.watcher.seen(&request, seen);
+        self.watcher.seen(&request, &Seen { at: now, ..*seen });
         self.settle();
     }
 
@@ -179,13 +185,14 @@ impl<W: Watcher> Run<'_, W> {
             match action {
                 ClientAction::Send(sending) => self.send(&sending, self.now),
                 ClientAction::Leave { attempt } => {
-                    if let Some(left) = self.under_way.remove(attempt) {
+                    if let (Some(left), Some(request)) = (self.under_way.remove(attempt), self.request_of(attempt)) {
                         left.task.abort();
+                        self.watcher.left(self.now, &request, attempt);
                     }
                 }
                 ClientAction::Finish(finished) => {
                     if let Some(request) = self.request_of(finished.attempt) {
-                        self.watcher.finished(&request, &finished);
+                        self.watcher.finished(self.now, &request, &finished);
                     }
                     self.source.finished(self.now, finished.request, finished.arrival);
                 }

@@ -11,11 +11,13 @@
 //! requests. What the driver adds is lateness, and it says how much ([`Driven::lag`]).
 
 mod attempt;
+mod counted;
 mod driver;
 mod refusal;
 mod wire;
 
 pub use attempt::{Ended, Seen, SeenKind};
+pub use counted::Counted;
 pub use driver::{Drive, Driven, Watcher};
 pub use refusal::refusal;
 pub use wire::{INPUT_ESTIMATE_HEADER, MAX_TOKENS_HEADER, Wire};
