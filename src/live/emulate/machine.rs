@@ -15,7 +15,7 @@ use crate::latency::Latency;
 use crate::live::clock::Clock;
 use crate::policy::Usage;
 use crate::request::{CallId, Cause, ClassId};
-use crate::time::{Span, Time};
+use crate::time::Time;
 use crate::upstream::{Call, EventKind, Fleet, Gauges, Output, OutputKind, Totals, Upstream};
 
 /// What comes out of the model for one request.
@@ -356,6 +356,6 @@ impl Drop for InModel {
 /// How late, at the median and the 99th percentile.
 #[must_use]
 pub fn lag_words(lag: &Latency) -> String {
-    let at = |q| lag.quantile_s(q).map_or(Span::ZERO, Span::from_secs_f64);
-    format!("{} events, late by {} at the median and {} at p99", lag.count(), at(0.5), at(0.99))
+    let at = |q| 1e3 * lag.quantile_s(q).unwrap_or(0.0);
+    format!("{} steps and outputs, late by {:.1} ms at the median and {:.1} ms at p99", lag.count(), at(0.5), at(0.99))
 }
