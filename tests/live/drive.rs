@@ -134,6 +134,18 @@ async fn the_same_requests_come_to_the_same_as_in_a_simulation() {
     }
 }
 
+/// What prompts share is found in the cache as in a simulation.
+#[tokio::test(start_paused = true)]
+async fn a_shared_prefix_is_computed_once() {
+    let shared = format!("{BUSY}prefix = {{ groups = 2, tokens = 96 }}\n");
+    let (log, _driven, server) = driven(&shared, Faults::default()).await;
+    let (expected, _) = simulated(&plan(&shared));
+    assert_ne!(expected, simulated(&plan(BUSY)).0, "it makes a difference");
+    assert_eq!(log.came, expected);
+    let cached = server.machine().exposition();
+    assert!(!cached.contains("vllm:prompt_tokens_cached_total{engine=\"0\",model_name=\"tiny\"} 0"), "{cached}");
+}
+
 /// Clients who leave, come back and leave again: every request is over once, and the server is empty in the end.
 #[tokio::test(start_paused = true)]
 async fn clients_leave_and_try_again() {

@@ -11,8 +11,9 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::refusal::{broken, refusal};
-use super::wire::{INPUT_ESTIMATE_HEADER, MAX_TOKENS_HEADER, Wire};
+use super::wire::{DEADLINE_HEADER, INPUT_ESTIMATE_HEADER, MAX_TOKENS_HEADER, Wire};
 use crate::live::clock::Clock;
+use crate::live::emulate::{CLASS_HEADER, PREFIX_HEADER};
 use crate::live::http::{Leased, Payload, Pool, PoolTerms};
 use crate::live::openai::{ApiError, Event, Frame, Frames};
 use crate::policy::Usage;
@@ -61,6 +62,8 @@ pub(super) struct Way {
     pub pool: Arc<Pool>,
     pub terms: PoolTerms,
     pub wire: Wire,
+    /// The classes' names, as headers' values.
+    pub classes: Vec<HeaderValue>,
     pub idle: Duration,
     pub clock: Clock,
     pub seen: mpsc::UnboundedSender<Seen>,
@@ -71,6 +74,7 @@ pub(super) struct Way {
 pub(super) struct Trial {
     pub attempt: AttemptId,
     pub number: u16,
+    pub deadline: Option<Time>,
     pub request: Request,
 }
 
@@ -103,6 +107,17 @@ impl Way {
         headers.insert(MAX_TOKENS_HEADER, trial.request.max_tokens.into());
         headers.insert(INPUT_ESTIMATE_HEADER, trial.request.input_estimate.into());
         headers.insert("x-stainless-retry-count", trial.number.saturating_sub(1).into());
+        if let Some(class) = self.classes.get(trial.request.class.index()) {
+            headers.insert(CLASS_HEADER, class.clone());
+        }
+        if let Some(deadline) = trial.deadline {
+            let left = deadline.since(self.clock.now()).as_nanos() / 1_000_000;
+            headers.insert(DEADLINE_HEADER, left.into());
+        }
+        if let Some(prefix) = trial.request.prefix {
+            let value = HeaderValue::try_from(format!("{}:{}", prefix.group, prefix.tokens));
+            headers.insert(PREFIX_HEADER, value.expect("digits make a header"));
+        }
         request
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::header::HeaderValue;
 use slotmap::SecondaryMap;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -92,7 +93,7 @@ impl Drive {
         let mut run = Run {
             source: Source::new(&workload, streams),
             client: Client::new(&workload.classes),
-            way: Arc::new(Way { pool, terms, wire, idle, clock, seen: sender }),
+            way: Arc::new(Way { pool, terms, wire, classes: names(&workload), idle, clock, seen: sender }),
             watcher,
             requests: Vec::new(),
             under_way: SecondaryMap::new(),
@@ -115,6 +116,12 @@ impl Drive {
         }
         Driven { lag: run.lag, client: run.client, at: run.now }
     }
+}
+
+/// The classes' names. One that no header can hold (a name with a line break) is sent empty.
+fn names(workload: &SourceSettings) -> Vec<HeaderValue> {
+    let name = |name: &str| HeaderValue::from_str(name).unwrap_or_else(|_| HeaderValue::from_static(""));
+    workload.classes.iter().map(|class| name(&class.name)).collect()
 }
 
 impl<W: Watcher> Run<'_, W> {
@@ -149,7 +156,8 @@ impl<W: Watcher> Run<'_, W> {
 
     fn send(&mut self, sending: &Sending, due: Time) {
         let Some(request) = self.request_of(sending.attempt) else { return };
-        let trial = Trial { attempt: sending.attempt, number: sending.number, request };
+        let Sending { attempt, number, deadline, .. } = *sending;
+        let trial = Trial { attempt, number, deadline, request };
         let task = tokio::spawn(Arc::clone(&self.way).make(trial)).abort_handle();
         self.under_way.insert(sending.attempt, UnderWay { task, due });
     }

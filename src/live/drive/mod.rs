@@ -20,4 +20,4 @@ pub use attempt::{Ended, Seen, SeenKind};
 pub use counted::Counted;
 pub use driver::{Drive, Driven, Watcher};
 pub use refusal::refusal;
-pub use wire::{INPUT_ESTIMATE_HEADER, MAX_TOKENS_HEADER, Wire};
+pub use wire::{DEADLINE_HEADER, INPUT_ESTIMATE_HEADER, MAX_TOKENS_HEADER, Wire};

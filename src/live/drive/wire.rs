@@ -14,6 +14,9 @@ pub const MAX_TOKENS_HEADER: &str = "x-plimsoll-max-tokens";
 /// Header in which a gateway of ours is told what the scenario says that it would estimate of the prompt, tokens.
 pub const INPUT_ESTIMATE_HEADER: &str = "x-plimsoll-input-estimate";
 
+/// Header in which a gateway of ours is told how many milliseconds the client will wait, where its class announces that.
+pub const DEADLINE_HEADER: &str = "x-plimsoll-deadline-ms";
+
 /// How requests are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wire {

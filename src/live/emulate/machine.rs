@@ -14,7 +14,7 @@ use super::metrics::Metrics;
 use crate::latency::Latency;
 use crate::live::clock::Clock;
 use crate::policy::Usage;
-use crate::request::{CallId, Cause, ClassId};
+use crate::request::{CallId, Cause, ClassId, Prefix};
 use crate::time::Time;
 use crate::upstream::{Call, EventKind, Fleet, Gauges, Output, OutputKind, Totals, Upstream};
 
@@ -87,6 +87,8 @@ pub struct Work {
     pub max_tokens: u32,
     /// Whether the answer runs into its limit.
     pub length: bool,
+    /// What its prompt shares with others.
+    pub prefix: Option<Prefix>,
 }
 
 impl Machine {
@@ -122,10 +124,10 @@ impl Machine {
         let now = self.clock.now();
         state.run(now, EventKind::Completion);
         let (news, receiver) = mpsc::unbounded_channel();
-        let Work { class, input, output, max_tokens, length } = work;
+        let Work { class, input, output, max_tokens, length, prefix } = work;
         let open = Open { news, arrived: now, began: None, first: None, latest: now, input, output, max_tokens, length };
         let id = state.open.insert(open);
-        state.fleet.start(now, &Call { max_tokens, ..Call::plain(id, class, input, output) });
+        state.fleet.start(now, &Call { prefix, max_tokens, ..Call::plain(id, class, input, output) });
         state.deliver();
         drop(state);
         self.stirred.notify_one();
