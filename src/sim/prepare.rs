@@ -150,7 +150,7 @@ pub fn inspect_given(scenario: &Scenario, given: &Given) -> Result<(), Diagnosti
 /// # Errors
 /// As [`prepare`].
 pub fn parts(scenario: &Scenario, index: usize) -> Result<(UpstreamModel, SourceSettings), Diagnostics> {
-    let mut files = Files { scenario, given: &[], traces: BTreeMap::new() };
+    let mut files = Files::new(scenario, &[]);
     let variant = &scenario.variants[index];
     Ok((files.model(index, variant)?, files.workload(index, variant)?))
 }

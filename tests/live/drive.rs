@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use plimsoll::journal::{self, ClassTally, Journal, Tally, What};
 use plimsoll::live::drive::{Counted, Drive, Driven, Seen, Watcher, Wire};
-use plimsoll::live::emulate::{Faults, Server};
+use plimsoll::live::emulate::{Faults, Running, Server};
 use plimsoll::live::http::{Network, Pool, PoolTerms};
 use plimsoll::request::{AttemptId, Cause, Outcome, Reason, Request, RequestId};
 use plimsoll::rng::Streams;
 use plimsoll::sim::{Plan, World};
 use plimsoll::time::{Span, Time};
 use plimsoll::workload::Finished;
+
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::emulate::{BUSY, FAST, plan, settings};
 
@@ -81,7 +83,6 @@ fn simulated(plan: &Plan) -> (Came, Tally) {
 
 /// Drives the scenario's workload against its own server, emulated in memory.
 async fn driven(scenario: &str, faults: Faults) -> (Log, Driven, Arc<Server>) {
-    let plan = plan(scenario);
     let server = Server::start(settings(scenario, &[]));
     server.set_faults(faults);
     let (network, mut accepted) = Network::new();
@@ -91,10 +92,16 @@ async fn driven(scenario: &str, faults: Faults) -> (Log, Driven, Arc<Server>) {
             tokio::spawn(Arc::clone(&serving).serve(io));
         }
     });
+    let pool = Pool::in_memory("http://emulated:1".parse().unwrap(), network);
+    let (log, driven) = driven_at(&plan(scenario), pool).await;
+    (log, driven, server)
+}
+
+async fn driven_at(plan: &Plan, pool: Arc<Pool>) -> (Log, Driven) {
     let drive = Drive {
         workload: Arc::clone(&plan.workload),
         streams: Streams::new(plan.seed, 0),
-        pool: Pool::in_memory("http://emulated:1".parse().unwrap(), network),
+        pool,
         terms: PoolTerms { connect_timeout: Duration::from_secs(1), keep_alive: Duration::from_secs(60) },
         wire: Wire { model: "tiny".to_owned(), vocabulary: 500 },
         idle: Duration::from_secs(30),
@@ -103,7 +110,25 @@ async fn driven(scenario: &str, faults: Faults) -> (Log, Driven, Arc<Server>) {
     let counted = Counted::new(plan.window, plan.workload.classes.len());
     let mut log = Log { arrived: 0, late: Span::ZERO, came: Came::new(), latest: Time::ZERO, counted };
     let driven = drive.run(&mut log).await;
-    (log, driven, server)
+    (log, driven)
+}
+
+/// The real arm: sockets and the clock on the wall. What came of each request is the same; times are the machine's affair.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_sockets_the_same_requests_come_to_the_same() {
+    let busy = FAST.replace("rate = 1", "rate = 40").replace("[upstream]", "[run]\nduration = \"500ms\"\n[upstream]");
+    let plan = plan(&busy);
+    let running = Running::start(settings(&busy, &[]), "127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let tls = ClientConfig::builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth();
+    let target = format!("http://{}", running.address).parse().unwrap();
+    let (log, driven) = driven_at(&plan, Pool::new(target, Arc::new(tls)).unwrap()).await;
+    assert_eq!(log.came.len(), 40);
+    assert_eq!(log.came, simulated(&plan).0);
+    assert_eq!((driven.lag.count(), driven.client.unfinished().count()), (40, 0));
+    let tally = log.counted.tally(&driven);
+    assert_eq!(tally.classes.iter().map(|class| class.itl.count()).sum::<u64>(), 20 * 39 + 20 * 2);
+    assert!(tally.classes.iter().all(|class| class.ttft.mean_s() >= Some(1e-3)), "a step takes a millisecond");
+    assert_eq!(running.server.machine().inside(), 0);
 }
 
 #[tokio::test(start_paused = true)]
