@@ -113,10 +113,12 @@ pub(super) fn text(folder: &Folder, most: usize) -> String {
 /// What it takes to get the same page again.
 pub(super) fn made(folder: &Folder) -> String {
     let json = &folder.json;
-    let mut facts: Vec<(&str, String)> = vec![("Scenario", folder.scenario().to_owned())];
+    let of = if folder.kind == Kind::Calibration { ("Logs", "logs") } else { ("Scenario", "scenario") };
+    let mut facts: Vec<(&str, String)> = vec![(of.0, folder.scenario().to_owned())];
     let mut fact = |name, value: Option<String>| facts.extend(value.map(|value| (name, value)));
     fact("Variant", json["tune"]["variant"].as_str().map(ToOwned::to_owned));
-    fact("Seed", json["seed"].as_str().map(ToOwned::to_owned));
+    let seed = &json["seed"];
+    fact("Seed", seed.as_str().map(ToOwned::to_owned).or_else(|| seed.as_u64().map(|seed| seed.to_string())));
     fact("Replications", json["replications"].as_u64().map(|n| n.to_string()));
     fact("Digest of all events", json["digest"].as_str().map(ToOwned::to_owned));
     let capacity = json["load"]["capacity_rps"].as_f64().zip(json["load"]["clients"].as_u64());
@@ -126,15 +128,16 @@ pub(super) fn made(folder: &Folder) -> String {
     fact("Load 1.0", capacity.map(load));
     fact("Plimsoll", json["made"]["version"].as_str().map(|version| format!("version {version}")));
     let rows = each(&facts, |(name, value)| format!("<dt>{name}</dt><dd>{}</dd>", escaped(value)));
-    let settings = if folder.kind == Kind::Tune {
-        "<p>The recommended settings stand beside this page: settings.toml, settings.flags and settings.env.</p>"
-    } else {
-        ""
+    let settings = match folder.kind {
+        Kind::Tune => "<p>The recommended settings stand beside this page: settings.toml, settings.flags and settings.env.</p>",
+        Kind::Calibration => "<p>The scenario section with these costs stands beside this page: upstream.toml.</p>",
+        Kind::Run | Kind::Capacity => "",
     };
     format!(
-        "<section id=\"made\"><h2>How it was made</h2>{}<dl>{rows}</dl>{settings}<p>The same command, scenario and version give \
+        "<section id=\"made\"><h2>How it was made</h2>{}<dl>{rows}</dl>{settings}<p>The same command, {} and version give \
          the same bytes on any number of threads. Options that change no figure (where it is written, on how many threads) are \
          left out of the command.</p></section>",
-        command(folder)
+        command(folder),
+        of.1
     )
 }

@@ -14,6 +14,7 @@ pub(super) fn section(folder: &Folder) -> String {
         Kind::Run => run(&folder.json),
         Kind::Capacity => capacity(&folder.json),
         Kind::Tune => tune(&folder.json),
+        Kind::Calibration => super::calibration::tables(&folder.json),
     };
     format!("<section id=\"figures\"><h2>Figures</h2>{made}</section>")
 }
@@ -22,12 +23,12 @@ fn variants(json: &Value) -> impl Iterator<Item = &Value> {
     json["variants"].as_array().into_iter().flatten().take(ROWS_MAX)
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     value.as_str().unwrap_or(NONE).to_owned()
 }
 
 /// `form` of a number, or a dash.
-fn shown(value: &Value, form: impl Fn(f64) -> String) -> String {
+pub(super) fn shown(value: &Value, form: impl Fn(f64) -> String) -> String {
     value.as_f64().map_or(NONE.to_owned(), form)
 }
 
