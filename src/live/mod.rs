@@ -7,4 +7,6 @@
 
 pub mod clock;
 pub mod emulate;
+pub mod gateway;
+pub mod http;
 pub mod openai;

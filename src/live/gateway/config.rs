@@ -146,6 +146,12 @@ impl ClassRule {
 }
 
 impl Serve {
+    /// The classes' names, by position; the last is that of those who fit none.
+    #[must_use]
+    pub fn class_names(&self) -> Vec<String> {
+        self.class.iter().map(|class| class.name.clone()).chain([OTHER.to_owned()]).collect()
+    }
+
     /// The policies with this process's share of what they give out by rate. At least one token or request is left.
     #[must_use]
     pub fn shared(&self, settings: &Settings) -> Settings {
@@ -193,7 +199,11 @@ impl Section for Serve {
         }
         for (name, span) in self.timeouts() {
             if span == Span::ZERO {
-                say(format!("serve.{name}"), format!("`{name}` of 0 lets nothing through"), "write a time above 0, like \"30s\"");
+                say(
+                    format!("serve.{name}"),
+                    format!("`{name}` of 0 lets nothing through"),
+                    "write a time above 0, like \"30s\"",
+                );
             }
         }
         if !self.metrics_prefix.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
@@ -248,7 +258,8 @@ impl ClassRule {
             let digits = key.strip_suffix('*').unwrap_or(key);
             let whole = digits.len() == SHA256_DIGITS || (key.ends_with('*') && (8..SHA256_DIGITS).contains(&digits.len()));
             if !whole || !digits.chars().all(|c| c.is_ascii_hexdigit()) {
-                let help = "write 64 hexadecimal digits (`printf %s \"$KEY\" | sha256sum`), or 8 of them and more with `*` behind";
+                let help =
+                    "write 64 hexadecimal digits (`printf %s \"$KEY\" | sha256sum`), or 8 of them and more with `*` behind";
                 say(format!("{path}.key_sha256"), "this is not a SHA-256".to_owned(), help);
             }
         }

@@ -87,18 +87,19 @@ impl std::fmt::Debug for Way {
 }
 
 impl Pool {
-    /// Connections to `target` over the network, by TLS where it says so.
+    /// Connections to `target` over the network.
+    #[must_use]
+    pub fn plain(target: Target) -> Arc<Self> {
+        Self::by(target, Way::Tcp)
+    }
+
+    /// The same by TLS.
     ///
     /// # Errors
     /// If its host cannot stand in a certificate.
-    pub fn new(target: Target, tls: Arc<ClientConfig>) -> io::Result<Arc<Self>> {
-        let way = if target.tls {
-            let name = ServerName::try_from(target.host.clone()).map_err(io::Error::other)?;
-            Way::Tls(TlsConnector::from(tls), name)
-        } else {
-            Way::Tcp
-        };
-        Ok(Self::by(target, way))
+    pub fn secure(target: Target, tls: Arc<ClientConfig>) -> io::Result<Arc<Self>> {
+        let name = ServerName::try_from(target.host.clone()).map_err(io::Error::other)?;
+        Ok(Self::by(target, Way::Tls(TlsConnector::from(tls), name)))
     }
 
     /// Connections by a network inside the process.
@@ -195,9 +196,7 @@ impl Pool {
                 let stream = self.tcp().await?;
                 Ok(Io::Connected(Box::new(connector.connect(name.clone(), stream).await?)))
             }
-            Way::Memory(network) => {
-                network.connect().map(Io::Memory).ok_or_else(|| io::ErrorKind::ConnectionRefused.into())
-            }
+            Way::Memory(network) => network.connect().map(Io::Memory).ok_or_else(|| io::ErrorKind::ConnectionRefused.into()),
         }
     }
 
@@ -243,5 +242,22 @@ impl Body for Leased {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+/// How long an answer's last bytes are waited for when its content says that it is complete.
+const LAST_BYTES: Duration = Duration::from_secs(1);
+
+impl Leased {
+    /// Reads what is left of a body that is known to be at its end, so that its connection can be used again.
+    pub fn read_out(mut self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        // Most often they have come with what was read.
+        let mut idle = Context::from_waker(std::task::Waker::noop());
+        if let Poll::Ready(None | Some(Err(_))) = Pin::new(&mut self).poll_frame(&mut idle) {
+            return;
+        }
+        let end = async move { while let Some(Ok(_)) = std::future::poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await {} };
+        runtime.spawn(timeout(LAST_BYTES, end));
     }
 }
