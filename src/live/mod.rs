@@ -6,6 +6,7 @@
 //! [`upstream`](crate::upstream), whose inputs and outputs are carried here to and from the network.
 
 pub mod clock;
+pub mod drive;
 pub mod emulate;
 pub mod gateway;
 pub mod http;

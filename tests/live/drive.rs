@@ -14,8 +14,6 @@ use plimsoll::sim::{Plan, World};
 use plimsoll::time::{Span, Time};
 use plimsoll::workload::Finished;
 
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
-
 use super::emulate::{BUSY, FAST, plan, settings};
 
 /// What came of each request: its column, and its attempts.
@@ -119,9 +117,8 @@ async fn on_sockets_the_same_requests_come_to_the_same() {
     let busy = FAST.replace("rate = 1", "rate = 40").replace("[upstream]", "[run]\nduration = \"500ms\"\n[upstream]");
     let plan = plan(&busy);
     let running = Running::start(settings(&busy, &[]), "127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let tls = ClientConfig::builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth();
     let target = format!("http://{}", running.address).parse().unwrap();
-    let (log, driven) = driven_at(&plan, Pool::new(target, Arc::new(tls)).unwrap()).await;
+    let (log, driven) = driven_at(&plan, Pool::plain(target)).await;
     assert_eq!(log.came.len(), 40);
     assert_eq!(log.came, simulated(&plan).0);
     assert_eq!((driven.lag.count(), driven.client.unfinished().count()), (40, 0));

@@ -178,7 +178,7 @@ async fn many_clients_vanish_and_the_others_are_served() {
         if number % 10 == 0 {
             staying.push(tokio::spawn(one));
         } else {
-            let patience = Duration::from_millis(number * 7 % 97);
+            let patience = Duration::from_millis(1 + number * 7 % 97);
             tokio::spawn(tokio::time::timeout(patience, one));
         }
         tokio::time::sleep(Duration::from_millis(number % 3)).await;
