@@ -5,3 +5,4 @@ mod drive;
 mod emulate;
 mod emulate_command;
 mod emulate_faults;
+mod parity;
