@@ -19,33 +19,34 @@ use plimsoll::workload::Finished;
 
 use super::emulate::{plan, settings};
 
-/// Three times what the server can do. All times are whole milliseconds, which timers keep; modulo 8 ms arrivals fall on 0 and 4,
-/// steps end on 2 and tokens come out on 3, so that no two of them happen at one instant, whose order only the simulator
-/// promises.
+/// Three times what the server can do. All times are whole milliseconds, which timers keep; modulo 400 ms arrivals fall on 0 and
+/// 200, steps end on 100, tokens come out on 150, and patience shifts by 7: no two of them happen at one instant, whose order
+/// only the simulator promises.
 const OVERLOAD: &str = r#"
 schema = 1
 [run]
 seed = 5
 replications = 1
-duration = "3s"
+duration = "150s"
+drain = "100s"
 [upstream]
 kind = "vllm"
 num_gpu_blocks = 200
 max_num_seqs = 8
 max_num_batched_tokens = 256
 max_model_len = 512
-cost = { t0 = "8ms" }
-host = { delay_in = "2ms", delay_out = "1ms" }
-[[class]]
-name = "chat"
-arrival = { process = "constant", rate = 50 }
-input = { dist = "uniform", min = 10, max = 100 }
-output = { dist = "uniform", min = 8, max = 40 }
+cost = { t0 = "400ms" }
+host = { delay_in = "100ms", delay_out = "50ms" }
 [policy.queue]
 max_queue_size = 6
 queue_rejection_threshold = 1
 [policy.concurrency]
 max_concurrent_requests = 3
+[[class]]
+name = "chat"
+arrival = { process = "constant", rate = 5 }
+input = { dist = "uniform", min = 10, max = 100 }
+output = { dist = "uniform", min = 8, max = 40 }
 "#;
 
 /// What came of a request, when its first token came, and when it was over; ns.
@@ -100,8 +101,8 @@ impl Watcher for Log {
     }
 }
 
-async fn live(plan: &Plan) -> Fates {
-    let emulator = Emulator::start(settings(OVERLOAD, &[]));
+async fn live(scenario: &str, plan: &Plan) -> Fates {
+    let emulator = Emulator::start(settings(scenario, &[]));
     let (to_emulator, mut accepted) = Network::new();
     let serving = Arc::clone(&emulator);
     tokio::spawn(async move {
@@ -125,7 +126,7 @@ async fn live(plan: &Plan) -> Fates {
         pool: Pool::in_memory("http://gateway:1".parse().unwrap(), to_gateway),
         terms: PoolTerms { connect_timeout: Duration::from_secs(1), keep_alive: Duration::from_secs(4) },
         wire: Wire { model: "tiny".to_owned(), vocabulary: 500 },
-        idle: Duration::from_secs(30),
+        idle: Duration::from_secs(600),
         end: plan.window.drained,
     };
     let mut log = Log::default();
@@ -136,12 +137,29 @@ async fn live(plan: &Plan) -> Fates {
     log.0
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_live_gateway_decides_what_a_simulated_one_does() {
-    let plan = plan(OVERLOAD);
+/// Both arms; how many requests ended so.
+async fn agree(scenario: &str, outcome: Outcome) -> usize {
+    let plan = plan(scenario);
     let expected = simulated(&plan);
-    let refused = Some(Outcome::Rejected(Reason::QueueFull));
-    assert!(expected.values().filter(|fate| fate.outcome == refused).count() > 50);
-    assert!(expected.values().filter(|fate| fate.outcome == Some(Outcome::Good)).count() > 30);
-    assert_eq!(live(&plan).await, expected);
+    assert_eq!(live(scenario, &plan).await, expected);
+    expected.values().filter(|fate| fate.outcome == Some(outcome)).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_live_gateway_queues_and_refuses_as_a_simulated_one_does() {
+    assert!(agree(OVERLOAD, Outcome::Rejected(Reason::QueueFull)).await > 300);
+}
+
+/// Calls that are cut at the gateway's timeout free their slots then, and what they did upstream ends at the next step.
+#[tokio::test(start_paused = true)]
+async fn it_times_out_as_a_simulated_one_does() {
+    let timeout = "[policy.timeout]\nrequest_timeout = \"8007ms\"\n[[class]]";
+    assert!(agree(&OVERLOAD.replace("[[class]]", timeout), Outcome::TimedOut).await > 50);
+}
+
+/// Clients who leave, in the queue and out of it.
+#[tokio::test(start_paused = true)]
+async fn it_loses_clients_as_a_simulated_one_does() {
+    let patience = format!("{OVERLOAD}timeout = {{ first_token = \"4007ms\", total = \"12007ms\" }}\n");
+    assert!(agree(&patience, Outcome::GaveUp).await > 50);
 }
