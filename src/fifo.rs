@@ -3,8 +3,10 @@
 //! Between two machines a few messages at a time pass, and all of them are read before the next event. So nothing has to
 //! wrap around: when the last one is read, the queue starts again at its beginning.
 
+use serde::{Deserialize, Serialize};
+
 /// Messages, the oldest first.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Fifo<T> {
     items: Vec<T>,
     /// Of these, how many have been read.

@@ -3,10 +3,12 @@
 //! Entries are named by a small dense index (a slab slot, a machine's number), so finding one again is an array read and
 //! never a hash. The key is packed by the caller into one `u128`, for example `time << 64 | priority << 56 | sequence`.
 
+use serde::{Deserialize, Serialize};
+
 const ABSENT: u32 = u32::MAX;
 
 /// A min-heap of `(key, slot)` with at most one entry for each slot.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct IndexedHeap {
     entries: Vec<(u128, u32)>,
     place: Vec<u32>,

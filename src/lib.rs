@@ -13,6 +13,7 @@ pub mod files;
 pub mod heap;
 pub mod journal;
 pub mod latency;
+pub mod live;
 pub mod policy;
 pub mod replay;
 pub mod report;

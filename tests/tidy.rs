@@ -22,8 +22,26 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("tune", &["policy", "upstream", "workload", "scenario", "journal", "sim", "stats"]),
     ("report", &["journal", "stats", "tune", "calibrate", "replay", "trace"]),
     (
+        "live",
+        &[
+            "policy",
+            "upstream",
+            "trace",
+            "workload",
+            "scenario",
+            "journal",
+            "sim",
+            "stats",
+            "calibrate",
+            "tune",
+            "replay",
+            "report",
+        ],
+    ),
+    (
         "cli",
         &[
+            "live",
             "policy",
             "upstream",
             "trace",

@@ -9,6 +9,7 @@ mod capacity;
 mod check;
 mod command_line;
 mod common;
+mod emulate;
 mod explain;
 mod export;
 mod files;
@@ -20,6 +21,7 @@ mod publish;
 mod replay;
 mod report;
 mod schema;
+mod serve;
 mod simulate;
 mod trace;
 mod tune;
@@ -56,10 +58,12 @@ enum Command {
     Tune(tune::Arguments),
     Replay(replay::Arguments),
     Check(check::Arguments),
+    Emulate(emulate::Arguments),
     Explain(explain::Arguments),
     Report(report::Arguments),
     Export(export::Arguments),
     Schema(schema::Arguments),
+    Serve(serve::Arguments),
     Trace(trace::Arguments),
 }
 
@@ -88,10 +92,12 @@ fn execute(command: Command, typed: &str, out: &mut impl Write) -> Result<Exit, 
         Command::Tune(arguments) => tune::run(&arguments, typed, out),
         Command::Replay(arguments) => replay::run(&arguments, typed, out),
         Command::Check(arguments) => check::run(&arguments, out),
+        Command::Emulate(arguments) => emulate::run(&arguments, out),
         Command::Explain(arguments) => explain::run(&arguments, out),
         Command::Report(arguments) => report::run(&arguments, out),
         Command::Export(arguments) => export::run(&arguments, out),
         Command::Schema(arguments) => schema::run(&arguments, out),
+        Command::Serve(arguments) => serve::run(&arguments, out),
         Command::Trace(arguments) => trace::run(&arguments, typed, out),
     }
 }

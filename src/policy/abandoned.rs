@@ -9,11 +9,13 @@
 //! - `decay`: `counted(t) = counted(t0) * 2^(-(t - t0) / half_life)`, worked out when it is needed.
 //! - `gauge`: -1 when the call truly ends, or when its lease runs out, whichever is first.
 
+use serde::{Deserialize, Serialize};
+
 use super::settings::{Forget, Graduated};
 use crate::time::{Span, Time};
 
 /// The two counts, and the way of forgetting.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Abandoned {
     kind: Option<Forget>,
     reset_interval: Span,
@@ -31,7 +33,7 @@ pub(super) struct Abandoned {
 }
 
 /// An abandoned call that runs: comes back when it ends.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Abandonment {
     /// The counter's generation that counts this call and would uncount it.
     counted_in: Option<u32>,

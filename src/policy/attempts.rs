@@ -5,6 +5,7 @@
 
 use std::ops::{Index, IndexMut};
 
+use serde::{Deserialize, Serialize};
 use slotmap::Key;
 
 use super::Attempt;
@@ -22,7 +23,7 @@ pub(super) const NIL: u32 = u32::MAX;
 const SLOTS_MAX: u32 = 1 << 24;
 
 /// A live attempt.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Entry {
     /// As it arrived.
     pub attempt: Attempt,
@@ -51,7 +52,7 @@ pub(super) struct Entry {
 }
 
 /// Where an attempt is.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Stage {
     /// Between two places, inside one step of the gateway.
     Moving,
@@ -68,7 +69,7 @@ pub(super) enum Stage {
 }
 
 /// What an attempt holds beside a call: given back with the attempt at the latest.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Held {
     /// A slot, while it waits for budget.
     pub slot: Option<Seat>,
@@ -86,7 +87,7 @@ impl Held {
 }
 
 /// An attempt's position in the queue.
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Link {
     /// Slot of the next older one.
     pub older: u32,
@@ -124,7 +125,7 @@ impl Link {
     pub const NONE: Self = Self { older: NIL, newer: NIL, list: 0, sequence: 0 };
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Slot {
     last: AttemptId,
     entry: Option<Entry>,
@@ -142,7 +143,7 @@ pub(super) enum Newness {
 }
 
 /// The table.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Attempts {
     slots: Vec<Slot>,
 }

@@ -12,6 +12,8 @@
 //! - Known keys are bounded. Beyond that the key that was heard of least recently is forgotten, closed ones first.
 //! - A mere observer lets calls through while it is open; what becomes of those counts as nothing.
 
+use serde::{Deserialize, Serialize};
+
 use super::Mode;
 use super::breaker_circuit::{Circuit, Phase, Shared, Ticket};
 use super::breaker_window::is_slow;
@@ -23,7 +25,7 @@ use crate::time::{Span, Time};
 const KEYS_MAX: usize = 256;
 
 /// What has a circuit of its own.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ProxyKey {
     /// Where the proxy stands.
     pub country: Country,
@@ -46,7 +48,7 @@ pub(super) enum Gate {
 }
 
 /// A call that goes through. Given back exactly once.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Permit {
     key: ProxyKey,
     /// `None` where its result says nothing whatever it is.
@@ -88,7 +90,7 @@ pub(super) enum Moved {
 }
 
 /// The circuits.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Breaker {
     /// `None` when off.
     settings: Option<settings::Breaker>,

@@ -4,6 +4,8 @@
 //! which its call started, so a late one cannot close, open or feed anything, with the one exception that
 //! `restart_on_late_error` asks for.
 
+use serde::{Deserialize, Serialize};
+
 use super::breaker::{CallResult, Gate, Moved};
 use super::breaker_window::{RateWindow, Sums, is_slow};
 use super::settings::{Breaker, Recovery, Trip};
@@ -14,7 +16,7 @@ use crate::time::{Span, Time};
 const TICK: Span = Span::from_nanos(1);
 
 /// Where a circuit stands.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Phase {
     /// Calls go through and are counted.
     Closed,
@@ -30,7 +32,7 @@ pub(super) enum Phase {
 }
 
 /// A probe that is out.
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone, Debug, Serialize, Deserialize)]
 struct Probe {
     number: u64,
     /// It is given up after this.
@@ -38,7 +40,7 @@ struct Probe {
 }
 
 /// The state of one key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Circuit {
     pub phase: Phase,
     pub generation: u64,
@@ -56,7 +58,7 @@ pub(super) struct Circuit {
 }
 
 /// What a call takes with it: in which generation it started, and as which probe.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Ticket {
     pub generation: u64,
     pub probe: Option<u64>,

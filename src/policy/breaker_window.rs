@@ -1,12 +1,14 @@
 //! The rate window of a circuit breaker: how many of the latest calls failed and how many were slow (resilience4j's
 //! `FixedSizeSlidingWindowMetrics` and `SlidingTimeWindowMetrics`).
 
+use serde::{Deserialize, Serialize};
+
 use super::buckets::Buckets;
 use super::settings::Breaker;
 use crate::time::{Span, Time};
 
 /// Results of calls, counted.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Sums {
     /// All.
     pub calls: u64,
@@ -32,7 +34,7 @@ impl Sums {
 }
 
 /// The latest calls, by number or by time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum RateWindow {
     /// The latest `len` calls, as a ring that grows up to that length once.
     Calls {

@@ -1,6 +1,9 @@
 //! Sums over a sliding window of time, kept by buckets of whole seconds (as resilience4j's `SlidingTimeWindowMetrics` and
 //! Envoy's admission control do): a window of `n` seconds is the running second and the `n - 1` before it.
 
+use serde::{Deserialize, Serialize};
+
+use super::state::{array, rows};
 use crate::time::{Span, Time};
 
 const NANOS_PER_SEC: u64 = 1_000_000_000;
@@ -9,10 +12,11 @@ const NANOS_PER_SEC: u64 = 1_000_000_000;
 const BUCKETS_MAX: u64 = 3_600;
 
 /// `N` sums over the latest time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Buckets<const N: usize> {
     /// Length of a bucket, s.
     width_s: u64,
+    #[serde(with = "rows")]
     ring: Vec<[u32; N]>,
     /// The latest bucket's number, counted from the run's start, its place in the ring, and when it ends, ns.
     newest: u64,
@@ -20,6 +24,7 @@ pub(super) struct Buckets<const N: usize> {
     end_ns: u64,
     /// The first bucket's number since the sums were last zero.
     oldest: u64,
+    #[serde(with = "array")]
     sums: [u64; N],
 }
 

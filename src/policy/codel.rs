@@ -9,6 +9,8 @@
 //! timeout or its client's deadline, whichever is shorter; where neither bounds it, nothing is dropped), the interval one
 //! smoothed mean service time (before the first sample, nothing is dropped).
 
+use serde::{Deserialize, Serialize};
+
 use super::contract::{Asked, Engine};
 use super::settings::{Codel, Queue};
 use super::{Mode, Saw, Verdict};
@@ -19,7 +21,7 @@ use crate::time::{Span, Time};
 const TARGET_DIVISOR: u64 = 20;
 
 /// The gate at the queue's exit.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct ControlledDelay {
     mode: Mode,
     target: Option<Span>,

@@ -1,6 +1,6 @@
 //! What the stack counts, and how it looks from outside (seed 000, "Enhanced metrics"; seed 001, "Phase 4.2").
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Hint, Verdict};
 use crate::request::Reason;
@@ -26,7 +26,7 @@ pub struct Snapshot {
 }
 
 /// How often an engine decided so: carried out, and only observed.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counted {
     /// Decisions that were carried out.
     pub enforced: u64,
@@ -43,7 +43,7 @@ impl Counted {
 /// Sums since the start.
 ///
 /// `arrived` = `completed` + `failed` + `gone` + `timed_out` + enforced refusals + attempts that wait or run.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Attempts taken in.
     pub arrived: u64,

@@ -5,6 +5,8 @@
 //! announced, or arrival + `request_timeout` with `timeout_from = "arrival"`, whichever is earlier. A timeout that counts
 //! from dispatch does not bound waiting, so it is no deadline here. Before the first sample nothing is refused.
 
+use serde::{Deserialize, Serialize};
+
 use super::contract::{Asked, Engine};
 use super::settings::Queue;
 use super::{Mode, Saw, Verdict};
@@ -12,7 +14,7 @@ use crate::request::Reason;
 use crate::time::Time;
 
 /// The gate at the queue's entrance.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct DeadlineAdmission {
     mode: Mode,
 }

@@ -1,5 +1,7 @@
 //! The stack of policies in front of one upstream.
 
+use serde::{Deserialize, Serialize};
+
 use super::attempts::{Attempts, Entry, Newness};
 use super::breaker::Breaker;
 use super::breaker_circuit::Phase;
@@ -43,7 +45,7 @@ use crate::time::Time;
 /// - A call that was started is awaited until its `Ended`, also when it was detached or its client left; after `Cancel` it
 ///   is forgotten. Inputs about ids that are over are ignored, and counted as stale.
 /// - Nothing is allocated once the tables have grown to the largest number of attempts and calls at once.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Gateway {
     pub(super) now: Time,
     pub(super) standing: Standing,
@@ -80,7 +82,7 @@ pub struct Gateway {
 }
 
 /// Where a gate stands that is not off, under the present settings: nobody else has to be asked.
-#[derive(Copy, Clone, Debug, Default)]
+#[derive(Copy, Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Standing {
     /// Between arrival and breaker.
     pub entrance: bool,
@@ -91,7 +93,7 @@ pub(super) struct Standing {
 }
 
 /// What comes out: actions, and the counters of them.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Log {
     /// What the driver has not polled yet.
     pub actions: Fifo<Action>,
@@ -187,6 +189,24 @@ impl Gateway {
             Input::Drain => self.draining = true,
             Input::Wake => {}
         }
+    }
+
+    /// All that later decisions depend on, as JSON of this version's own: a gateway that is [restored](Self::restore) from it
+    /// answers every further input as this one does. Wanted between two inputs, when all actions have been polled.
+    ///
+    /// # Panics
+    /// Never: nothing in a gateway fails to be written.
+    #[must_use]
+    pub fn state(&self) -> String {
+        serde_json::to_string(self).expect("numbers, names and lists of them")
+    }
+
+    /// The gateway whose [state](Self::state) this is.
+    ///
+    /// # Errors
+    /// If it is none that this version has written.
+    pub fn restore(state: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(state)
     }
 
     /// The next thing to do, until there is none.

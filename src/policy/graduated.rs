@@ -6,6 +6,8 @@
 //! Retry-After is when `u` can be below `start` again: with `reset` the time until the reset, with `decay` by the formula,
 //! with `gauge` the smoothed service time (by then about one abandoned call per slot has ended), with `never` there is none.
 
+use serde::{Deserialize, Serialize};
+
 use super::abandoned::Abandoned;
 use super::contract::{Asked, Engine};
 use super::settings::Graduated;
@@ -32,7 +34,7 @@ pub fn rejection_probability(counted: f64, max_abandoned: u32, start: f64) -> f6
 }
 
 /// The gate, and the abandoned work that it decides by.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct GraduatedRejection {
     mode: Mode,
     at: At,

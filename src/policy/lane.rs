@@ -18,6 +18,8 @@
 //! Ageing would be a deadlock with `refresh = "on_reserve"`: the light calls held back are the only ones that refresh the
 //! window. And a lane that excludes nobody holds back nobody. So in either of these seed-faithful modes nothing ages.
 
+use serde::{Deserialize, Serialize};
+
 use super::Mode;
 use super::settings::{Exclusive, HeavyLane, Refresh, StaggerScope};
 use super::windows::MINUTE;
@@ -29,7 +31,7 @@ use crate::units::{Count, Fraction};
 const MIN_REMAINING: f64 = 0.8;
 
 /// The lane.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Lane {
     mode: Mode,
     rules: Rules,
@@ -42,7 +44,7 @@ pub(super) struct Lane {
 }
 
 /// The settings, as they are looked up.
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone, Debug, Serialize, Deserialize)]
 struct Rules {
     min_remaining: MinRemaining,
     exclusive: Exclusive,
@@ -54,20 +56,20 @@ struct Rules {
     max_wait: Option<MaxWait>,
 }
 
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone, Debug, Serialize, Deserialize)]
 enum MinRemaining {
     Share(f64),
     Tokens(i64),
 }
 
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone, Debug, Serialize, Deserialize)]
 struct MaxWait {
     heavy: Span,
     light: Span,
 }
 
 /// A heavy call that runs: comes back when it ends.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct LaneHold {
     place: u32,
 }

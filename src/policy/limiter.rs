@@ -18,6 +18,8 @@
 //! Under `enforce` with `boundary = "checked"` what is taken fits (INV-9). Afterwards the remainder can still fall below
 //! zero, by the overrun of a call that used more than its reservation, which is charged to the window that it came from.
 
+use serde::{Deserialize, Serialize};
+
 use super::Mode;
 use super::multipliers::Multipliers;
 use super::settings::{self, Boundary, Excess, HoldRule, Ratio};
@@ -31,7 +33,7 @@ const TOKENS_MAX: u64 = 1 << 40;
 const BURST_DIVISOR: u64 = 6;
 
 /// The limiter.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Limiter {
     mode: Mode,
     rules: Rules,
@@ -47,7 +49,7 @@ pub(super) struct Limiter {
 }
 
 /// The settings that are only looked up.
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone, Debug, Serialize, Deserialize)]
 struct Rules {
     boundary: Boundary,
     hold: HoldRule,
@@ -108,7 +110,7 @@ pub(super) enum Offer {
 }
 
 /// Tokens that were taken: settled exactly once.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Reservation {
     tokens: u64,
     class: usize,

@@ -3,10 +3,12 @@
 //!
 //! Threaded through the attempts' own slots; an attempt stands in at most one of them at a time.
 
+use serde::{Deserialize, Serialize};
+
 use super::attempts::{Attempts, Link, NIL};
 
 /// Who waits, the oldest first.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Line {
     oldest: u32,
     newest: u32,

@@ -34,6 +34,7 @@ mod service;
 mod settings;
 mod signals;
 mod slots;
+mod state;
 #[cfg(test)]
 mod testing;
 mod throttle;

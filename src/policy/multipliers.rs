@@ -13,7 +13,10 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::settings::{Limiter, P90};
+use super::state::bounds;
 use crate::request::Profile;
 use crate::time::{Span, Time};
 
@@ -21,25 +24,26 @@ use crate::time::{Span, Time};
 const ROOM: usize = 64;
 
 /// The multipliers of all classes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Multipliers {
     rules: Rules,
     classes: [Class; Profile::KINDS],
 }
 
 /// How ratios become a multiplier.
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone, Debug, Serialize, Deserialize)]
 struct Rules {
     p90: P90,
     samples: usize,
     min_samples: usize,
     max_age: Option<Span>,
     /// Smallest and largest multiplier.
+    #[serde(with = "bounds")]
     bounds: (f64, f64),
 }
 
 /// One class and what it has seen.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Class {
     prior: f64,
     /// Whether the settings name its prior.
@@ -53,7 +57,7 @@ struct Class {
 
 /// One of the ratios, by how many are smaller. It moves only when a ratio goes from one side of it to the other; then the
 /// next one is looked for among all.
-#[derive(Copy, Clone, Debug, Default)]
+#[derive(Copy, Clone, Debug, Default, Serialize, Deserialize)]
 struct Quantile {
     value: f64,
     /// How many are smaller.

@@ -4,13 +4,15 @@
 //! could start at once (the seed's queue manager looks at nothing else; an empty queue has fullness 0). So of 50 places at
 //! 0.8, places 41 to 50 are never reached. The bound in tokens (ours) is asked only of those who must wait.
 
+use serde::{Deserialize, Serialize};
+
 use super::contract::{Asked, Engine};
 use super::settings::Queue;
 use super::{Mode, Saw, Verdict};
 use crate::request::Reason;
 
 /// The bounds, and what waits.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct QueueBounds {
     mode: Mode,
     /// The smallest number waiting whose fullness is at or above the threshold.
@@ -21,7 +23,7 @@ pub(super) struct QueueBounds {
 }
 
 /// A place in the queue.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Place {
     tokens: u64,
 }

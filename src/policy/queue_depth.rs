@@ -3,6 +3,8 @@
 //!
 //! The draw is the attempt's, mixed for this gate, so that several gates in a row refuse independently.
 
+use serde::{Deserialize, Serialize};
+
 use super::contract::{Asked, Engine};
 use super::settings::Queue;
 use super::{Mode, Saw, Verdict};
@@ -13,7 +15,7 @@ use crate::rng::{mix, open01};
 const DRAW: u64 = 2;
 
 /// The gate.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct QueueDepth {
     mode: Mode,
     first: u32,

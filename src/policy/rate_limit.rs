@@ -4,6 +4,8 @@
 //! `tat = max(tat, now) + interval`. The interval `per / requests` is kept exact: time is counted in units of
 //! 1 / `requests` ns.
 
+use serde::{Deserialize, Serialize};
+
 use super::contract::{Asked, Engine};
 use super::settings::RateLimit;
 use super::{Mode, Saw, Verdict};
@@ -11,7 +13,7 @@ use crate::request::Reason;
 use crate::time::{Span, Time};
 
 /// The limit.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct RequestRate {
     mode: Mode,
     /// Requests in each `per`.
@@ -24,7 +26,7 @@ pub(super) struct RequestRate {
 }
 
 /// Whether some requests may come together.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Cells {
     /// Now.
     Fit,

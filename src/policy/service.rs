@@ -4,10 +4,12 @@
 //! integer nanoseconds. Samples are calls that came to an answer or to their timeout: failures and departures say how long
 //! it took to fail or to leave, not to serve.
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::Span;
 
 /// The smoothed mean, once a call has ended.
-#[derive(Copy, Clone, Debug, Default)]
+#[derive(Copy, Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct ServiceTime {
     smoothed: Option<Span>,
 }

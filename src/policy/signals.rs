@@ -3,6 +3,8 @@
 //! `saturation` = mean over replicas of `max(waiting / 5, kv_use / 0.8)`; from 1 on attempts are refused. A replica whose
 //! latest word is too old, or that has not spoken yet, is full. Here there is one replica: the upstream as a whole.
 
+use serde::{Deserialize, Serialize};
+
 use super::contract::{Asked, Engine};
 use super::settings::Signals;
 use super::{Hint, Mode, Saw, Verdict};
@@ -10,7 +12,7 @@ use crate::request::Reason;
 use crate::time::{Span, Time};
 
 /// The gate, and the server's latest word.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct SignalGate {
     settings: Option<Signals>,
     /// When it came, and what it said: requests waiting and use of KV blocks.

@@ -4,6 +4,8 @@
 //! An abandoned call has given its slot back (the seed's semaphore is released at the timeout), so what truly runs upstream
 //! can be more than this.
 
+use serde::{Deserialize, Serialize};
+
 use super::adaptive::Adaptive;
 use super::contract::{Asked, Engine};
 use super::settings::Concurrency;
@@ -11,7 +13,7 @@ use super::{Mode, Saw, Verdict};
 use crate::time::{Span, Time};
 
 /// The slots. Calls are counted in every mode; only with `enforce` does anybody wait.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Slots {
     mode: Mode,
     limit: u32,
@@ -21,7 +23,7 @@ pub(super) struct Slots {
 }
 
 /// A slot that is in use.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Slot;
 
 impl Slots {

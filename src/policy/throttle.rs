@@ -8,6 +8,8 @@
 //!
 //! The draw is the attempt's, mixed for this gate, so that several gates in a row refuse independently.
 
+use serde::{Deserialize, Serialize};
+
 use super::buckets::Buckets;
 use super::contract::{Asked, Engine};
 use super::settings::Throttle;
@@ -20,7 +22,7 @@ use crate::time::{Span, Time};
 const DRAW: u64 = 1;
 
 /// The gate: requests and accepts over its window.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Throttling {
     settings: Option<Throttle>,
     counts: Buckets<2>,

@@ -3,13 +3,15 @@
 //! An attempt keeps until its end the terms that were in force when it arrived. Counted from dispatch (the seed) waiting is
 //! not bounded; counted from arrival, an attempt that still waits at its limit leaves the queue then.
 
+use serde::{Deserialize, Serialize};
+
 use super::settings::{CallTimeout, Finalise, FinaliseRule, Timeout, Timeouts};
 use super::{Mode, OnClientGone, OnTimeout, TimeoutFrom};
 use crate::request::Profile;
 use crate::time::{Span, Time};
 
 /// The terms of one attempt.
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Terms {
     /// Off, observe or enforce.
     pub mode: Mode,
@@ -84,7 +86,7 @@ impl Terms {
 }
 
 /// When a call's times are up: the gateway's own timeout, that of its kind, and the last moment for a last call.
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Clocks {
     own: (Time, Mode),
     kind: (Time, Mode),

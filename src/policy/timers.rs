@@ -7,6 +7,8 @@
 //! list in that order takes them at its end, and gives them up anywhere, in a few steps. What would have to go far into the
 //! list stands in a heap beside it.
 
+use serde::{Deserialize, Serialize};
+
 use super::WakeReason;
 use crate::heap::IndexedHeap;
 use crate::request::{CallId, slot_of};
@@ -24,7 +26,7 @@ pub(super) enum Due {
 }
 
 /// The timers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Timers {
     /// The gate's own at place 0, attempts at even places from 2 on, calls at odd ones.
     list: Ordered,
@@ -165,14 +167,14 @@ impl Timers {
 }
 
 /// Keys in order, linked through a table of places.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Ordered {
     nodes: Vec<Node>,
     first: u32,
     last: u32,
 }
 
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone, Debug, Serialize, Deserialize)]
 struct Node {
     /// 0 where the place is not in the list.
     key: u128,

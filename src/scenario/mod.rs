@@ -18,6 +18,7 @@ mod overlay;
 mod path;
 mod run;
 pub mod schema;
+mod section;
 mod semantic;
 mod settings_file;
 mod source;
@@ -31,6 +32,7 @@ pub use file::{MeasuredSettings, Overlay, ScenarioFile, SweepSettings, VariantFi
 pub use load::Scenario;
 pub use path::{NotAPath, Path, Step};
 pub use run::{LoadOf, RunSettings, StreamsOf, Warmup};
+pub use section::{Complaint, Section, parse_settings_and, read_settings_and};
 pub use semantic::{REPLICATIONS_MAX, REQUESTS_MAX};
 pub use settings_file::{Holds, holds, kind, parse_settings, read_settings};
 pub use source::{Place, Position, Sources};

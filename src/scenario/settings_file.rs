@@ -12,6 +12,8 @@ use crate::policy::Settings;
 
 /// The key of the settings' table in a scenario.
 const TABLE: &str = "policy";
+/// Sections beside it that are read by the program that runs the settings ([`Section`](super::Section)), and by nobody else.
+const OTHERS: [&str; 1] = ["serve"];
 /// Keys that only a scenario has.
 const SCENARIO_KEYS: [&str; 3] = ["schema", "upstream", "class"];
 
@@ -45,7 +47,7 @@ pub fn kind(text: &str) -> Option<Holds> {
         return Some(Holds::Scenario);
     }
     let Value::Table(entries) = &tree.value else { return None };
-    let alone = !entries.is_empty() && entries.iter().all(|entry| entry.key == TABLE || is_section(&entry.key));
+    let alone = !entries.is_empty() && entries.iter().all(|entry| is_ours(&entry.key));
     alone.then_some(Holds::Settings)
 }
 
@@ -58,6 +60,11 @@ fn begins_an_environment(text: &str) -> bool {
         name.starts_with(|c: char| c.is_ascii_uppercase())
             && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
     })
+}
+
+/// Whether a file of settings has such a key.
+fn is_ours(key: &str) -> bool {
+    key == TABLE || OTHERS.contains(&key) || is_section(key)
 }
 
 /// Whether the settings' table has such a section.
@@ -106,17 +113,30 @@ pub fn read_settings(path: &FilePath) -> Result<Settings, Diagnostics> {
 pub fn parse_settings(shown: &str, text: &str) -> Result<Settings, Diagnostics> {
     let mut sources = Sources::default();
     let source = sources.add_file(shown, text);
-    let refuse = |found: Vec<Diagnostic>| Diagnostics::new(sources.clone(), found);
-    let tree = wrapped(Node::parse_document(source, text).map_err(|wrong| refuse(vec![wrong]))?);
-    let found = schema::check(&rule(), &tree);
+    let read = tree(source, text).map_err(|wrong| vec![wrong]).and_then(|mut tree| {
+        if let Value::Table(entries) = &mut tree.value {
+            entries.retain(|entry| !OTHERS.contains(&entry.key.as_str())); // checked by who reads them
+        }
+        settings_in(&tree, &rule())
+    });
+    read.map_err(|found| Diagnostics::new(sources, found))
+}
+
+/// What a text holds, the settings in their table.
+pub(super) fn tree(source: usize, text: &str) -> Result<Node, Diagnostic> {
+    Node::parse_document(source, text).map(wrapped)
+}
+
+/// The settings in a tree that must be as `rule` says.
+pub(super) fn settings_in(tree: &Node, rule: &Rule) -> Result<Settings, Vec<Diagnostic>> {
+    let found = schema::check(rule, tree);
     if !found.is_empty() {
-        return Err(refuse(found));
+        return Err(found);
     }
-    let content = tree.child(TABLE).map_or_else(|| tree.to_json(), Node::to_json);
-    let settings: Settings =
-        serde_json::from_value(content).map_err(|error| refuse(vec![Diagnostic::whole(error.to_string())]))?;
-    let found = semantic::check_settings(&settings, &tree);
-    if found.is_empty() { Ok(settings) } else { Err(refuse(found)) }
+    let content = tree.child(TABLE).map_or_else(|| serde_json::json!({}), Node::to_json);
+    let settings: Settings = serde_json::from_value(content).map_err(|error| vec![Diagnostic::whole(error.to_string())])?;
+    let found = semantic::check_settings(&settings, tree);
+    if found.is_empty() { Ok(settings) } else { Err(found) }
 }
 
 /// The content in its table, so that messages name each setting as a scenario does.
@@ -125,11 +145,18 @@ fn wrapped(tree: Node) -> Node {
         return tree;
     }
     let place = tree.place;
-    Node { place, value: Value::Table(vec![Entry { key: TABLE.to_owned(), place, node: tree }]) }
+    let (others, content) = match tree.value {
+        Value::Table(entries) => entries.into_iter().partition(|entry| OTHERS.contains(&entry.key.as_str())),
+        _ => (Vec::new(), Vec::new()), // a document is a table
+    };
+    let node = Node { place, value: Value::Table(content) };
+    let mut entries = vec![Entry { key: TABLE.to_owned(), place, node }];
+    entries.extend::<Vec<Entry>>(others);
+    Node { place, value: Value::Table(entries) }
 }
 
 /// A scenario's rules, of which only the settings' table stays.
-fn rule() -> Rule {
+pub(super) fn rule() -> Rule {
     match schema::sections_rule().clone() {
         Rule::Table(mut keys) => {
             keys.retain(&[TABLE]);
@@ -157,7 +184,9 @@ mod tests {
     fn kinds_of_files_are_told_apart() {
         let environments = ["OPENAI_TPM_LIMIT=1\n", "# ours\n\nexport  A_1 = x y\n", "\u{feff}OTHER='1'\nnonsense"];
         assert!(environments.iter().all(|text| kind(text) == Some(Holds::Environment)));
-        for text in ["[queue]\n", "queue.max_queue_size = 7\n[limiter]\n", "[policy]\n", "policy.queue = {}\n[lane]\n"] {
+        for text in
+            ["[queue]\n", "queue.max_queue_size = 7\n[limiter]\n", "[policy]\n", "policy.queue = {}\n[lane]\n", "[serve]\n"]
+        {
             assert_eq!(kind(text), Some(Holds::Settings), "{text}");
         }
         assert!(

@@ -3,12 +3,14 @@
 //! A call that was dropped, or took longer than the timeout, leaves `floor(limit * backoff_ratio)`, at least one less;
 //! another adds one, if at least half of the limit was in flight when it started.
 
+use serde::{Deserialize, Serialize};
+
 use super::super::settings::AdaptiveLimit;
 use super::{between, whole};
 use crate::time::Span;
 
 /// The limit.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::policy) struct Aimd {
     min: u32,
     max: u32,

@@ -9,6 +9,8 @@
 //! 1,024 calls keeps to the first of them. Envoy's random jitter of the measurements follows the multiples of the golden
 //! ratio, since an engine draws nothing.
 
+use serde::{Deserialize, Serialize};
+
 use super::super::settings::AdaptiveLimit;
 use super::{between, whole};
 use crate::rng::open01;
@@ -22,7 +24,7 @@ const AT_MIN_MAX: u32 = 5;
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// The limit.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::policy) struct EnvoyGradient {
     rules: Rules,
     limit: u32,
@@ -41,7 +43,7 @@ pub(in crate::policy) struct EnvoyGradient {
     at_min: u32,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Rules {
     min: u32,
     max: u32,

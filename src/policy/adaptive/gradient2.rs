@@ -5,6 +5,8 @@
 //! the latest time it is cut by a tenth with each call, so that it comes back soon after an overload. Less than half of the
 //! limit in flight changes nothing.
 
+use serde::{Deserialize, Serialize};
+
 use super::super::settings::AdaptiveLimit;
 use super::{between, whole};
 use crate::time::Span;
@@ -15,7 +17,7 @@ const WARM_UP: u32 = 10;
 const GRADIENT_MIN: f64 = 0.5;
 
 /// The limit.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::policy) struct Gradient2 {
     min: u32,
     max: u32,
@@ -81,7 +83,7 @@ impl Gradient2 {
 
 /// An exponential average, with a factor of `2 / (window + 1)`, after an arithmetic mean of the first values (Netflix
 /// concurrency-limits, `ExpAvgMeasurement`).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Average {
     window: u32,
     warm_up: u32,

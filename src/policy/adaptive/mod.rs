@@ -11,6 +11,8 @@ mod gradient2;
 mod vectors_tests;
 mod vegas;
 
+use serde::{Deserialize, Serialize};
+
 use self::aimd::Aimd;
 use self::envoy::EnvoyGradient;
 use self::gradient2::Gradient2;
@@ -19,7 +21,7 @@ use super::settings::AdaptiveLimit;
 use crate::time::{Span, Time};
 
 /// A limit that adapts.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Adaptive {
     /// Additive increase, multiplicative decrease.
     Aimd(Aimd),

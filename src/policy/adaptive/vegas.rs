@@ -9,6 +9,8 @@
 //! Netflix draws the probe's distance at random from 0.5 to 1 times that, so that many instances do not probe in step; an
 //! engine draws nothing, so here it follows the multiples of the golden ratio through the same range.
 
+use serde::{Deserialize, Serialize};
+
 use super::super::settings::AdaptiveLimit;
 use super::{between, whole};
 use crate::rng::open01;
@@ -19,7 +21,7 @@ use crate::units::Count;
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// The limit.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::policy) struct Vegas {
     max: u32,
     alpha: Option<u32>,

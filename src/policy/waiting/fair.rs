@@ -16,6 +16,8 @@
 //!
 //! What a class has had beyond its share when the queue runs empty it owes afterwards too: one attempt at most.
 
+use serde::{Deserialize, Serialize};
+
 use crate::units::Positive;
 
 /// Virtual time for one token at weight 1: whole weights up to 16 divide it, and powers of two down to 2^-20 are exact too.
@@ -25,14 +27,14 @@ const UNIT: u64 = 720_720 << 12;
 const RATE: (u64, u64) = (1, 1 << 52);
 
 /// Whose turn it is.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Fair {
     /// Start tag of the attempt that started last.
     now: u128,
     classes: Vec<Class>,
 }
 
-#[derive(Copy, Clone, Debug, Default)]
+#[derive(Copy, Clone, Debug, Default, Serialize, Deserialize)]
 struct Class {
     /// Finish tag of the attempt that started last.
     finish: u128,

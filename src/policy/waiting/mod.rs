@@ -8,6 +8,8 @@
 
 mod fair;
 
+use serde::{Deserialize, Serialize};
+
 use self::fair::Fair;
 use super::attempts::Attempts;
 use super::line::Line;
@@ -19,7 +21,7 @@ use crate::time::Time;
 const LISTS: usize = 256;
 
 /// Those of one list, and what they may use.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct List {
     line: Line,
     /// Estimated tokens, input and `max_tokens`.
@@ -27,7 +29,7 @@ struct List {
 }
 
 /// What the lists are for.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Sorted {
     /// Everybody stands in one.
     Together,
@@ -38,7 +40,7 @@ enum Sorted {
 }
 
 /// Who waits.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Waiting {
     lists: Vec<List>,
     /// One bit for each list that is not empty.

@@ -4,12 +4,14 @@
 //! `calendar` starts anew at each full minute. A correct fixed window still lets twice its budget through in some 60 s:
 //! once before its end and once after.
 
+use serde::{Deserialize, Serialize};
+
 use super::super::settings::Window;
 use super::MINUTE;
 use crate::time::{Span, Time};
 
 /// What is left of the present window.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Fixed {
     window: Window,
     budget: i64,
@@ -21,7 +23,7 @@ pub(super) struct Fixed {
 }
 
 /// The window that tokens were taken from.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Place(u32);
 
 impl Fixed {

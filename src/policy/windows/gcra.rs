@@ -10,6 +10,8 @@
 //! was, less all that has run out or was given back since; so much is given back at most. An overrun is charged whole.
 //! Either way nothing happens once 60 s have passed, which are the window of a taking here.
 
+use serde::{Deserialize, Serialize};
+
 use super::MINUTE;
 use crate::time::{Span, Time};
 
@@ -17,7 +19,7 @@ use crate::time::{Span, Time};
 const UNIT: i128 = MINUTE.as_nanos() as i128;
 
 /// The bucket.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Gcra {
     /// Tokens that run out in 60 s, which is units that run out in a nanosecond.
     budget: u64,
@@ -30,7 +32,7 @@ pub(super) struct Gcra {
 }
 
 /// A taking.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Place {
     at: Time,
     /// The level after it, and what had gone until then.
@@ -38,7 +40,7 @@ pub(super) struct Place {
 }
 
 /// Units; not aligned as they would be, so that what holds a place stays short.
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone, Debug, Serialize, Deserialize)]
 #[repr(Rust, packed(8))]
 struct Mark(i128);
 

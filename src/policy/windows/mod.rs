@@ -16,6 +16,8 @@ mod fixed;
 mod gcra;
 mod sliding;
 
+use serde::{Deserialize, Serialize};
+
 use self::fixed::Fixed;
 use self::gcra::Gcra;
 use self::sliding::SlidingLog;
@@ -26,14 +28,14 @@ use crate::time::{Span, Time};
 pub(super) const MINUTE: Span = Span::from_secs(60);
 
 /// A budget window of one of the four kinds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Windows {
     kind: Kind,
     /// Goes up when the kind changes: a ticket of another kind names nothing here.
     generation: u32,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 enum Kind {
     Fixed(Fixed),
     Sliding(SlidingLog),
@@ -41,13 +43,13 @@ enum Kind {
 }
 
 /// Where tokens were taken from.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Ticket {
     generation: u32,
     place: Place,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 enum Place {
     Fixed(fixed::Place),
     Sliding(sliding::Place),

@@ -4,6 +4,8 @@
 //! other become one entry, which comes back when the *latest* of them would have: late by at most so much (30 ms), never
 //! early. Nearly half of the ring is free again after that, so one taking costs a few steps however many there are.
 
+use serde::{Deserialize, Serialize};
+
 use super::MINUTE;
 use crate::time::{Span, Time};
 
@@ -14,7 +16,8 @@ pub(super) const CAPACITY: usize = 8_192;
 pub(super) const MERGE_WITHIN: Span = Span::from_nanos(4 * MINUTE.as_nanos() / CAPACITY as u64);
 
 /// The log of the latest 60 s.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(from = "Stored", into = "Stored")]
 pub(super) struct SlidingLog {
     budget: i64,
     /// Sum over the entries.
@@ -29,8 +32,34 @@ pub(super) struct SlidingLog {
     back: u64,
 }
 
+/// The log as it is written out: what is in it, the oldest first.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    budget: i64,
+    taken: i64,
+    entries: Vec<Entry>,
+    due: Time,
+    back: u64,
+}
+
+impl From<SlidingLog> for Stored {
+    fn from(log: SlidingLog) -> Self {
+        let entries = (0..log.len).map(|n| *log.entry(n)).collect();
+        Self { budget: log.budget, taken: log.taken, entries, due: log.due, back: log.back }
+    }
+}
+
+impl From<Stored> for SlidingLog {
+    fn from(Stored { budget, taken, entries, due, back }: Stored) -> Self {
+        let len = entries.len().min(CAPACITY);
+        let mut log = Self { budget, taken, len, due, back, ..Self::new(0) };
+        log.entries[..len].copy_from_slice(&entries[..len]);
+        log
+    }
+}
+
 /// Tokens that come back together. No two entries share an instant.
-#[derive(Copy, Clone, Debug, Default)]
+#[derive(Copy, Clone, Debug, Default, Serialize, Deserialize)]
 struct Entry {
     /// When the first of them were taken.
     first: Time,
@@ -40,7 +69,7 @@ struct Entry {
 }
 
 /// When tokens were taken, which names their entry, and the number that it had, where it stands unless entries have merged.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Place {
     at: Time,
     number: u64,

@@ -13,6 +13,7 @@ pub use words::{list, nearest};
 
 use std::sync::LazyLock;
 
+use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
@@ -21,12 +22,19 @@ use super::file::ScenarioFile;
 /// The JSON Schema (draft 2020-12) of scenario files.
 #[must_use]
 pub fn publish() -> Value {
-    let schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<ScenarioFile>();
+    let mut schema = publish_of::<ScenarioFile>();
+    schema["$id"] = json!("urn:plimsoll:scenario:1");
+    schema["title"] = json!("Plimsoll scenario");
+    schema
+}
+
+/// The same of another type, in the form that [`Rule`]s are made from.
+#[must_use]
+pub fn publish_of<T: JsonSchema>() -> Value {
+    let schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>();
     let mut schema = schema.to_value();
     let definitions = schema["$defs"].clone();
     normalise(&mut schema, &definitions);
-    schema["$id"] = json!("urn:plimsoll:scenario:1");
-    schema["title"] = json!("Plimsoll scenario");
     schema
 }
 

@@ -1,0 +1,8 @@
+//! The room with sockets: an emulated server met over real ones, and over connections in memory with a clock that stands still.
+
+mod client;
+mod drive;
+mod emulate;
+mod emulate_command;
+mod emulate_faults;
+mod parity;
