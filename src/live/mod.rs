@@ -6,4 +6,6 @@
 //! [`upstream`](crate::upstream), whose inputs and outputs are carried here to and from the network.
 
 pub mod clock;
+pub mod drive;
+pub mod http;
 pub mod openai;

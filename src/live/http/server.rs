@@ -70,7 +70,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 /// Serves connections until `drain` begins and the last of them is over.
 pub async fn serve<S, F, B>(mut listener: Listener, limits: Limits, drain: Drain, service: S)
 where
-    S: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,

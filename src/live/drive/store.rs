@@ -1,0 +1,169 @@
+//! Steps on disk: what each sent and got, as soon as it is over, so that a run that was broken off goes on where it was.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::line::{Line, read_lines, write_lines};
+use crate::files;
+
+/// The folder of the steps, in the result's.
+const STEPS: &str = "steps";
+const PLAN: &str = "plan.json";
+
+/// Why steps cannot be kept or read.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file cannot be read or written.
+    #[error("`{}`: {why}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        why: io::Error,
+    },
+    /// The folder has steps of something else.
+    #[error(
+        "`{}` holds steps of another run: {what} is not the same\n  = take another folder, or remove this one's `steps` to begin anew",
+        path.display()
+    )]
+    Other {
+        /// Which folder.
+        path: PathBuf,
+        /// What differs.
+        what: &'static str,
+    },
+}
+
+/// What must be the same for a step's result to count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The scenario as it was resolved: a digest of all its plans.
+    pub scenario: String,
+    /// The server's address.
+    pub target: String,
+    /// The model.
+    pub model: String,
+    /// The seed of all randomness.
+    pub seed: String,
+    /// The first replication.
+    pub replication: u32,
+}
+
+/// The folder of a run's steps.
+#[derive(Clone, Debug)]
+pub struct StepStore {
+    folder: PathBuf,
+}
+
+impl StepStore {
+    /// The steps in `folder`, which are of this run or none.
+    ///
+    /// # Errors
+    /// If the folder cannot be made, or has steps of another run.
+    pub fn open(folder: &Path, identity: &Identity) -> Result<Self, StoreError> {
+        let steps = folder.join(STEPS);
+        let plan = steps.join(PLAN);
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |why| StoreError::File { path, why }
+        };
+        match fs::read(&plan) {
+            Ok(bytes) => {
+                let kept = serde_json::from_slice::<Identity>(&bytes).map_err(io::Error::from).map_err(failed(&plan))?;
+                if let Some(what) = kept.differs(identity) {
+                    return Err(StoreError::Other { path: folder.to_owned(), what });
+                }
+            }
+            Err(why) if why.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(&steps).map_err(failed(&steps))?;
+                let text = serde_json::to_vec_pretty(identity).map_err(io::Error::from).map_err(failed(&plan))?;
+                files::write_whole(&plan, &text).map_err(failed(&plan))?;
+            }
+            Err(why) => return Err(StoreError::File { path: plan, why }),
+        }
+        Ok(Self { folder: steps })
+    }
+
+    /// Where the attempts of a step stand.
+    #[must_use]
+    pub fn path(&self, step: usize, variant: &str) -> PathBuf {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+        self.folder.join(format!("{:02}-{}.jsonl", step + 1, variant.chars().map(plain).collect::<String>()))
+    }
+
+    /// The attempts of a step that is done; `None` where it is not.
+    ///
+    /// # Errors
+    /// If there are some that cannot be read.
+    pub fn read(&self, step: usize, variant: &str) -> Result<Option<Vec<Line>>, StoreError> {
+        let path = self.path(step, variant);
+        match read_lines(&path) {
+            Ok(lines) => Ok(Some(lines)),
+            Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(why) => Err(StoreError::File { path, why }),
+        }
+    }
+
+    /// Keeps a step that is done.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self, step: usize, variant: &str, lines: &[Line]) -> Result<(), StoreError> {
+        let path = self.path(step, variant);
+        write_lines(&path, lines).map_err(|why| StoreError::File { path, why })
+    }
+}
+
+impl Identity {
+    /// What differs, if anything does.
+    fn differs(&self, other: &Self) -> Option<&'static str> {
+        let parts = [
+            (&self.scenario, &other.scenario, "the scenario"),
+            (&self.target, &other.target, "the target"),
+            (&self.model, &other.model, "the model"),
+            (&self.seed, &other.seed, "the seed"),
+        ];
+        let part = parts.into_iter().find(|(kept, wanted, _)| kept != wanted).map(|(.., what)| what);
+        part.or_else(|| (self.replication != other.replication).then_some("the replication"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::line::tests::line;
+    use super::*;
+
+    fn identity() -> Identity {
+        let text = |text: &str| text.to_owned();
+        Identity { scenario: text("a"), target: text("http://x"), model: text("m"), seed: text("7"), replication: 0 }
+    }
+
+    #[test]
+    fn what_is_done_is_read_back_and_what_is_not_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = StepStore::open(folder.path(), &identity()).unwrap();
+        store.write(0, "a/b c", &[line(1, 5)]).unwrap();
+        let again = StepStore::open(folder.path(), &identity()).unwrap();
+        assert_eq!(again.read(0, "a/b c").unwrap(), Some(vec![line(1, 5)]));
+        assert_eq!(again.read(1, "a/b c").unwrap(), None);
+        assert!(again.path(0, "a/b c").ends_with("steps/01-a_b_c.jsonl"));
+        fs::write(again.path(2, "x"), "no").unwrap();
+        assert!(again.read(2, "x").unwrap_err().to_string().contains("line 1"));
+    }
+
+    #[test]
+    fn steps_of_another_run_are_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        StepStore::open(folder.path(), &identity()).unwrap();
+        for (other, what) in [
+            (Identity { target: "http://y".to_owned(), ..identity() }, "the target is not the same"),
+            (Identity { replication: 1, ..identity() }, "the replication is not the same"),
+        ] {
+            let refused = StepStore::open(folder.path(), &other).unwrap_err().to_string();
+            assert!(refused.contains(what), "{refused}");
+        }
+    }
+}
