@@ -24,6 +24,14 @@ pub enum StoreError {
         /// Why not.
         why: io::Error,
     },
+    /// A file holds something else than a step's attempts.
+    #[error("`{}`: {why}\n  = it was changed or cut off: remove it, and its step is run again", path.display())]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        why: io::Error,
+    },
     /// The folder has steps of something else.
     #[error(
         "`{}` holds steps of another run: {what} is not the same\n  = take another folder, or remove this one's `steps` to begin anew",
@@ -50,6 +58,8 @@ pub struct Identity {
     pub seed: String,
     /// The first replication.
     pub replication: u32,
+    /// Token ids are below this.
+    pub vocabulary: u32,
 }
 
 /// The folder of a run's steps.
@@ -72,7 +82,8 @@ impl StepStore {
         };
         match fs::read(&plan) {
             Ok(bytes) => {
-                let kept = serde_json::from_slice::<Identity>(&bytes).map_err(io::Error::from).map_err(failed(&plan))?;
+                let kept = serde_json::from_slice::<Identity>(&bytes).map_err(io::Error::from);
+                let kept = kept.map_err(|why| StoreError::Damaged { path: plan, why })?;
                 if let Some(what) = kept.differs(identity) {
                     return Err(StoreError::Other { path: folder.to_owned(), what });
                 }
@@ -103,6 +114,7 @@ impl StepStore {
         match read_lines(&path) {
             Ok(lines) => Ok(Some(lines)),
             Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(why) if why.kind() == io::ErrorKind::InvalidData => Err(StoreError::Damaged { path, why }),
             Err(why) => Err(StoreError::File { path, why }),
         }
     }
@@ -128,6 +140,7 @@ impl Identity {
         ];
         let part = parts.into_iter().find(|(kept, wanted, _)| kept != wanted).map(|(.., what)| what);
         part.or_else(|| (self.replication != other.replication).then_some("the replication"))
+            .or_else(|| (self.vocabulary != other.vocabulary).then_some("the vocabulary"))
     }
 }
 
@@ -138,7 +151,7 @@ mod tests {
 
     fn identity() -> Identity {
         let text = |text: &str| text.to_owned();
-        Identity { scenario: text("a"), target: text("http://x"), model: text("m"), seed: text("7"), replication: 0 }
+        Identity { scenario: text("a"), target: text("http://x"), model: text("m"), seed: text("7"), replication: 0, vocabulary: 9 }
     }
 
     #[test]

@@ -2,14 +2,16 @@
 
 use std::env;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Request as HttpRequest;
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::body::Prompts;
-use crate::live::http::{Payload, Pool, PoolTerms};
+use crate::live::http::{Payload, Pool, PoolTerms, Target, client_config};
 use crate::request::Request;
 use crate::time::{Span, Time};
 
@@ -19,6 +21,23 @@ pub const CLASS: &str = "x-plimsoll-class";
 pub const DEADLINE: &str = "x-plimsoll-deadline-ms";
 /// The header in which clients of OpenAI's SDKs say which retry this is, from 0.
 const RETRY: &str = "x-stainless-retry-count";
+
+/// How connections are made: uvicorn, which serves vLLM, closes idle ones after 5 s, and whoever uses one then loses a request.
+pub const TERMS: PoolTerms = PoolTerms { connect_timeout: Duration::from_secs(5), keep_alive: Duration::from_secs(4) };
+
+/// Connections to a server.
+///
+/// # Errors
+/// If TLS cannot be set up for it.
+pub fn connections(target: &Target) -> io::Result<Arc<Pool>> {
+    let tls = if target.tls {
+        client_config(None).map_err(io::Error::other)?
+    } else {
+        // Nobody is to be trusted where nothing is encrypted.
+        Arc::new(ClientConfig::builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+    };
+    Pool::new(target.clone(), tls)
+}
 
 /// Where attempts go, and what all of them have in common.
 #[derive(Clone, Debug)]

@@ -10,6 +10,7 @@ pub(super) fn title(family: &str) -> &'static str {
         "outcomes" => "Outcomes",
         "latency" => "Latency",
         "time" => "Through the run",
+        "quantiles" => "Quantiles, live against simulated",
         "fairness" => "Fairness",
         "heatmap" => "Over two parameters",
         "cases" => "Other loads and capacities",
@@ -41,6 +42,9 @@ pub(super) fn how_to_read(family: &str) -> &'static str {
             "One replication over time. Where more is admitted than answered, calls wait; where the limit lies below what comes, \
              the gateway's queue grows. Shares belong to the moment of arrival, everything else to the moment it happened. Abandoned \
              calls run on without a client: where the policy's count parts from the truth, it decides by what is not so."
+        }
+        "quantiles" => {
+            "On the dashed diagonal a quantile came as simulated; above it the server was slower than its model, below it faster."
         }
         "fairness" => {
             "On the diagonal a class gets the share of the good answers that it has of the demand. Below it others fare better."
