@@ -9,6 +9,7 @@ mod capacity;
 mod check;
 mod command_line;
 mod common;
+mod emulate;
 mod explain;
 mod export;
 mod files;
@@ -58,6 +59,7 @@ enum Command {
     Tune(tune::Arguments),
     Replay(replay::Arguments),
     Check(check::Arguments),
+    Emulate(emulate::Arguments),
     Explain(explain::Arguments),
     Report(report::Arguments),
     Export(export::Arguments),
@@ -91,6 +93,7 @@ fn execute(command: Command, typed: &str, out: &mut impl Write) -> Result<Exit, 
         Command::Tune(arguments) => tune::run(&arguments, typed, out),
         Command::Replay(arguments) => replay::run(&arguments, typed, out),
         Command::Check(arguments) => check::run(&arguments, out),
+        Command::Emulate(arguments) => emulate::run(&arguments, out),
         Command::Explain(arguments) => explain::run(&arguments, out),
         Command::Report(arguments) => report::run(&arguments, out),
         Command::Export(arguments) => export::run(&arguments, out),

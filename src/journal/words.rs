@@ -77,6 +77,7 @@ pub(super) fn upstream_words(kind: OutputKind) -> String {
     match kind {
         OutputKind::Began => "begins service".to_owned(),
         OutputKind::FirstToken => "first token".to_owned(),
+        OutputKind::Token => "another token".to_owned(),
         OutputKind::Done(work) => {
             format!("last token ({} prompt tokens computed, {} produced)", work.prefill_tokens, work.decode_tokens)
         }

@@ -7,5 +7,6 @@
 
 pub mod clock;
 pub mod drive;
+pub mod emulate;
 pub mod http;
 pub mod openai;

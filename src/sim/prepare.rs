@@ -144,6 +144,17 @@ pub fn inspect_given(scenario: &Scenario, given: &Given) -> Result<(), Diagnosti
     Ok(())
 }
 
+/// Upstream and workload of variant number `index`, without measuring or running anything: what a server needs that is made of
+/// a scenario. Loads stay shares of an unknown load 1.0.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn parts(scenario: &Scenario, index: usize) -> Result<(UpstreamModel, SourceSettings), Diagnostics> {
+    let mut files = Files { scenario, given: &[], traces: BTreeMap::new() };
+    let variant = &scenario.variants[index];
+    Ok((files.model(index, variant)?, files.workload(index, variant)?))
+}
+
 /// Makes sure that `candidate`, which has other settings than variant number `index` and the same requests, makes a model.
 /// Nothing is measured or run.
 ///

@@ -28,17 +28,38 @@ impl Fleet {
         Self { replicas, routing: model.routing, turn: 0, calls, routes: Vec::new(), merged: Vec::new() }
     }
 
-    fn route(&mut self) -> usize {
+    /// The same servers, which tell of every token ([`OutputKind::Token`]).
+    #[must_use]
+    pub fn telling_every_token(mut self) -> Self {
+        self.replicas = self.replicas.into_iter().map(Vllm::telling_every_token).collect();
+        self
+    }
+
+    /// From now on `speed` times as fast as the model says ([`Vllm::set_speed`]).
+    pub fn set_speed(&mut self, now: Time, speed: f64) {
+        self.replicas.iter_mut().for_each(|replica| replica.set_speed(now, speed));
+    }
+
+    /// Whether a call that came in now would be refused for load.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.replicas[self.chosen()].is_full()
+    }
+
+    /// The replica that gets the next call.
+    fn chosen(&self) -> usize {
         match self.routing {
-            Routing::RoundRobin => {
-                let replica = self.turn;
-                self.turn = (replica + 1) % self.replicas.len();
-                replica
-            }
+            Routing::RoundRobin => self.turn,
             Routing::LeastLoaded => {
                 (0..self.calls.len()).min_by_key(|replica| self.calls[*replica]).expect("there is at least one replica")
             }
         }
+    }
+
+    fn route(&mut self) -> usize {
+        let replica = self.chosen();
+        self.turn = (replica + 1) % self.replicas.len();
+        replica
     }
 
     /// The router forgets a call; where it was, if it knew it.

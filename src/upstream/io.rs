@@ -150,6 +150,9 @@ pub enum OutputKind {
     Began,
     /// The first token was delivered (a station delivers it with the end, and says only `Done`).
     FirstToken,
+    /// A token between the first and the last was delivered. Told only by a vLLM server that tells every token
+    /// ([`Vllm::telling_every_token`](super::Vllm::telling_every_token)), which a simulation's does not.
+    Token,
     /// The answer is complete.
     Done(CallWork),
     /// It was refused or failed.

@@ -1,5 +1,6 @@
 //! Who sends: arrival processes, lengths, classes, recorded arrivals, and the client that waits, leaves and tries again.
 
+mod answers;
 mod arrivals;
 mod check;
 mod client;
@@ -14,6 +15,7 @@ mod terms;
 #[cfg(test)]
 mod testing;
 
+pub use answers::Answers;
 pub use check::{WorkloadError, WorkloadProblem};
 pub use client::{Client, ClientAction, ClientInput, Finished, Sending};
 pub use profile::{CountrySettings, ProxyModeWeights, VantageWeights};

@@ -108,6 +108,8 @@ const fn share(bits: u64, count: u64) -> u64 {
 pub(super) struct Template {
     class: ClassId,
     lengths: Lengths,
+    /// Whether the class says how long its answers are.
+    states_answer: bool,
     estimate_sigma: f64,
     max_tokens: u32,
     service: Duration,
@@ -130,6 +132,7 @@ impl Template {
                 let mut template = Self {
                     class: ClassId(u16::try_from(index).expect("checked: classes are numbered by a u16")),
                     lengths: lengths(class, settings),
+                    states_answer: class.output.is_some() || class.lengths.is_some(),
                     estimate_sigma: class.estimate_sigma.map_or(0.0, NonNegative::value),
                     max_tokens: class.max_tokens.value(),
                     service: service.clone(),
@@ -182,6 +185,11 @@ impl Template {
             None => request,
             Some(asks) => Request { usage_tokens: asks.usage(&request, draws), ..request },
         }
+    }
+
+    /// Its answer's length if nothing cuts it, tokens; `None` where the class states none (a recording has it).
+    pub(super) fn answer(&self, draws: &Draws) -> Option<u32> {
+        self.states_answer.then(|| self.draw_lengths(draws).1)
     }
 
     /// What a gateway would estimate of a prompt of this length, tokens.

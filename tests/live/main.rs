@@ -1,5 +1,11 @@
-//! The live side from outside: servers, gateways and drivers that talk to each other.
+//! The live side from outside: servers, gateways and drivers that talk to each other, over real sockets and over connections in
+//! memory with a clock that stands still.
 
+mod client;
 mod driver;
 mod driver_command;
+mod emulate;
+mod emulate_command;
+mod emulate_faults;
+mod parity;
 mod scripted;

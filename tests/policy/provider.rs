@@ -229,7 +229,7 @@ impl World {
                 CallEnd::Failed { cause, retry_after }
             }
             OutputKind::Cancelled(work) => return self.bill(call, work),
-            OutputKind::Began | OutputKind::FirstToken | OutputKind::Reneged => return,
+            OutputKind::Began | OutputKind::FirstToken | OutputKind::Token | OutputKind::Reneged => return,
         };
         let limits = self.provider.headers(self.now);
         self.gateway.handle(self.now, Input::Quota { call, limits });

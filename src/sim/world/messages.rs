@@ -163,6 +163,7 @@ impl<U: Upstream> Run<'_, U> {
                     self.on_progress(call, &wire, at, kind);
                 }
             }
+            OutputKind::Token => {} // no simulation asks for them
             OutputKind::Done(_) | OutputKind::Failed { .. } | OutputKind::Cancelled(_) => {
                 if let Some(wire) = self.wires.remove(call) {
                     self.on_end(&wire, kind);
@@ -210,7 +211,9 @@ impl<U: Upstream> Run<'_, U> {
                 self.ended(wire, work, Some(CallEnd::Failed { cause, retry_after }), false);
             }
             OutputKind::Cancelled(work) => self.ended(wire, work, None, false),
-            OutputKind::Began | OutputKind::FirstToken | OutputKind::Reneged => unreachable!("none of these ends a call"),
+            OutputKind::Began | OutputKind::FirstToken | OutputKind::Token | OutputKind::Reneged => {
+                unreachable!("none of these ends a call")
+            }
         }
     }
 

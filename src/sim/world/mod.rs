@@ -75,7 +75,7 @@ impl<'a> World<'a> {
     pub fn run(self) -> Tally {
         let streams = Streams::new(self.plan.seed, self.replication);
         let names: Vec<String> = self.plan.workload.classes.iter().map(|class| class.name.clone()).collect();
-        let setup = Setup { speed: speed(self.plan, streams), streams, classes: &names };
+        let setup = Setup { speed: speed(&self.plan.upstream, streams), streams, classes: &names };
         match &self.plan.upstream {
             UpstreamModel::Station(settings) => Run::new(self, &setup, Station::new(settings)).run(),
             UpstreamModel::Vllm(model) => Run::new(self, &setup, Fleet::new(model, setup.speed, names.len())).run(),
@@ -84,9 +84,11 @@ impl<'a> World<'a> {
     }
 }
 
-/// This run's speed against the model's own: lognormal with median 1, the same for every variant of one spread.
-fn speed(plan: &Plan, streams: Streams) -> f64 {
-    let sigma = plan.upstream.speed_sigma();
+/// The speed of a run with these streams against the model's own: lognormal with median 1, the same for every variant of one
+/// spread.
+#[must_use]
+pub fn speed(upstream: &UpstreamModel, streams: Streams) -> f64 {
+    let sigma = upstream.speed_sigma();
     if sigma > 0.0 { libm::exp(sigma * standard_normal(streams.named("upstream/speed").next_u64())) } else { 1.0 }
 }
 

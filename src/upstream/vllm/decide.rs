@@ -43,10 +43,24 @@ impl Vllm {
             self.decoders.leave(index, &mut self.seqs[index]);
             self.finish(index, delivery);
         }
+        if self.tells_tokens {
+            self.tell_tokens(delivery);
+        }
         for at in 0..self.completing.len() {
             self.complete_prefill(self.completing[at], delivery);
         }
         self.completing.clear();
+    }
+
+    /// The ended step's tokens of all who go on decoding.
+    fn tell_tokens(&mut self, delivery: u64) {
+        let mut index = self.running.first;
+        while index != NIL {
+            if self.seqs[index].state == State::Decode {
+                self.outbox.token(up(delivery), self.seqs.handle(index), News::Token);
+            }
+            index = self.seqs.after(index);
+        }
     }
 
     fn complete_prefill(&mut self, index: u32, delivery: u64) {
@@ -56,9 +70,14 @@ impl Vllm {
         if seq.generated == 1 {
             self.queued_tokens -= u64::from(seq.prompt);
             self.outbox.token(up(delivery), handle, News::FirstToken);
-        } else if seq.measured {
-            let class = usize::from(seq.class);
-            gaps::record(&mut self.gaps[class..=class], &[1], seq.last_delivery, delivery);
+        } else {
+            if seq.measured {
+                let class = usize::from(seq.class);
+                gaps::record(&mut self.gaps[class..=class], &[1], seq.last_delivery, delivery);
+            }
+            if self.tells_tokens && seq.generated < seq.output {
+                self.outbox.token(up(delivery), handle, News::Token);
+            }
         }
         if seq.generated == seq.output {
             self.finish(index, delivery);
@@ -129,8 +148,8 @@ impl Vllm {
     /// Makes up the next step and sends it off; none where there is nothing to do.
     fn launch(&mut self, decided: u64) {
         let mut prefill = Prefill::default();
-        self.preempted = self.schedule_running(&mut prefill);
-        if !self.preempted || self.running.len == 0 {
+        self.unlike_next = self.schedule_running(&mut prefill);
+        if !self.unlike_next || self.running.len == 0 {
             self.admit(decided, &mut prefill);
         }
         if self.running.len == 0 {

@@ -113,8 +113,10 @@ pub struct Vllm {
     admissions: u64,
     now: Time,
     one_by_one: bool,
-    /// Whether the latest step preempted: the next one may admit again.
-    preempted: bool,
+    tells_tokens: bool,
+    /// Whether the step in flight tells nothing of those that follow it: the latest one preempted, so that the next may admit
+    /// again, or the speed has changed since.
+    unlike_next: bool,
     busy: u128,
     totals: Totals,
     gaps: Vec<Latency>,
@@ -149,7 +151,8 @@ impl Vllm {
             admissions: 0,
             now: Time::ZERO,
             one_by_one: false,
-            preempted: false,
+            tells_tokens: false,
+            unlike_next: false,
             busy: 0,
             totals: Totals::default(),
             gaps: vec![Latency::new(); classes],
@@ -162,6 +165,31 @@ impl Vllm {
     pub fn stepping_one_by_one(mut self) -> Self {
         self.one_by_one = true;
         self
+    }
+
+    /// The same server, which tells of every token ([`OutputKind::Token`]) and so has to step one by one.
+    #[must_use]
+    pub fn telling_every_token(mut self) -> Self {
+        self.tells_tokens = true;
+        self.stepping_one_by_one()
+    }
+
+    /// From the next decision on `speed` times as fast as the model says, but for the delays on the way in and out, which stay
+    /// as they are; the step in flight takes as long as it was going to.
+    pub fn set_speed(&mut self, now: Time, speed: f64) {
+        self.catch_up(now);
+        let launch = self.host.step;
+        let Host { delay_in, delay_out, .. } = self.host;
+        self.cost = self.model.cost.at_speed(self.model.speed * speed);
+        self.host = Host { delay_in, delay_out, ..self.model.host.at_speed(self.model.speed * speed) };
+        if let Some(flight) = &mut self.flight {
+            // Its end is kept: launched as before, as if it had been decided when the host's new work makes it so.
+            let launched = flight.decided.saturating_add(launch);
+            flight.decided = launched.saturating_sub(self.host.step);
+            flight.cost -= (flight.decided + self.host.step - launched).min(flight.cost);
+            self.unlike_next = true;
+        }
+        self.plan();
     }
 
     /// A call comes in.
@@ -189,9 +217,14 @@ impl Vllm {
         if call.input_tokens >= self.context {
             return Some(Cause::BadRequest);
         }
+        self.is_full().then_some(Cause::Overloaded)
+    }
+
+    /// Whether a call that came in now would be refused for load.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
         let full = self.model.max_num_queued_reqs.is_some_and(|most| self.inside >= most);
-        let tokens = self.model.max_num_queued_tokens.is_some_and(|most| self.queued_tokens >= u64::from(most));
-        (full || tokens).then_some(Cause::Overloaded)
+        full || self.model.max_num_queued_tokens.is_some_and(|most| self.queued_tokens >= u64::from(most))
     }
 
     /// A call is wanted no more. No effect on a call that has come out.
@@ -253,7 +286,7 @@ impl Vllm {
             let seq = &self.seqs[entry.seq.index];
             let (call, work) = (seq.call, seq.work());
             let Some(kind) = told(entry.news, seq.cancelled, work) else { continue };
-            if !matches!(kind, OutputKind::Began | OutputKind::FirstToken) {
+            if !matches!(kind, OutputKind::Began | OutputKind::FirstToken | OutputKind::Token) {
                 self.seqs.remove(entry.seq.index);
             }
             return Some(Output { call, at: Time::from_nanos(entry.at), kind });
@@ -328,7 +361,7 @@ impl Vllm {
         };
         let stretch = self.stretch();
         self.skips = 0;
-        if flight.prefill_tokens == 0 && !self.preempted && !self.one_by_one {
+        if flight.prefill_tokens == 0 && !self.unlike_next && !self.one_by_one {
             let finish = self.decoders.next_finish().expect("a step without prefill decodes");
             let most = self.decoders.steps_within(self.kv.unused(), finish - self.decoders.step);
             self.skips = self.inbox.front().map_or(most, |item| stretch.first_decision_at(item.visible, most));
@@ -359,8 +392,9 @@ impl Vllm {
 /// What is told of `news` about a call: of a cancelled one, only that it is out.
 fn told(news: News, cancelled: bool, work: CallWork) -> Option<OutputKind> {
     match news {
-        News::Began | News::FirstToken if cancelled => None,
+        News::Began | News::FirstToken | News::Token if cancelled => None,
         News::Began => Some(OutputKind::Began),
+        News::Token => Some(OutputKind::Token),
         News::FirstToken => Some(OutputKind::FirstToken),
         News::Done | News::Failed(_) if cancelled => Some(OutputKind::Cancelled(work)),
         News::Done => Some(OutputKind::Done(work)),

@@ -13,6 +13,7 @@ use crate::request::Cause;
 pub(super) enum News {
     Began,
     FirstToken,
+    Token,
     Done,
     Cancelled,
     Failed(Cause),

@@ -172,6 +172,11 @@ impl Seqs {
         self.free.push(index);
     }
 
+    /// The one behind `index` in its list, or [`NIL`].
+    pub(super) fn after(&self, index: u32) -> u32 {
+        self[index].next
+    }
+
     /// Appends to a list.
     pub(super) fn push_back(&mut self, list: &mut List, index: u32) {
         self[index].prev = list.last;

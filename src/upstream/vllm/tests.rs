@@ -190,3 +190,37 @@ fn a_look_in_the_middle_of_a_stretch_is_up_to_date() {
     assert_eq!((totals.steps, totals.decode_tokens), (10, 10));
     assert!((totals.busy_s - 10_500e-9).abs() < 1e-15);
 }
+
+#[test]
+fn every_token_is_told_where_it_is_asked_for_and_nothing_else_changes() {
+    let model = VllmModel { num_gpu_blocks: 5, ..model() };
+    let mut plain = Bench::new(&model);
+    let mut telling = Bench::new(&model);
+    telling.vllm = telling.vllm.telling_every_token();
+    let calls: Vec<_> = [&mut plain, &mut telling]
+        .map(|bench| [(0, 4, 6), (0, 4, 6), (300, 2, 1)].map(|(at, prompt, output)| bench.start(at, prompt, output, None)))
+        .into();
+    for (a, b) in calls[0].iter().zip(&calls[1]) {
+        let told = telling.of(*b);
+        let tokens: Vec<u64> = told.iter().filter(|(_, kind)| *kind == OutputKind::Token).map(|(at, _)| *at).collect();
+        let others: Vec<_> = told.into_iter().filter(|(_, kind)| *kind != OutputKind::Token).collect();
+        assert_eq!(plain.of(*a), others);
+        let ends = others.last().expect("all are served");
+        let OutputKind::Done(work) = ends.1 else { panic!("{ends:?}") };
+        assert_eq!(tokens.len(), work.decode_tokens.saturating_sub(2) as usize, "all but the first and the last");
+        assert!(tokens.iter().all(|at| (others[1].0..=ends.0).contains(at)));
+    }
+}
+
+#[test]
+fn a_change_of_speed_begins_with_the_next_step() {
+    let host = Host { step: 100_000, delay_out: 5_000, ..Host::default() };
+    let mut bench = Bench::new(&VllmModel { host, ..model() });
+    let a = bench.start(0, 1, 4, None);
+    bench.until(500);
+    bench.vllm.set_speed(Time::from_nanos(500), 0.5);
+    bench.until(3500);
+    bench.vllm.set_speed(Time::from_nanos(3500), 1.0);
+    // Steps end at 1100, as it was going to; 3300; 5500, as it was going to; and 6600.
+    assert_eq!(bench.of(a), [(0, OutputKind::Began), (1305, OutputKind::FirstToken), (6705, done(1, 4))]);
+}
