@@ -1,7 +1,7 @@
 //! `plimsoll live` from outside, against a scripted server on a port of its own.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::scripted::{Act, Script, start};
 
 /// A server that answers within 30 ms, on its own threads.
 struct Running {
-    _runtime: Runtime,
+    runtime: Runtime,
     script: Arc<Script>,
     target: String,
 }
@@ -28,7 +28,7 @@ impl Running {
             drop(start(listener, &script));
             target
         });
-        Self { _runtime: runtime, script, target }
+        Self { runtime, script, target }
     }
 }
 
@@ -38,11 +38,16 @@ const SCENARIO: &str = "schema = 1\n[run]\nseed = 3\nreplications = 1\nduration 
     [upstream]\nkind = 'vllm'\npreset = 'cpu-16m'\n[[class]]\nname = 'chat'\narrival = { process = 'poisson', rate = 20 }\n\
     input = { dist = 'fixed', value = 20 }\noutput = { dist = 'fixed', value = 5 }\n";
 
-fn live(folder: &Path, target: &str, more: &[&str]) -> Output {
+fn command(folder: &Path, target: &str, more: &[&str]) -> Command {
     let path = folder.join("small.toml");
     std::fs::write(&path, SCENARIO).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
-    command.arg("live").arg(path).args(["--target", target, "--quiet"]).args(more).output().unwrap()
+    command.arg("live").arg(path).args(["--target", target, "--quiet"]).args(more);
+    command
+}
+
+fn live(folder: &Path, target: &str, more: &[&str]) -> Output {
+    command(folder, target, more).output().unwrap()
 }
 
 fn said(bytes: &[u8]) -> String {
@@ -87,6 +92,27 @@ fn a_run_is_measured_published_and_not_run_again() {
     let other = live(folder.path(), &server.target, &[&arguments[..], &["--seed", "4"]].concat());
     assert_eq!(other.status.code(), Some(2));
     assert!(said(&other.stderr).contains("holds steps of another run: the seed is not the same"), "{}", said(&other.stderr));
+}
+
+/// The step under way is not kept, those before it are, and the same command does the rest.
+#[test]
+fn an_interrupted_run_goes_on() {
+    let (server, folder) = (Running::new(QUICK), tempfile::tempdir().unwrap());
+    let out = folder.path().join("out");
+    let more = ["--out", out.to_str().unwrap(), "--format", "json"];
+    let mut running = command(folder.path(), &server.target, &more);
+    let running = running.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    server.runtime.block_on(server.script.heard.notified());
+    let killed = Command::new("kill").args(["-INT", &running.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let done = running.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(130), "{}", said(&done.stderr));
+    assert!(said(&done.stderr).contains("the same command goes on from there"));
+    let kept = || std::fs::read_dir(out.join("steps")).unwrap().flatten().map(|entry| entry.file_name()).collect::<Vec<_>>();
+    assert_eq!(kept(), ["plan.json"]);
+    let rest = live(folder.path(), &server.target, &more);
+    assert!(matches!(rest.status.code(), Some(0 | 4)), "{}", said(&rest.stderr));
+    assert_eq!(kept().len(), 2);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::{Request, Response};
 use plimsoll::live::http::{Drain, Limits, Listener, serve};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::sleep;
 
 type Body = BoxBody<Bytes, Infallible>;
@@ -45,6 +45,8 @@ pub struct Script {
     pub first: Mutex<VecDeque<Act>>,
     pub rest: Mutex<Option<Act>>,
     pub asked: Mutex<Vec<Asked>>,
+    /// Told of each request for an answer.
+    pub heard: Notify,
     /// Answers whose client went away before their end.
     pub left: AtomicUsize,
     /// What the server says it has to do.
@@ -106,6 +108,7 @@ async fn complete(script: Arc<Script>, request: Request<Incoming>) -> Response<B
     let (head, body) = request.into_parts();
     let body: Value = serde_json::from_slice(&body.collect().await.unwrap().to_bytes()).unwrap();
     script.asked.lock().unwrap().push(Asked { body: body.clone(), headers: head.headers });
+    script.heard.notify_one();
     let prompt = body["prompt"].as_array().unwrap().len();
     let tokens = body["max_tokens"].as_u64().unwrap();
     match script.next() {

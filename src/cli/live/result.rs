@@ -125,10 +125,11 @@ impl<'a> Told<'a> {
 
     /// What makes the run invalid comes first, then what it was, then the figures.
     pub fn text(&self) -> String {
-        let mut text = self.invalid().map_or(String::new(), |why| wrap(&format!("This run is not valid: {why}")) + "\n");
-        if let Some(beside) = self.beside {
-            text += &beside.overlay.verdict();
-        }
+        let mut text = match (self.invalid(), self.beside) {
+            (Some(why), _) => wrap(&format!("This run is not valid: {why}")) + "\n",
+            (None, Some(beside)) => beside.overlay.verdict(),
+            (None, None) => String::new(),
+        };
         text += &self.text;
         text += &self.run_text();
         if let Some(beside) = self.beside {

@@ -98,7 +98,7 @@ const FORMULAS: [(&str, &str); 15] = [
 /// What the words of a kind of result mean beside these.
 fn further(kind: Kind) -> &'static [(&'static str, &'static str)] {
     match kind {
-        Kind::Run => &[
+        Kind::Run | Kind::Live => &[
             ("stable", "at the end of the run the backlog does not grow and under 5 % get no answer"),
             ("saturated", "at least 5 % get no answer, the backlog does not grow, half of what could be served is good"),
             ("collapsing", "the backlog grows, or at least 5 % get no answer and under half of what could be served is good"),
@@ -117,9 +117,12 @@ fn further(kind: Kind) -> &'static [(&'static str, &'static str)] {
     }
 }
 
-const LIMITS: [&str; 5] = [
-    "These are simulations of a model. Its speed comes from a preset, a data sheet or a calibration and has an error of its own, \
-     which no interval here contains; near the critical load small errors of the model change much.",
+const SIMULATED: &str = "These are simulations of a model. Its speed comes from a preset, a data sheet or a calibration and has an \
+     error of its own, which no interval here contains; near the critical load small errors of the model change much.";
+const DRIVEN: &str = "These are measurements of one server on one machine, at its speed of these minutes. What stands as simulated \
+     comes from a model of it, over the speeds that its calibration saw.";
+
+const LIMITS: [&str; 4] = [
     "Intervals are 95 % over replications: they say how much the luck of the arrivals matters, and nothing else. Each is of its \
      own figure; among twenty, one misses by chance.",
     "Latencies and quantiles are of requests that were answered. Where few are, theirs may be short: read them beside the share \
@@ -130,6 +133,10 @@ const LIMITS: [&str; 5] = [
 
 const fn own_limits(kind: Kind) -> &'static str {
     match kind {
+        Kind::Live => {
+            "Send lag is the driver's own delay: where it is not small, the figures are of the driver. Time series are of the first \
+             round alone."
+        }
         Kind::Run => "Time series are of the first replication alone: one course of luck, for the shape and not for figures.",
         Kind::Capacity => {
             "Bracketing takes for granted that what breaks at one load breaks at higher ones. The curves come from runs of their \
@@ -145,7 +152,8 @@ const fn own_limits(kind: Kind) -> &'static str {
 /// Formulas and limits.
 pub(super) fn section(kind: Kind) -> String {
     let rows = FORMULAS.iter().chain(further(kind)).map(|(name, formula)| vec![(*name).to_owned(), (*formula).to_owned()]);
-    let limits = each(LIMITS.iter().chain([&own_limits(kind)]), |limit| format!("<li>{limit}</li>"));
+    let first = if kind == Kind::Live { DRIVEN } else { SIMULATED };
+    let limits = each([&first].into_iter().chain(&LIMITS).chain([&own_limits(kind)]), |limit| format!("<li>{limit}</li>"));
     format!(
         "<section id=\"meaning\"><h2>What the figures mean</h2><p>The denominator of every share is what was <em>offered</em>. Every \
          request ends in exactly one outcome, by its last attempt.</p><div class=\"formulas\">{}</div></section><section \
