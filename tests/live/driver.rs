@@ -78,14 +78,17 @@ async fn the_same_seed_sends_the_simulators_requests() {
         let script = Script::new([], QUICK);
         let mut lines = drive(&Load::of(&plan, replication), way(&script), std::future::pending(), &mut |_| {}).await.lines;
         lines.sort_by_key(|line| (line.arrival, line.i));
-        let sent: Vec<_> = lines.iter().map(|line| (line.i, line.class.clone(), line.arrival, line.prompt, line.max_tokens)).collect();
+        let sent: Vec<_> =
+            lines.iter().map(|line| (line.i, line.class.clone(), line.arrival, line.prompt, line.max_tokens)).collect();
         assert_eq!(sent, wanted);
         assert!(wanted.len() > 60, "{}", wanted.len());
         // And that is what went over the wire.
         let mut lengths: Vec<_> = script
             .asked()
             .iter()
-            .map(|asked| (asked.body["prompt"].as_array().unwrap().len() as u32, asked.body["max_tokens"].as_u64().unwrap() as u32))
+            .map(|asked| {
+                (asked.body["prompt"].as_array().unwrap().len() as u32, asked.body["max_tokens"].as_u64().unwrap() as u32)
+            })
             .collect();
         let mut expected: Vec<_> = wanted.iter().map(|(.., input, output)| (*input, *output)).collect();
         lengths.sort_unstable();
@@ -105,8 +108,16 @@ async fn answers_are_timed_and_counted() {
     let class = &tally.classes[0];
     assert_eq!((class.offered, class.good, class.attempts), (lines.len() as u64, lines.len() as u64, lines.len() as u64));
     let near = |value: Option<f64>, wanted: f64| value.is_some_and(|value| (value - wanted).abs() < 0.004);
-    assert!(near(class.ttft.quantile_s(0.5), 0.050) && near(class.ttft.quantile_s(1.0), 0.050), "{:?}", class.ttft.quantile_s(1.0));
-    assert!(near(class.e2e.quantile_s(0.5), 0.090) && near(class.itl.quantile_s(0.5), 0.010), "{:?}", class.e2e.quantile_s(0.5));
+    assert!(
+        near(class.ttft.quantile_s(0.5), 0.050) && near(class.ttft.quantile_s(1.0), 0.050),
+        "{:?}",
+        class.ttft.quantile_s(1.0)
+    );
+    assert!(
+        near(class.e2e.quantile_s(0.5), 0.090) && near(class.itl.quantile_s(0.5), 0.010),
+        "{:?}",
+        class.e2e.quantile_s(0.5)
+    );
     // A runtime's timers have milliseconds.
     assert!(Lag::of(&lines).judge(Some(0.05)).holds() && Lag::of(&lines).of.count() == lines.len() as u64);
 }
@@ -143,7 +154,8 @@ async fn refusals_are_tried_again_as_the_class_says() {
     let in_band = lines.iter().find(|line| line.status == Some(200) && line.outcome == Word::HttpError).unwrap();
     assert_eq!(in_band.error.as_deref(), Some("full"));
     assert!(lines.iter().all(|line| line.column.is_none_or(|column| column == Outcome::Good)));
-    let retries: Vec<_> = script.asked().iter().map(|asked| asked.headers["x-stainless-retry-count"].to_str().unwrap().to_owned()).collect();
+    let retries: Vec<_> =
+        script.asked().iter().map(|asked| asked.headers["x-stainless-retry-count"].to_str().unwrap().to_owned()).collect();
     assert_eq!((retries.iter().filter(|count| *count == "1").count(), retries[0].as_str()), (2, "0"));
     let tally = tally(&Load::of(&plan, 0), &lines);
     assert_eq!((tally.classes[0].retried, tally.classes[0].attempts - tally.classes[0].offered), (2, 2));
@@ -212,7 +224,10 @@ async fn a_server_is_looked_at_before_it_is_driven() {
     let script = Script::new([], QUICK);
     let way = way(&script);
     let server = probe(&way, None).await.unwrap();
-    assert_eq!((server.model.id.as_str(), server.model.max_model_len, server.version.as_deref()), ("m20", Some(2048), Some("0.32.0")));
+    assert_eq!(
+        (server.model.id.as_str(), server.model.max_model_len, server.version.as_deref()),
+        ("m20", Some(2048), Some("0.32.0"))
+    );
     assert_eq!(probe(&way, Some("b")).await.unwrap().model.max_model_len, None);
     let wrong = probe(&way, Some("c")).await.unwrap_err().to_string();
     assert_eq!(wrong, "http://scripted has no model `c`; it has `m20`, `b`");

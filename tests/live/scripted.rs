@@ -88,7 +88,9 @@ pub fn start(listener: Listener, script: &Arc<Script>) -> Drain {
 
 async fn answer(script: Arc<Script>, request: Request<Incoming>) -> Response<Body> {
     match request.uri().path() {
-        "/v1/models" => whole(200, &[], json!({"object": "list", "data": [{"id": "m20", "max_model_len": 2048}, {"id": "b"}]}).to_string()),
+        "/v1/models" => {
+            whole(200, &[], json!({"object": "list", "data": [{"id": "m20", "max_model_len": 2048}, {"id": "b"}]}).to_string())
+        }
         "/version" => whole(200, &[], json!({"version": "0.32.0"}).to_string()),
         "/metrics" => whole(200, &[], format!("vllm:num_requests_running {}\n", script.running.load(Ordering::SeqCst))),
         "/v1/completions" => complete(script, request).await,
@@ -113,7 +115,9 @@ async fn complete(script: Arc<Script>, request: Request<Incoming>) -> Response<B
     let tokens = body["max_tokens"].as_u64().unwrap();
     match script.next() {
         Act::Status(status, headers, body) => whole(status, headers, body.to_owned()),
-        Act::Events(events) => stream(script, Box::new(|_| events.iter().map(|event| (Duration::ZERO, (*event).to_owned())).collect()), 0),
+        Act::Events(events) => {
+            stream(script, Box::new(|_| events.iter().map(|event| (Duration::ZERO, (*event).to_owned())).collect()), 0)
+        }
         Act::Hang => stream(script, Box::new(|_| vec![(Duration::from_secs(1_000_000), String::new())]), 0),
         Act::Answer(first, gap) if body["stream"] == true => {
             let usage = json!({"choices": [], "usage": {"prompt_tokens": prompt, "completion_tokens": tokens}});

@@ -95,7 +95,8 @@ impl<'a> Told<'a> {
         let load = prepared.capacity.as_ref().map(load_report);
         let envelope = Envelope::new(&scenario.name, scenario.run.seed, load.clone(), &lived.summary);
         let variants = &lived.summary.variants;
-        let send_lag: Vec<LagReport> = variants.iter().zip(&lived.lags).map(|(variant, lag)| LagReport::new(variant, lag)).collect();
+        let send_lag: Vec<LagReport> =
+            variants.iter().zip(&lived.lags).map(|(variant, lag)| LagReport::new(variant, lag)).collect();
         let steps = lived.done.iter().map(|done| StepReport {
             variant: variants[done.step.variant].name.clone(),
             round: done.step.round,
@@ -151,7 +152,10 @@ impl<'a> Told<'a> {
             })
             .collect();
         (!late.is_empty()).then(|| {
-            format!("the driver sent requests late, so that its figures are of the driver and not of the server: {}", late.join(", "))
+            format!(
+                "the driver sent requests late, so that its figures are of the driver and not of the server: {}",
+                late.join(", ")
+            )
         })
     }
 
@@ -168,7 +172,8 @@ impl<'a> Told<'a> {
             if steps == 1 { "" } else { "s" },
             self.part.not_measured,
         );
-        let heading = lag_row("send lag (sent - meant to be sent)", ["attempts", "p50", "p99", "max", "at most"].map(str::to_owned));
+        let heading =
+            lag_row("send lag (sent - meant to be sent)", ["attempts", "p50", "p99", "max", "at most"].map(str::to_owned));
         let shown = |seconds: Option<f64>| seconds.map_or(NONE.to_owned(), duration);
         let rows = self.part.send_lag.iter().map(|lag| {
             let cells = [count(lag.attempts), shown(lag.p50_s), shown(lag.p99_s), shown(lag.max_s), duration(lag.limit_s)];

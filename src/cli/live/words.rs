@@ -38,6 +38,9 @@ mod tests {
         standing.ttft.record(Span::from_millis(120));
         standing.lag.record(Span::from_millis(1));
         let line = super::standing(1, 4, "tuned", &standing);
-        assert!(line.starts_with("step 2 of 4, tuned: 1,200 offered, 9 in flight, 80 good, 31 rejected, TTFT p50 12"), "{line}");
+        assert!(
+            line.starts_with("step 2 of 4, tuned: 1,200 offered, 9 in flight, 80 good, 31 rejected, TTFT p50 12"),
+            "{line}"
+        );
     }
 }

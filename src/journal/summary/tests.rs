@@ -177,7 +177,9 @@ fn from_outside_only_what_clients_see_is_left() {
     let context = Context { classes: vec!["chat".into()], ..Context::default() };
     let seen = summarise(&[("a", &[tally(vec![full_class()], 1)])], &context).variants.remove(0);
     let outside = seen.clone().from_outside();
-    assert!(outside.run_counts.is_none() && outside.run_metrics.utilisation.is_none() && outside.run_metrics.queue_len.is_none());
+    assert!(
+        outside.run_counts.is_none() && outside.run_metrics.utilisation.is_none() && outside.run_metrics.queue_len.is_none()
+    );
     for metrics in [&outside.metrics, &outside.classes[0].metrics] {
         assert!(metrics.wait.mean.is_none() && metrics.wait_probability.is_none() && metrics.wasted_fraction.is_none());
         assert!(metrics.ttft.p50.is_some() && metrics.goodput_rps.is_some());

@@ -243,7 +243,10 @@ pub(super) mod tests {
         assert_eq!((trace.rows, trace.fates.lost(), trace.records.len()), (2, 0, 2));
         let [first, second] = &trace.records[..] else { panic!("two records") };
         assert_eq!((first.lengths(), first.arrival, first.ended), (Some((20, 3)), at(7), Some(Ended::Complete)));
-        assert_eq!((first.attempt, first.class.map(|class| trace.classes[class.index()].clone())), (Some(1), Some("chat".into())));
+        assert_eq!(
+            (first.attempt, first.class.map(|class| trace.classes[class.index()].clone())),
+            (Some(1), Some("chat".into()))
+        );
         assert_eq!((second.ended, second.output_tokens), (Some(Ended::FirstTokenTimeout), Some(3)));
     }
 }

@@ -118,7 +118,6 @@ impl Reading {
     }
 }
 
-
 /// A whole answer that came at `now`.
 pub(super) fn whole(body: &[u8], status: u16, now: Time, asked: u32, trail: &mut Trail) -> End {
     match WholeAnswer::read(body) {

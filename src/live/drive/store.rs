@@ -151,7 +151,14 @@ mod tests {
 
     fn identity() -> Identity {
         let text = |text: &str| text.to_owned();
-        Identity { scenario: text("a"), target: text("http://x"), model: text("m"), seed: text("7"), replication: 0, vocabulary: 9 }
+        Identity {
+            scenario: text("a"),
+            target: text("http://x"),
+            model: text("m"),
+            seed: text("7"),
+            replication: 0,
+            vocabulary: 9,
+        }
     }
 
     #[test]

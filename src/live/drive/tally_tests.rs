@@ -12,7 +12,9 @@ use crate::workload::{ArrivalSettings, ClassSettings, SourceSettings};
 
 fn load() -> Load {
     let class = |name: &str| -> ClassSettings {
-        serde_json::from_value(serde_json::json!({ "name": name, "input": 20, "output": 3, "max_tokens": 9 })).unwrap()
+        let length = |tokens: u32| serde_json::json!({ "dist": "fixed", "value": tokens });
+        let class = serde_json::json!({ "name": name, "input": length(20), "output": length(3), "max_tokens": 9 });
+        serde_json::from_value(class).unwrap()
     };
     let arrival: ArrivalSettings = serde_json::from_value(serde_json::json!({ "process": "constant", "rate": 2.0 })).unwrap();
     let workload = SourceSettings {

@@ -195,9 +195,7 @@ impl Pool {
                 let stream = self.tcp().await?;
                 Ok(Io::Connected(Box::new(connector.connect(name.clone(), stream).await?)))
             }
-            Way::Memory(network) => {
-                network.connect().map(Io::Memory).ok_or_else(|| io::ErrorKind::ConnectionRefused.into())
-            }
+            Way::Memory(network) => network.connect().map(Io::Memory).ok_or_else(|| io::ErrorKind::ConnectionRefused.into()),
         }
     }
 

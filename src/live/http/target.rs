@@ -87,7 +87,10 @@ mod tests {
     #[test]
     fn addresses_are_taken_apart() {
         let target: Target = "https://api.example.com/base/".parse().unwrap();
-        assert_eq!((target.tls, target.host.as_str(), target.port, target.base.as_str()), (true, "api.example.com", 443, "/base"));
+        assert_eq!(
+            (target.tls, target.host.as_str(), target.port, target.base.as_str()),
+            (true, "api.example.com", 443, "/base")
+        );
         assert_eq!(target.to_string(), "https://api.example.com/base");
         let six: Target = "http://[::1]:8000".parse().unwrap();
         assert_eq!((six.host.as_str(), six.port, six.base.as_str()), ("::1", 8000, ""));

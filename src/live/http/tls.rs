@@ -41,11 +41,11 @@ pub enum TlsError {
 /// If one of the files does not hold what it should, or they do not go together.
 pub fn server_config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
     let chain = certificates(certificate)?;
-    let unreadable = |why: &dyn ToString| TlsError::File { what: "a private key (PEM)", path: key.to_owned(), why: why.to_string() };
+    let unreadable =
+        |why: &dyn ToString| TlsError::File { what: "a private key (PEM)", path: key.to_owned(), why: why.to_string() };
     let private = PrivateKeyDer::from_pem_file(key).map_err(|why| unreadable(&why))?;
     let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, private);
-    let mut config =
-        config.map_err(|why| TlsError::Unfit { path: certificate.to_owned(), why: why.to_string() })?;
+    let mut config = config.map_err(|why| TlsError::Unfit { path: certificate.to_owned(), why: why.to_string() })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

@@ -28,8 +28,7 @@ pub struct Swap {
 
 impl Ranking {
     pub(super) fn new(live: &Summary, simulated: &Summary) -> Self {
-        let mut ranking =
-            Self { live: by_goodput(live), simulated: by_goodput(simulated), told_apart: 0, swaps: Vec::new() };
+        let mut ranking = Self { live: by_goodput(live), simulated: by_goodput(simulated), told_apart: 0, swaps: Vec::new() };
         for pair in simulated.paired.iter().filter(|pair| pair.metric == PairedMetric::GoodputRps) {
             let Some(difference) = pair.difference else { continue };
             if !difference.interval.is_some_and(|interval| !interval.holds(0.0)) {

@@ -43,7 +43,8 @@ impl Overlay {
             (0, _) => "The simulation tells no two of them apart.\n".to_owned(),
             (pairs, 0) => format!("All {pairs} pairs that the simulation tells apart have the same order live.\n"),
             (pairs, swaps) => {
-                let each = ranking.swaps.iter().map(|swap| format!("live {} beats {}", swap.live_better, swap.simulated_better));
+                let each =
+                    ranking.swaps.iter().map(|swap| format!("live {} beats {}", swap.live_better, swap.simulated_better));
                 let each = each.collect::<Vec<_>>().join(", ");
                 wrap(&format!("{swaps} of {pairs} pairs that the simulation tells apart have the other order: {each}.")) + "\n"
             }

@@ -120,7 +120,10 @@ pub(super) fn made(folder: &Folder) -> String {
     fact("Model", json["live"]["server"]["model"]["id"].as_str().map(ToOwned::to_owned));
     fact("Seed", json["seed"].as_str().map(ToOwned::to_owned));
     fact("Replications", json["replications"].as_u64().map(|n| n.to_string()));
-    fact(if folder.kind == Kind::Live { "Digest of the requests" } else { "Digest of all events" }, json["digest"].as_str().map(ToOwned::to_owned));
+    fact(
+        if folder.kind == Kind::Live { "Digest of the requests" } else { "Digest of all events" },
+        json["digest"].as_str().map(ToOwned::to_owned),
+    );
     let capacity = json["load"]["capacity_rps"].as_f64().zip(json["load"]["clients"].as_u64());
     let load = |(rps, clients): (f64, u64)| {
         format!("{} requests/s: a closed loop of {clients} clients", crate::report::format::number(rps))

@@ -81,7 +81,10 @@ fn beside(live: &Value) -> String {
     });
     let made = table(&header, &[false, false, true, true, true, true, false], &all.collect::<Vec<_>>());
     let grade = text(&live["compare"]["grade"]);
-    format!("{lag}<p>Simulated against live: grade <strong>{}</strong>. The rule stands in the text.</p>{made}", escaped(&grade))
+    format!(
+        "{lag}<p>Simulated against live: grade <strong>{}</strong>. The rule stands in the text.</p>{made}",
+        escaped(&grade)
+    )
 }
 
 fn compared(row: &Value) -> Vec<String> {

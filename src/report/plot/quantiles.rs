@@ -115,7 +115,8 @@ mod tests {
         let plot = quantiles.plot().unwrap();
         assert_eq!(plot.csv.lines().count(), 401);
         assert!(plot.svg.contains("p99"), "{}", &plot.svg[..400]);
-        let none = Quantiles { panels: vec![QuantilePanel { title: String::new(), points: vec![(0.5, 0.0, 1.0)] }], ..quantiles };
+        let none =
+            Quantiles { panels: vec![QuantilePanel { title: String::new(), points: vec![(0.5, 0.0, 1.0)] }], ..quantiles };
         assert!(matches!(none.plot(), Err(PlotError::NoData { .. })));
     }
 }
