@@ -58,6 +58,46 @@ pub enum What {
         /// Its digest, as 16 hexadecimal digits.
         digest: String,
     },
+    /// A segment of a live journal begins: all that is needed to decide it again.
+    Segment(Box<SegmentHead>),
+    /// The segment is over.
+    Closed {
+        /// Inputs that it holds.
+        inputs: u64,
+        /// Inputs behind it that no segment holds.
+        missed: u64,
+    },
+}
+
+/// The head of a segment of a live journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SegmentHead {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The version of this program, which alone reads its `state`.
+    pub version: String,
+    /// The segment's number, from 1.
+    pub segment: u64,
+    /// How many inputs there were before its first one.
+    pub first: u64,
+    /// How many of them came after the segment before ended.
+    pub missed: u64,
+    /// The classes' names, by position.
+    pub classes: Vec<String>,
+    /// The policies' settings.
+    pub policy: Settings,
+    /// Hash of those settings.
+    pub settings_hash: String,
+    /// When it begins.
+    pub now: Time,
+    /// All that the gateway knew then ([`Gateway::state`](crate::policy::Gateway::state)).
+    pub state: String,
+}
+
+/// File name of a live journal's segment.
+#[must_use]
+pub fn segment_name(segment: u64) -> String {
+    format!("segment-{segment:08}.jsonl.zst")
 }
 
 /// The head of a replication's part of a journal.

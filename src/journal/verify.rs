@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::event::{Event, What};
+use super::event::{Event, SegmentHead, What};
 use super::reader::{JournalError, parse, read_lines};
 use super::seal::{Check, Seal};
 use crate::policy::{Action, Gateway};
@@ -26,6 +26,10 @@ pub struct Verified {
     pub mismatch: Option<Mismatch>,
     /// The first line that is not as it was written.
     pub changed: Option<Changed>,
+    /// Of a live journal: segments compared.
+    pub segments: u64,
+    /// Of a live journal: inputs that no segment holds, as far as its segments say.
+    pub missed: u64,
 }
 
 impl Verified {
@@ -33,6 +37,12 @@ impl Verified {
     #[must_use]
     pub const fn holds(&self) -> bool {
         self.mismatch.is_none() && self.changed.is_none()
+    }
+
+    /// The share of all inputs that was decided again: 1 but for a live journal that could not keep up.
+    #[must_use]
+    pub fn covered(&self) -> f64 {
+        if self.missed == 0 { 1.0 } else { self.inputs as f64 / (self.inputs + self.missed) as f64 }
     }
 }
 
@@ -63,6 +73,10 @@ const UNCHECKED: &str = "it has no check, as every line has that `plimsoll` writ
 const BACKWARDS: &str = "its time lies before the line above";
 const HEADLESS: &str = "it belongs to no run: a run's first line is missing";
 const ENDLESS: &str = "the run before has no end";
+const FOREIGN: &str = "the state in it is not one that this version of plimsoll writes";
+const GAP: &str = "it does not follow on the segment before: one between is missing";
+const STATE: &str = "the state that it begins with is not the one that the segment before ends in";
+const COUNT: &str = "the segment holds another number of inputs than it says";
 
 /// Decides a whole journal again.
 ///
@@ -70,6 +84,31 @@ const ENDLESS: &str = "the run before has no end";
 /// If the journal cannot be read.
 pub fn verify(path: &Path) -> Result<Verified, JournalError> {
     let mut bench = Bench::default();
+    verify_file(path, &mut bench)?;
+    Ok(bench.found)
+}
+
+/// Decides the segments of a live journal again, `segments` being their files in order. Lines are counted in each from 1; the
+/// file in which something was found, if something was, is the last one of those read.
+///
+/// # Errors
+/// If one of them cannot be read.
+pub fn verify_segments<'a>(segments: impl IntoIterator<Item = &'a Path>) -> Result<(Verified, Option<&'a Path>), JournalError> {
+    let mut bench = Bench::default();
+    let mut lines = 0;
+    for path in segments {
+        bench.seal = Seal::default();
+        verify_file(path, &mut bench)?;
+        if !bench.found.holds() {
+            return Ok((bench.found, Some(path)));
+        }
+        lines += bench.found.lines;
+    }
+    bench.found.lines = lines;
+    Ok((bench.found, None))
+}
+
+fn verify_file(path: &Path, bench: &mut Bench) -> Result<(), JournalError> {
     read_lines(path, |line, text| {
         bench.found.lines = line;
         let check = bench.seal.check(text);
@@ -89,7 +128,7 @@ pub fn verify(path: &Path) -> Result<Verified, JournalError> {
     if bench.gateway.is_some() && bench.found.holds() {
         bench.changed(bench.found.lines + 1, ENDLESS, "");
     }
-    Ok(bench.found)
+    Ok(())
 }
 
 #[derive(Default)]
@@ -98,6 +137,12 @@ struct Bench {
     seal: Seal,
     gateway: Option<Gateway>,
     latest: Time,
+    /// Of a live journal: the segment at hand.
+    segment: Option<SegmentHead>,
+    /// How many inputs were found before it.
+    before: u64,
+    /// The segment before: its number, how many inputs there were up to its end, and the state that it ends in.
+    previous: Option<(u64, u64, String)>,
 }
 
 impl Bench {
@@ -109,7 +154,7 @@ impl Bench {
 
     /// Whether to go on.
     fn hear(&mut self, line: usize, text: &str, Event { t, what }: Event) -> bool {
-        if matches!(what, What::Run(_)) {
+        if matches!(what, What::Run(_) | What::Segment(_)) {
             self.latest = Time::ZERO;
             if self.gateway.is_some() {
                 self.changed(line, ENDLESS, text);
@@ -140,9 +185,40 @@ impl Bench {
                     self.found.inputs += 1;
                 }
             }
+            What::Segment(head) => self.begin(line, text, *head),
+            What::Closed { inputs, missed } => {
+                self.compare(line, None);
+                self.close(line, text, inputs, missed);
+            }
             What::Request(_) | What::Upstream { .. } | What::Finish { .. } => {}
         }
         self.found.mismatch.is_none()
+    }
+
+    /// A segment of a live journal begins, where the one before ended or behind a gap that it states.
+    fn begin(&mut self, line: usize, text: &str, head: SegmentHead) {
+        let Ok(gateway) = Gateway::restore(&head.state) else { return self.changed(line, FOREIGN, text) };
+        if let Some((number, inputs, state)) = self.previous.take() {
+            if head.segment != number + 1 || head.first != inputs + head.missed {
+                self.changed(line, GAP, text);
+            } else if head.missed == 0 && head.state != state {
+                self.changed(line, STATE, text);
+            }
+        }
+        self.gateway = Some(gateway);
+        self.before = self.found.inputs;
+        self.segment = Some(head);
+        self.found.segments += 1;
+        self.found.runs = 1;
+    }
+
+    fn close(&mut self, line: usize, text: &str, inputs: u64, missed: u64) {
+        let (Some(gateway), Some(head)) = (self.gateway.take(), self.segment.take()) else { return };
+        if self.found.inputs - self.before != inputs {
+            self.changed(line, COUNT, text);
+        }
+        self.previous = Some((head.segment, head.first + inputs, gateway.state()));
+        self.found.missed += missed;
     }
 
     fn compare(&mut self, line: usize, recorded: Option<Action>) {

@@ -21,6 +21,7 @@ pub struct Journal {
     sink: Sink,
     seal: Seal,
     line: Vec<u8>,
+    bytes: u64,
     target: PathBuf,
     temporary: PathBuf,
     failed: Option<io::Error>,
@@ -45,7 +46,7 @@ impl Journal {
             Sink::Plain(BufWriter::new(file))
         };
         let (seal, line, target) = (Seal::default(), Vec::new(), target.to_owned());
-        Ok(Self { sink, seal, line, target, temporary, failed: None, finished: false })
+        Ok(Self { sink, seal, line, bytes: 0, target, temporary, failed: None, finished: false })
     }
 
     /// Writes one event. After a failure nothing more is written; [`Journal::finish`] tells.
@@ -57,6 +58,12 @@ impl Journal {
         }
     }
 
+    /// Bytes written so far, before compression.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     fn try_write(&mut self, t: Time, what: What) -> io::Result<()> {
         let sink: &mut dyn Write = match &mut self.sink {
             Sink::Plain(sink) => sink,
@@ -66,6 +73,7 @@ impl Journal {
         serde_json::to_writer(&mut self.line, &Event { t, what })?;
         self.seal.put(&mut self.line);
         self.line.push(b'\n');
+        self.bytes += self.line.len() as u64;
         sink.write_all(&self.line)
     }
 

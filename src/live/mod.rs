@@ -8,5 +8,6 @@
 pub mod clock;
 pub mod drive;
 pub mod emulate;
+pub mod gateway;
 pub mod http;
 pub mod openai;

@@ -328,13 +328,28 @@ fn ended_by(action: &Action) -> Option<AttemptId> {
     }
 }
 
-/// Plays the external inputs to another gateway, woken in another manner.
-fn replay(first: &Settings, inputs: &[(Time, Input)], end: Time, wakes: u64, notes: bool) -> Vec<Action> {
+/// How another gateway is driven.
+#[derive(Copy, Clone, Debug, Default)]
+struct Manner {
+    /// Spurious wakes before each input.
+    wakes: u64,
+    notes: bool,
+    /// It is written out after each so many inputs, and the one that is read back goes on.
+    renewed: Option<usize>,
+}
+
+/// Plays the external inputs to another gateway, driven in another manner.
+fn replay(first: &Settings, inputs: &[(Time, Input)], end: Time, Manner { wakes, notes, renewed }: Manner) -> Vec<Action> {
     let mut gateway = Gateway::new(first);
     gateway.set_notes(notes);
     let mut actions = Vec::new();
     let mut before = Time::ZERO;
-    for (now, input) in inputs {
+    for (number, (now, input)) in inputs.iter().enumerate() {
+        if renewed.is_some_and(|every| number % every == 0) {
+            let state = gateway.state();
+            gateway = Gateway::restore(&state).expect("its own state");
+            assert_eq!(gateway.state(), state, "nothing is lost");
+        }
         for n in 1..=wakes {
             let gap = (*now - before).as_nanos() * n / (wakes + 1);
             gateway.handle(before + Span::from_nanos(gap), Input::Wake);
@@ -356,10 +371,12 @@ fn hold(stack: Stack, seed: u64, steps: usize) -> (Counters, Vec<Action>) {
         driver.step();
     }
     driver.finish();
-    for (wakes, notes) in [(0, false), (3, false), (0, true)] {
-        let again = replay(&first, &driver.inputs, driver.now, wakes, notes);
+    let usual = Manner::default();
+    let manners = [usual, Manner { wakes: 3, ..usual }, Manner { notes: true, ..usual }, Manner { renewed: Some(9), ..usual }];
+    for manner in manners {
+        let again = replay(&first, &driver.inputs, driver.now, manner);
         let differs = again.iter().zip(&driver.actions).position(|(a, b)| a != b);
-        assert_eq!(differs, None, "with {wakes} spurious wakes, notes {notes}");
+        assert_eq!(differs, None, "driven so: {manner:?}");
         assert_eq!(again.len(), driver.actions.len());
     }
     (driver.gateway.stats(driver.now).counters, driver.actions)

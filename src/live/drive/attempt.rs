@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Body as _;
 use hyper::{Response, StatusCode};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
@@ -129,18 +128,8 @@ async fn stream(call: &Call, way: &Way, mut body: Leased, ear: &Ear, trail: &mut
             ear.tell(now, What::FirstToken);
         }
         if let Some(end) = end {
-            keep(body);
+            body.read_out();
             return end;
         }
-    }
-}
-
-/// Reads the end of a body whose events are over, so that its connection can be used again; apart, because nobody waits for it.
-fn keep(mut body: Leased) {
-    if !body.is_end_stream() {
-        tokio::spawn(async move {
-            let limit = std::time::Duration::from_secs(1);
-            let _ = timeout(limit, async { while let Some(Ok(_)) = body.frame().await {} }).await;
-        });
     }
 }

@@ -193,7 +193,11 @@ impl Section for Serve {
         }
         for (name, span) in self.timeouts() {
             if span == Span::ZERO {
-                say(format!("serve.{name}"), format!("`{name}` of 0 lets nothing through"), "write a time above 0, like \"30s\"");
+                say(
+                    format!("serve.{name}"),
+                    format!("`{name}` of 0 lets nothing through"),
+                    "write a time above 0, like \"30s\"",
+                );
             }
         }
         if !self.metrics_prefix.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
@@ -248,7 +252,8 @@ impl ClassRule {
             let digits = key.strip_suffix('*').unwrap_or(key);
             let whole = digits.len() == SHA256_DIGITS || (key.ends_with('*') && (8..SHA256_DIGITS).contains(&digits.len()));
             if !whole || !digits.chars().all(|c| c.is_ascii_hexdigit()) {
-                let help = "write 64 hexadecimal digits (`printf %s \"$KEY\" | sha256sum`), or 8 of them and more with `*` behind";
+                let help =
+                    "write 64 hexadecimal digits (`printf %s \"$KEY\" | sha256sum`), or 8 of them and more with `*` behind";
                 say(format!("{path}.key_sha256"), "this is not a SHA-256".to_owned(), help);
             }
         }

@@ -243,3 +243,20 @@ impl Body for Leased {
         self.body.size_hint()
     }
 }
+
+/// How long an answer's last bytes are waited for when its content says that it is complete.
+const LAST_BYTES: Duration = Duration::from_secs(1);
+
+impl Leased {
+    /// Reads what is left of a body that is known to be at its end, so that its connection can be used again.
+    pub fn read_out(mut self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        // Most often they have come with what was read.
+        let mut idle = Context::from_waker(std::task::Waker::noop());
+        if let Poll::Ready(None | Some(Err(_))) = Pin::new(&mut self).poll_frame(&mut idle) {
+            return;
+        }
+        let end = async move { while let Some(Ok(_)) = std::future::poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await {} };
+        runtime.spawn(timeout(LAST_BYTES, end));
+    }
+}

@@ -1,0 +1,158 @@
+//! Which request is whose: policies', ours, or nobody's here.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::uri::PathAndQuery;
+use hyper::{Method, Request, Response, StatusCode, Uri};
+
+use super::admin;
+use super::answer::{self, Answer};
+use super::attempt::attempt;
+use super::meter::Meter;
+use super::owner::Owner;
+use super::settings::{InForce, Written};
+use crate::live::http::{Payload, Pool};
+use crate::live::openai::Endpoint;
+use crate::policy::Input;
+
+/// What answers requests.
+#[derive(Debug)]
+pub struct Service {
+    /// The policies.
+    pub owner: Arc<Owner>,
+    /// Connections to the upstream.
+    pub pool: Arc<Pool>,
+    /// What is counted.
+    pub meter: Meter,
+    /// Hash of the token that may change settings.
+    pub(super) admin: Option<String>,
+    settings: RwLock<Arc<InForce>>,
+}
+
+/// The header that carries a request's id, in both directions.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longest id that a client may bring.
+const ID_MAX: usize = 128;
+
+impl Service {
+    /// A service of these settings.
+    #[must_use]
+    pub fn new(owner: Arc<Owner>, pool: Arc<Pool>, written: &Written, admin_token: Option<&str>) -> Self {
+        let meter = Meter::new(&written.serve.metrics_prefix, &owner);
+        let settings = RwLock::new(Arc::new(InForce::new(written, &meter)));
+        Self { owner, pool, meter, admin: admin_token.map(|token| super::classes::sha256(token.as_bytes())), settings }
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn settings(&self) -> Arc<InForce> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts new settings in force: what is in flight keeps its old terms. What is read at start stays as it was, which is said.
+    pub fn reload(&self, written: &Written) -> Vec<String> {
+        let new = Arc::new(InForce::new(written, &self.meter));
+        let before = std::mem::replace(&mut *self.settings.write().unwrap_or_else(PoisonError::into_inner), Arc::clone(&new));
+        self.owner.tell(Input::Settings(Box::new(written.shared())));
+        tracing::info!(hash = %new.hash, before = %before.hash, "new settings are in force");
+        kept_from_start(&before, &new)
+    }
+
+    /// Answers a request.
+    pub async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Answer> {
+        let id = request_id(request.headers());
+        let mut response = self.route(request, &id).await;
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert(REQUEST_ID, value);
+        }
+        response
+    }
+
+    async fn route(self: Arc<Self>, mut request: Request<Incoming>, id: &str) -> Response<Answer> {
+        if let Ok(value) = HeaderValue::from_str(id) {
+            request.headers_mut().insert(REQUEST_ID, value);
+        }
+        if let Some(response) = admin::answer(&self, &mut request).await {
+            return response;
+        }
+        let endpoint = Endpoint::of(request.uri().path());
+        if endpoint.is_work() && request.method() == Method::POST {
+            return attempt(&self, endpoint, request, id).await;
+        }
+        self.pass(request, endpoint).await
+    }
+
+    /// What no policy decides about goes through as it comes, both ways.
+    async fn pass(&self, request: Request<Incoming>, endpoint: Endpoint) -> Response<Answer> {
+        let settings = self.settings();
+        if !settings.serve.passthrough && endpoint == Endpoint::Other {
+            return answer::error(StatusCode::NOT_FOUND, "not_found", "this gateway serves the model's own paths only");
+        }
+        let (head, body) = request.into_parts();
+        let mut onward = Request::new(Payload::Passing(body));
+        *onward.method_mut() = head.method;
+        *onward.uri_mut() = self.upstream_uri(&head.uri);
+        *onward.headers_mut() = self.upstream_headers(head.headers);
+        match self.pool.send(onward, settings.pool_terms()).await {
+            Ok(response) => {
+                let mut response = response.map(Answer::Passing);
+                answer::end_to_end(response.headers_mut());
+                response
+            }
+            Err(why) => {
+                tracing::warn!(%why, "the upstream cannot be reached");
+                answer::error(StatusCode::BAD_GATEWAY, "connection", "The connection to the model server broke")
+            }
+        }
+    }
+
+    /// The headers that go on to the upstream.
+    #[must_use]
+    pub fn upstream_headers(&self, mut headers: HeaderMap) -> HeaderMap {
+        answer::end_to_end(&mut headers);
+        headers.remove(header::EXPECT);
+        headers.insert(header::HOST, self.pool.target().host_header());
+        headers
+    }
+
+    /// The path that goes on to the upstream.
+    #[must_use]
+    pub fn upstream_uri(&self, uri: &Uri) -> Uri {
+        let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let path = path.strip_prefix(admin::UPSTREAM).filter(|rest| rest.starts_with('/')).unwrap_or(path);
+        let base = &self.pool.target().base;
+        let whole = if base.is_empty() { path.parse() } else { format!("{base}{path}").parse() };
+        whole.unwrap_or_else(|_| Uri::from_static("/")) // both halves were read as paths before
+    }
+}
+
+/// The client's id of a request, or a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let theirs = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| (1..=ID_MAX).contains(&id.len()));
+    theirs.map_or_else(new_id, str::to_owned)
+}
+
+/// 64 random bits, in hexadecimal.
+fn new_id() -> String {
+    format!("req-{:016x}", super::random_u64())
+}
+
+/// Settings that a new file changes and that are read at start alone.
+fn kept_from_start(before: &InForce, new: &InForce) -> Vec<String> {
+    let (old, new) = (&before.serve, &new.serve);
+    let changed = [
+        ("metrics_prefix", old.metrics_prefix != new.metrics_prefix),
+        ("header_timeout", old.header_timeout != new.header_timeout),
+        ("write_timeout", old.write_timeout != new.write_timeout),
+        ("header_bytes_max", old.header_bytes_max != new.header_bytes_max),
+        ("headers_max", old.headers_max != new.headers_max),
+        ("connections_max", old.connections_max != new.connections_max),
+        ("admin_token_env", old.admin_token_env != new.admin_token_env),
+        ("journal_segment_bytes", old.journal_segment_bytes != new.journal_segment_bytes),
+        ("journal_segments_max", old.journal_segments_max != new.journal_segments_max),
+    ];
+    let names = changed.into_iter().filter(|(_, differs)| *differs);
+    names.map(|(name, _)| format!("serve.{name} is read at start: it takes a restart")).collect()
+}
