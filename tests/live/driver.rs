@@ -86,11 +86,9 @@ async fn the_same_seed_sends_the_simulators_requests() {
         let mut lengths: Vec<_> = script
             .asked()
             .iter()
-            .map(|asked| {
-                (asked.body["prompt"].as_array().unwrap().len() as u32, asked.body["max_tokens"].as_u64().unwrap() as u32)
-            })
+            .map(|asked| (asked.body["prompt"].as_array().unwrap().len() as u64, asked.body["max_tokens"].as_u64().unwrap()))
             .collect();
-        let mut expected: Vec<_> = wanted.iter().map(|(.., input, output)| (*input, *output)).collect();
+        let mut expected: Vec<_> = wanted.iter().map(|(.., input, output)| (u64::from(*input), u64::from(*output))).collect();
         lengths.sort_unstable();
         expected.sort_unstable();
         assert_eq!(lengths, expected);
@@ -133,11 +131,12 @@ async fn impatience_closes_the_connection() {
     assert_eq!(script.left.load(Ordering::SeqCst), lines.len());
 }
 
+const IN_BAND: &[&str] = &[r#"{"error":{"message":"full","type":"x","param":null,"code":503}}"#, "[DONE]"];
+
 /// Refused by the status with a Retry-After, then inside the stream, then answered: three attempts of one request.
 #[tokio::test(start_paused = true)]
 async fn refusals_are_tried_again_as_the_class_says() {
     let plan = steady("retry = { max_attempts = 3, backoff_base = '1ms' }\n");
-    const IN_BAND: &[&str] = &[r#"{"error":{"message":"full","type":"x","param":null,"code":503}}"#, "[DONE]"];
     let script = Script::new(
         [Act::Status(503, &[("retry-after", "3")], r#"{"error":{"message":"full","code":503}}"#), Act::Events(IN_BAND)],
         QUICK,

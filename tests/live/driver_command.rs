@@ -32,7 +32,8 @@ impl Running {
     }
 }
 
-const QUICK: Act = Act::Answer(Duration::from_millis(15), Duration::from_millis(2));
+const QUICK_GAP: Duration = Duration::from_millis(2);
+const QUICK: Act = Act::Answer(Duration::from_millis(15), QUICK_GAP);
 
 const SCENARIO: &str = "schema = 1\n[run]\nseed = 3\nreplications = 1\nduration = '1s'\nwarmup = '0s'\ndrain = '1s'\n\
     [upstream]\nkind = 'vllm'\npreset = 'cpu-16m'\n[[class]]\nname = 'chat'\narrival = { process = 'poisson', rate = 20 }\n\
@@ -92,6 +93,32 @@ fn a_run_is_measured_published_and_not_run_again() {
     let other = live(folder.path(), &server.target, &[&arguments[..], &["--seed", "4"]].concat());
     assert_eq!(other.status.code(), Some(2));
     assert!(said(&other.stderr).contains("holds steps of another run: the seed is not the same"), "{}", said(&other.stderr));
+}
+
+/// A variant with policies goes through a gateway, whose refusals come back with their reasons; one without goes straight.
+#[test]
+fn policies_are_a_gateway_in_front_of_the_server() {
+    let (server, folder) = (Running::new(Act::Answer(Duration::from_millis(200), QUICK_GAP)), tempfile::tempdir().unwrap());
+    let path = folder.path().join("two.toml");
+    let bounded = "policy.concurrency = { max_concurrent_requests = 1 }\npolicy.queue = { max_queue_size = 1 }\n";
+    std::fs::write(&path, format!("{SCENARIO}[[variant]]\nname = 'none'\n[[variant]]\nname = 'bounded'\n{bounded}")).unwrap();
+    let mut run = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+    run.arg("live").arg(&path).args(["--target", &server.target, "--quiet", "--format", "json", "--compare", "--speeds", "3"]);
+    let done = run.output().unwrap();
+    assert!(matches!(done.status.code(), Some(0 | 4)), "{}", said(&done.stderr));
+    let json: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let [none, bounded] = &json["variants"].as_array().unwrap()[..] else { panic!("two variants") };
+    let offered = none["counts"]["offered"].as_u64().unwrap();
+    assert_eq!((bounded["counts"]["offered"].as_u64(), none["counts"]["good"].as_u64()), (Some(offered), Some(offered)));
+    let refused = bounded["counts"]["rejected"]["queue_full"].as_u64().unwrap();
+    let good = bounded["counts"]["good"].as_u64().unwrap();
+    assert!(refused > 3 && good >= 2 && refused + good == offered, "{}", bounded["counts"]);
+    // What was refused never came to the server.
+    assert_eq!(server.script.asked().len() as u64, offered + good);
+    let through: Vec<_> =
+        json["live"]["steps"].as_array().unwrap().iter().map(|step| step["through"].as_str().unwrap()).collect();
+    assert_eq!(through, ["server", "gateway"]);
+    assert_eq!(json["live"]["compare"]["ranking"]["live"][0], "none");
 }
 
 /// The step under way is not kept, those before it are, and the same command does the rest.

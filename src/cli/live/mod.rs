@@ -27,7 +27,7 @@ use crate::upstream::UpstreamModel;
 pub struct Arguments {
     #[command(flatten)]
     scenario: ScenarioArguments,
-    /// The server: what stands before `/v1`, like http://127.0.0.1:8000
+    /// The server: what stands before `/v1`, like `http://127.0.0.1:8000`
     #[arg(long, value_name = "URL")]
     target: Target,
     /// The model's name there. Default: the first that the server lists

@@ -134,7 +134,8 @@ impl<'a> Told<'a> {
         text += &self.text;
         text += &self.run_text();
         if let Some(beside) = self.beside {
-            text += &format!("\nSimulated beside live\n\n{}", beside.overlay.text());
+            text += "\nSimulated beside live\n\n";
+            text += &beside.overlay.text();
         }
         text
     }
@@ -173,11 +174,11 @@ impl<'a> Told<'a> {
             self.part.not_measured,
         );
         let heading =
-            lag_row("send lag (sent - meant to be sent)", ["attempts", "p50", "p99", "max", "at most"].map(str::to_owned));
+            lag_row("send lag (sent - meant to be sent)", &["attempts", "p50", "p99", "max", "at most"].map(str::to_owned));
         let shown = |seconds: Option<f64>| seconds.map_or(NONE.to_owned(), duration);
         let rows = self.part.send_lag.iter().map(|lag| {
             let cells = [count(lag.attempts), shown(lag.p50_s), shown(lag.p99_s), shown(lag.max_s), duration(lag.limit_s)];
-            lag_row(&format!("  {}", lag.variant), cells)
+            lag_row(&format!("  {}", lag.variant), &cells)
         });
         let rows: String = std::iter::once(heading).chain(rows).collect();
         format!("\n{}\n\n{rows}", wrap(&run))
@@ -195,7 +196,7 @@ impl<'a> Told<'a> {
     }
 }
 
-fn lag_row(name: &str, cells: [String; 5]) -> String {
+fn lag_row(name: &str, cells: &[String; 5]) -> String {
     let cells: String = cells.iter().map(|cell| right(cell, 9)).collect();
     format!("{}{cells}\n", left(name, 36))
 }

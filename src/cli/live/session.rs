@@ -138,17 +138,17 @@ impl<'a> Session<'a> {
             )));
         }
         let load = Load::of(plan, self.arguments.replication + step.round);
-        let entered = through.enter(plan, &direct, self.arguments.idle_timeout).await?;
+        let entered = through.enter(plan, &direct, self.arguments.idle_timeout)?;
         let (progress, of) = (&self.progress, self.plan.len());
         let mut tell = |standing: &_| {
             progress.at(whole(before_s + words::seconds_of(standing)));
             progress.tell(words::standing(index, of, &plan.name, standing));
         };
         let driven = drive(&load, entered.way(), self.stop.asked(), &mut tell).await;
-        entered.leave().await;
         if driven.interrupted {
             return Err(self.interrupted());
         }
+        entered.leave(self.arguments.settle).await?;
         if let Some(store) = &self.store {
             store.write(index, &plan.name, &driven.lines).map_err(kept_wrongly)?;
         }
@@ -171,7 +171,9 @@ impl<'a> Session<'a> {
             own.sort_by_key(|done| done.step.round);
             let variant = summary(plan, self.prepared, &own, self.arguments.replication);
             let mut lag = Lag::default();
-            own.iter().for_each(|done| lag.of.merge(&Lag::of(&done.lines).of));
+            for done in &own {
+                lag.of.merge(&Lag::of(&done.lines).of);
+            }
             let verdict = lag.judge(variant.metrics.ttft.p50);
             lags.push((lag, verdict));
             variants.push(variant);
@@ -205,13 +207,10 @@ fn fits(arguments: &Arguments, prepared: &Prepared, server: &Server, rounds: u32
 }
 
 fn identity(arguments: &Arguments, scenario: &Scenario, prepared: &Prepared, server: &Server) -> Identity {
-    let plans: String = prepared
-        .plans
-        .iter()
-        .map(|plan| format!("{}{:?}{:?}{:?}", plan.name, plan.policy, plan.window, plan.workload))
-        .collect();
+    let one = |plan: &Plan| format!("{}{:?}{:?}{:?}", plan.name, plan.policy, plan.window, plan.workload);
+    let plans: Vec<String> = prepared.plans.iter().map(one).collect();
     Identity {
-        scenario: format!("{} {:016x}", scenario.name, fnv1a(plans.as_bytes())),
+        scenario: format!("{} {:016x}", scenario.name, fnv1a(plans.join("\n").as_bytes())),
         target: arguments.target.to_string(),
         model: server.model.id.clone(),
         seed: scenario.run.seed.to_string(),

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use tokio::time::timeout;
+
 use super::super::Failure;
+use crate::live::clock::duration;
 use crate::live::drive::{CLASS, DEADLINE, Way, class_header};
 use crate::live::gateway::{ClassRule, Serve, Server, Wiring, Written};
 use crate::live::http::{Listener, Network, Pool};
@@ -33,8 +36,8 @@ impl Through {
         }
     }
 
-    /// Makes the way, on top of the straight one.
-    pub async fn enter(self, plan: &Plan, direct: &Arc<Way>, idle_timeout: Span) -> Result<Entered, Failure> {
+    /// Makes the way, on top of the straight one, inside the present runtime.
+    pub fn enter(self, plan: &Plan, direct: &Arc<Way>, idle_timeout: Span) -> Result<Entered, Failure> {
         if self == Self::Server {
             return Ok(Entered { way: Arc::clone(direct), gateway: None });
         }
@@ -81,13 +84,18 @@ impl Entered {
         Arc::clone(&self.way)
     }
 
-    /// Ends the gateway, which shows that it holds nothing any more.
-    pub async fn leave(self) {
+    /// Ends the gateway, which shows that it holds nothing any more. Calls that it lets run on without a client are waited for,
+    /// for at most `limit`.
+    pub async fn leave(self, limit: Span) -> Result<(), Failure> {
         let Self { way, gateway } = self;
         drop(way); // its connections with it
-        if let Some(gateway) = gateway {
-            gateway.drain();
-            gateway.ended().await;
-        }
+        let Some(gateway) = gateway else { return Ok(()) };
+        gateway.drain();
+        let ended = timeout(duration(limit), gateway.ended()).await;
+        ended.map(drop).map_err(|_| {
+            Failure::Invalid(format!(
+                "{limit} after the step the server still works on calls that their clients have left\n  = `--settle` waits longer"
+            ))
+        })
     }
 }

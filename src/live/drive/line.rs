@@ -146,7 +146,7 @@ mod maybe_seconds {
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // in range
 fn time_of(seconds: f64) -> Option<Time> {
     let nanos = libm::round(seconds * 1e9);
-    (nanos >= 0.0 && nanos < 9.0e18).then(|| Time::from_nanos(nanos as u64))
+    (0.0..9.0e18).contains(&nanos).then(|| Time::from_nanos(nanos as u64))
 }
 
 /// Writes them as a whole file, one line each.

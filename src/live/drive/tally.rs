@@ -49,7 +49,9 @@ fn by_request(lines: &[Line]) -> BTreeMap<u64, Vec<&Line>> {
     for line in lines {
         requests.entry(line.i).or_default().push(line);
     }
-    requests.values_mut().for_each(|attempts| attempts.sort_by_key(|line| line.attempt));
+    for attempts in requests.values_mut() {
+        attempts.sort_by_key(|line| line.attempt);
+    }
     requests
 }
 
@@ -89,18 +91,15 @@ impl Book {
         }
         let class = &mut self.classes[class];
         class.offered += 1;
-        match finished {
-            Some(finished) => {
-                class.finish(&finished);
-                if is_complete(finished.outcome) {
-                    last.chunks.windows(2).for_each(|pair| class.itl.record(pair[1].0 - pair[0].0));
-                }
-            }
-            None => {
-                class.in_flight += 1;
-                class.attempts += u64::from(last.attempt);
-                class.retried += u64::from(last.attempt > 1);
-            }
+        let Some(finished) = finished else {
+            class.in_flight += 1;
+            class.attempts += u64::from(last.attempt);
+            class.retried += u64::from(last.attempt > 1);
+            return;
+        };
+        class.finish(&finished);
+        if is_complete(finished.outcome) {
+            last.chunks.windows(2).for_each(|pair| class.itl.record(pair[1].0 - pair[0].0));
         }
     }
 

@@ -110,6 +110,7 @@ pub(super) struct Call {
 }
 
 /// A class's name as a header can carry it: as it is, but for characters beyond visible ASCII.
+#[must_use]
 pub fn class_header(name: &str) -> HeaderValue {
     let shown: String = name.chars().map(|c| if c.is_ascii_graphic() { c } else { '_' }).collect();
     HeaderValue::from_str(&shown).expect("visible ASCII")

@@ -31,7 +31,7 @@ impl Ranking {
         let mut ranking = Self { live: by_goodput(live), simulated: by_goodput(simulated), told_apart: 0, swaps: Vec::new() };
         for pair in simulated.paired.iter().filter(|pair| pair.metric == PairedMetric::GoodputRps) {
             let Some(difference) = pair.difference else { continue };
-            if !difference.interval.is_some_and(|interval| !interval.holds(0.0)) {
+            if difference.interval.is_none_or(|interval| interval.holds(0.0)) {
                 continue;
             }
             ranking.told_apart += 1;

@@ -34,12 +34,12 @@ impl Overlay {
         if ranking.live.len() < 2 {
             return String::new();
         }
-        let mut text = format!(
+        let orders = format!(
             "By goodput, live:      {}\nBy goodput, simulated: {}\n",
             ranking.live.join(" > "),
             ranking.simulated.join(" > ")
         );
-        text += &match (ranking.told_apart, ranking.swaps.len()) {
+        let said = match (ranking.told_apart, ranking.swaps.len()) {
             (0, _) => "The simulation tells no two of them apart.\n".to_owned(),
             (pairs, 0) => format!("All {pairs} pairs that the simulation tells apart have the same order live.\n"),
             (pairs, swaps) => {
@@ -49,7 +49,7 @@ impl Overlay {
                 wrap(&format!("{swaps} of {pairs} pairs that the simulation tells apart have the other order: {each}.")) + "\n"
             }
         };
-        text
+        orders + &said
     }
 }
 
