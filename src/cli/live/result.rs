@@ -8,13 +8,14 @@ use super::session::Lived;
 use crate::cli::common::load_report;
 use crate::cli::publish;
 use crate::journal::summary::VariantSummary;
-use crate::live::drive::{Lag, LagVerdict, Server};
+use crate::live::drive::{Lag, LagVerdict, Sample, Server};
 use crate::report::draw::{self, Drawn};
-use crate::report::format::{NONE, count, duration, left, right, wrap};
+use crate::report::format::{NONE, count, duration, left, number, percent, right, wrap};
 use crate::report::overlay::Overlay;
 use crate::report::{self, Envelope};
 use crate::scenario::Scenario;
 use crate::sim::Prepared;
+use crate::stats;
 
 /// Everything that is told.
 pub(super) struct Told<'a> {
@@ -61,6 +62,34 @@ struct StepReport {
     /// `server` where its requests went straight there, `gateway` where through the variant's policies.
     through: &'static str,
     attempts: usize,
+    /// What the server said of itself while it ran; null where it does not.
+    server: Option<ServerReport>,
+}
+
+/// A server's own figures over a step.
+#[derive(Serialize)]
+struct ServerReport {
+    samples: usize,
+    running_mean: f64,
+    running_max: f64,
+    waiting_mean: f64,
+    waiting_max: f64,
+    kv_use_max: f64,
+}
+
+impl ServerReport {
+    fn new(samples: &[Sample]) -> Option<Self> {
+        let most = |of: fn(&Sample) -> f64| samples.iter().map(of).fold(0.0, f64::max);
+        let mean = |of: fn(&Sample) -> f64| stats::mean(&samples.iter().map(of).collect::<Vec<_>>());
+        Some(Self {
+            samples: samples.len(),
+            running_mean: mean(|sample| sample.gauges.running)?,
+            running_max: most(|sample| sample.gauges.running),
+            waiting_mean: mean(|sample| sample.gauges.waiting)?,
+            waiting_max: most(|sample| sample.gauges.waiting),
+            kv_use_max: most(|sample| sample.gauges.kv_use),
+        })
+    }
 }
 
 #[derive(Serialize)]
@@ -101,7 +130,8 @@ impl<'a> Told<'a> {
             variant: variants[done.step.variant].name.clone(),
             round: done.step.round,
             through: done.through.name(),
-            attempts: done.lines.len(),
+            attempts: done.of.lines.len(),
+            server: ServerReport::new(&done.of.gauges),
         });
         let part = LivePart {
             target: arguments.target.to_string(),
@@ -181,7 +211,28 @@ impl<'a> Told<'a> {
             lag_row(&format!("  {}", lag.variant), &cells)
         });
         let rows: String = std::iter::once(heading).chain(rows).collect();
-        format!("\n{}\n\n{rows}", wrap(&run))
+        format!("\n{}\n\n{rows}{}", wrap(&run), self.server_text())
+    }
+
+    /// What the server said of itself, step by step; nothing where it says nothing.
+    fn server_text(&self) -> String {
+        let rows: Vec<String> = self
+            .part
+            .steps
+            .iter()
+            .filter_map(|step| {
+                let server = step.server.as_ref()?;
+                let name = format!("  {}, round {}", step.variant, step.round + 1);
+                let most = [server.running_mean, server.running_max, server.waiting_mean, server.waiting_max].map(number);
+                let [running, running_max, waiting, waiting_max] = most;
+                Some(lag_row(&name, &[running, running_max, waiting, waiting_max, percent(server.kv_use_max)]))
+            })
+            .collect();
+        if rows.is_empty() {
+            return String::new();
+        }
+        let heading = ["running", "max", "waiting", "max", "KV max"].map(str::to_owned);
+        format!("\n{}{}", lag_row("the server's own figures (/metrics)", &heading), rows.concat())
     }
 
     /// Its plots, and with a comparison those that lay both sides on one another.

@@ -16,8 +16,8 @@ use crate::journal::Tally;
 use crate::journal::summary::{Summary, VariantBuilder, VariantSummary};
 use crate::live::clock::duration;
 use crate::live::drive::{
-    Identity, Key, Lag, LagVerdict, Line, Load, Prompts, Server, Step, StepStore, StoreError, TERMS, Way, connections, drive,
-    first_misfit, probe, steps, tally, until_idle,
+    GaugeWatch, Identity, Kept, Key, Lag, LagVerdict, Load, Prompts, Server, Step, StepStore, StoreError, TERMS, Way,
+    connections, drive, first_misfit, probe, steps, tally, until_idle,
 };
 use crate::live::http::Pool;
 use crate::rng::fnv1a;
@@ -47,8 +47,8 @@ pub(super) struct Done {
     pub step: Step,
     /// How its requests went to the server.
     pub through: Through,
-    /// What was sent and what came.
-    pub lines: Vec<Line>,
+    /// What was sent, what came, and what the server said of itself.
+    pub of: Kept,
     /// Whether it was done before, and read from disk.
     pub kept: bool,
 }
@@ -125,12 +125,16 @@ impl<'a> Session<'a> {
         let plan = &self.prepared.plans[step.variant];
         let through = Through::of(plan);
         let kept = self.store.as_ref().map(|store| store.read(index, &plan.name)).transpose().map_err(kept_wrongly)?;
-        if let Some(lines) = kept.flatten() {
-            return Ok(Done { step, through, lines, kept: true });
+        if let Some(of) = kept.flatten() {
+            return Ok(Done { step, through, of, kept: true });
         }
         let direct = Arc::new(Way { prompts: Prompts { step: index as u64, ..self.way.prompts }, ..self.way.clone() });
         self.progress.tell(format!("{}: waiting until the server has nothing to do", plan.name));
-        if !until_idle(&direct, duration(self.arguments.settle), UNKNOWN).await {
+        let idle = tokio::select! {
+            idle = until_idle(&direct, duration(self.arguments.settle), UNKNOWN) => idle,
+            () = self.stop.asked() => return Err(self.interrupted()),
+        };
+        if !idle {
             return Err(Failure::Invalid(format!(
                 "the server still has something to do after {}, and what it does would be measured with \"{}\"\n  = is somebody \
                  else using it? `--settle` waits longer",
@@ -144,15 +148,17 @@ impl<'a> Session<'a> {
             progress.at(whole(before_s + words::seconds_of(standing)));
             progress.tell(words::standing(index, of, &plan.name, standing));
         };
+        let watch = GaugeWatch::start(Arc::clone(&direct));
         let driven = drive(&load, entered.way(), self.stop.asked(), &mut tell).await;
+        let of = Kept { lines: driven.lines, gauges: watch.stop() };
         if driven.interrupted {
             return Err(self.interrupted());
         }
         entered.leave(self.arguments.settle).await?;
         if let Some(store) = &self.store {
-            store.write(index, &plan.name, &driven.lines).map_err(kept_wrongly)?;
+            store.write(index, &plan.name, &of).map_err(kept_wrongly)?;
         }
-        Ok(Done { step, through, lines: driven.lines, kept: false })
+        Ok(Done { step, through, of, kept: false })
     }
 
     fn interrupted(&self) -> Failure {
@@ -172,7 +178,7 @@ impl<'a> Session<'a> {
             let variant = summary(plan, self.prepared, &own, self.arguments.replication);
             let mut lag = Lag::default();
             for done in &own {
-                lag.of.merge(&Lag::of(&done.lines).of);
+                lag.of.merge(&Lag::of(&done.of.lines).of);
             }
             let verdict = lag.judge(variant.metrics.ttft.p50);
             lags.push((lag, verdict));
@@ -185,7 +191,7 @@ impl<'a> Session<'a> {
 fn summary(plan: &Plan, prepared: &Prepared, done: &[&Done], replication: u32) -> VariantSummary {
     let mut builder = VariantBuilder::new(&plan.name, &prepared.context);
     for done in done {
-        let tally: Tally = tally(&Load::of(plan, replication + done.step.round), &done.lines);
+        let tally: Tally = tally(&Load::of(plan, replication + done.step.round), &done.of.lines);
         builder.add(&tally);
     }
     builder.finish().from_outside()

@@ -1,11 +1,12 @@
 //! What a vLLM server says of itself under `/metrics`: how much it has to do.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Limited};
 use hyper::StatusCode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::way::Way;
@@ -18,7 +19,7 @@ const WITHIN: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// A server's own figures; of several engines the sum, of the KV cache the fullest.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Gauges {
     /// Requests that it serves.
     pub running: f64,
@@ -60,6 +61,53 @@ pub async fn poll_gauges(way: &Way) -> Option<Gauges> {
         read_gauges(&String::from_utf8_lossy(&body.to_bytes()))
     };
     timeout(WITHIN, asked).await.ok().flatten()
+}
+
+/// Between two looks while a step runs.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+
+/// A look at the server's figures.
+#[derive(Copy, Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// When, seconds since the step began.
+    pub t_s: f64,
+    /// What they were.
+    #[serde(flatten)]
+    pub gauges: Gauges,
+}
+
+/// Looks at the server's figures every second, from its start on.
+#[derive(Debug)]
+pub struct GaugeWatch {
+    seen: Arc<Mutex<Vec<Sample>>>,
+    task: JoinHandle<()>,
+}
+
+impl GaugeWatch {
+    /// Begins, inside the present runtime.
+    #[must_use]
+    pub fn start(way: Arc<Way>) -> Self {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let to = Arc::clone(&seen);
+        let task = tokio::spawn(async move {
+            let begun = Instant::now();
+            loop {
+                sleep(WATCH_EVERY).await;
+                if let Some(gauges) = poll_gauges(&way).await {
+                    let sample = Sample { t_s: begun.elapsed().as_secs_f64(), gauges };
+                    to.lock().unwrap_or_else(PoisonError::into_inner).push(sample);
+                }
+            }
+        });
+        Self { seen, task }
+    }
+
+    /// What was seen: nothing of a server that does not tell.
+    #[must_use]
+    pub fn stop(self) -> Vec<Sample> {
+        self.task.abort();
+        std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// Waits until the server has nothing to do, for at most `limit`; whether it has. A server that does not tell is given `unknown`.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::files;
@@ -153,7 +154,7 @@ fn time_of(seconds: f64) -> Option<Time> {
 ///
 /// # Errors
 /// If it cannot be written; then there is no new file.
-pub fn write_lines(path: &Path, lines: &[Line]) -> io::Result<()> {
+pub fn write_lines<T: Serialize>(path: &Path, lines: &[T]) -> io::Result<()> {
     let mut bytes = Vec::new();
     for line in lines {
         serde_json::to_writer(&mut bytes, line).map_err(io::Error::other)?;
@@ -166,7 +167,7 @@ pub fn write_lines(path: &Path, lines: &[Line]) -> io::Result<()> {
 ///
 /// # Errors
 /// If the file cannot be read, or a line of it is none.
-pub fn read_lines(path: &Path) -> io::Result<Vec<Line>> {
+pub fn read_lines<T: DeserializeOwned>(path: &Path) -> io::Result<Vec<T>> {
     // No run's records come near this: 4 GiB.
     let file = BufReader::new(File::open(path)?.take(4 << 30));
     let read = |(number, text): (usize, io::Result<String>)| {
@@ -228,9 +229,9 @@ pub(super) mod tests {
         };
         let lines = [line(0, 7), refused, Line { column: None, tenant: 5, ..line(2, 9) }];
         write_lines(&path, &lines).unwrap();
-        assert_eq!(read_lines(&path).unwrap(), lines);
+        assert_eq!(read_lines::<Line>(&path).unwrap(), lines);
         std::fs::write(&path, "{\"i\": 1}\n").unwrap();
-        assert!(read_lines(&path).unwrap_err().to_string().starts_with("line 1: missing field"));
+        assert!(read_lines::<Line>(&path).unwrap_err().to_string().starts_with("line 1: missing field"));
     }
 
     /// What other commands read a run with.

@@ -29,7 +29,7 @@ mod tally;
 mod way;
 
 pub use body::{Prompts, VOCABULARY};
-pub use gauges::{Gauges, poll_gauges, read_gauges, until_idle};
+pub use gauges::{GaugeWatch, Gauges, Sample, poll_gauges, read_gauges, until_idle};
 pub use lag::{Lag, LagVerdict};
 pub use line::{Line, Word, read_lines, write_lines};
 pub use load::{Load, Misfit, first_misfit};
@@ -37,6 +37,6 @@ pub use owner::{Driven, drive};
 pub use probe::{Model, ProbeError, Server, probe};
 pub use standing::Standing;
 pub use steps::{Order, Step, steps};
-pub use store::{Identity, StepStore, StoreError};
+pub use store::{Identity, Kept, StepStore, StoreError};
 pub use tally::tally;
 pub use way::{CLASS, DEADLINE, Key, KeyError, TERMS, Way, class_header, connections};

@@ -4,14 +4,27 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::gauges::Sample;
 use super::line::{Line, read_lines, write_lines};
 use crate::files;
 
 /// The folder of the steps, in the result's.
 const STEPS: &str = "steps";
 const PLAN: &str = "plan.json";
+/// How the server's own figures end.
+const GAUGES: &str = "gauges.jsonl";
+
+/// What is kept of a step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Kept {
+    /// All attempts.
+    pub lines: Vec<Line>,
+    /// The server's own figures, second by second, where it tells them.
+    pub gauges: Vec<Sample>,
+}
 
 /// Why steps cannot be kept or read.
 #[derive(Debug, thiserror::Error)]
@@ -101,31 +114,48 @@ impl StepStore {
     /// Where the attempts of a step stand.
     #[must_use]
     pub fn path(&self, step: usize, variant: &str) -> PathBuf {
-        let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
-        self.folder.join(format!("{:02}-{}.jsonl", step + 1, variant.chars().map(plain).collect::<String>()))
+        self.named(step, variant, "jsonl")
     }
 
-    /// The attempts of a step that is done; `None` where it is not.
+    fn named(&self, step: usize, variant: &str, ending: &str) -> PathBuf {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '_' };
+        self.folder.join(format!("{:02}-{}.{ending}", step + 1, variant.chars().map(plain).collect::<String>()))
+    }
+
+    /// A step that is done; `None` where it is not.
     ///
     /// # Errors
-    /// If there are some that cannot be read.
-    pub fn read(&self, step: usize, variant: &str) -> Result<Option<Vec<Line>>, StoreError> {
-        let path = self.path(step, variant);
-        match read_lines(&path) {
-            Ok(lines) => Ok(Some(lines)),
-            Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(why) if why.kind() == io::ErrorKind::InvalidData => Err(StoreError::Damaged { path, why }),
-            Err(why) => Err(StoreError::File { path, why }),
-        }
+    /// If there is one that cannot be read.
+    pub fn read(&self, step: usize, variant: &str) -> Result<Option<Kept>, StoreError> {
+        let Some(lines) = all_of(self.path(step, variant))? else { return Ok(None) };
+        let gauges = all_of(self.named(step, variant, GAUGES))?.unwrap_or_default();
+        Ok(Some(Kept { lines, gauges }))
     }
 
-    /// Keeps a step that is done.
+    /// Keeps a step that is done: its attempts last, which make it so.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn write(&self, step: usize, variant: &str, lines: &[Line]) -> Result<(), StoreError> {
-        let path = self.path(step, variant);
-        write_lines(&path, lines).map_err(|why| StoreError::File { path, why })
+    pub fn write(&self, step: usize, variant: &str, kept: &Kept) -> Result<(), StoreError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |why| StoreError::File { path, why }
+        };
+        let (gauges, lines) = (self.named(step, variant, GAUGES), self.path(step, variant));
+        if !kept.gauges.is_empty() {
+            write_lines(&gauges, &kept.gauges).map_err(failed(&gauges))?;
+        }
+        write_lines(&lines, &kept.lines).map_err(failed(&lines))
+    }
+}
+
+/// All lines of a file; `None` where there is no such file.
+fn all_of<T: DeserializeOwned>(path: PathBuf) -> Result<Option<Vec<T>>, StoreError> {
+    match read_lines(&path) {
+        Ok(lines) => Ok(Some(lines)),
+        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(why) if why.kind() == io::ErrorKind::InvalidData => Err(StoreError::Damaged { path, why }),
+        Err(why) => Err(StoreError::File { path, why }),
     }
 }
 
@@ -146,6 +176,7 @@ impl Identity {
 
 #[cfg(test)]
 mod tests {
+    use super::super::gauges::Gauges;
     use super::super::line::tests::line;
     use super::*;
 
@@ -165,9 +196,11 @@ mod tests {
     fn what_is_done_is_read_back_and_what_is_not_is_none() {
         let folder = tempfile::tempdir().unwrap();
         let store = StepStore::open(folder.path(), &identity()).unwrap();
-        store.write(0, "a/b c", &[line(1, 5)]).unwrap();
+        let gauges = Gauges { running: 3.0, waiting: 1.0, kv_use: 0.5 };
+        let kept = Kept { lines: vec![line(1, 5)], gauges: vec![Sample { t_s: 1.5, gauges }] };
+        store.write(0, "a/b c", &kept).unwrap();
         let again = StepStore::open(folder.path(), &identity()).unwrap();
-        assert_eq!(again.read(0, "a/b c").unwrap(), Some(vec![line(1, 5)]));
+        assert_eq!(again.read(0, "a/b c").unwrap(), Some(kept));
         assert_eq!(again.read(1, "a/b c").unwrap(), None);
         assert!(again.path(0, "a/b c").ends_with("steps/01-a_b_c.jsonl"));
         fs::write(again.path(2, "x"), "no").unwrap();
