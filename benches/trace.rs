@@ -4,8 +4,10 @@
 //! `cargo bench --bench trace`, with `PLIMSOLL_TRACE_ROWS=1000000` for a shorter log than the 16.8 million rows of Azure's
 //! week of 2024, in whose shape it is made (dates with a zone, two lengths) in a temporary folder, plain, gzip and zstd. Each
 //! measurement is a process of its own that opens the file: one that reads alone, one through the flow with all its rules (order,
-//! duplicates, folding, grid, lengths), one that makes statistics. The median of three is printed.
+//! duplicates, folding, grid, lengths), one that makes statistics, and one that replays it from end to end through a stack of
+//! policies in front of four servers of the H100 preset, on one core. The median of three is printed.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -40,7 +42,7 @@ fn main() {
         for ending in ["csv", "csv.gz", "csv.zst"] {
             let path = folder.path().join(format!("azure.{ending}"));
             azure(&path, rows);
-            let tasks: &[&str] = if ending == "csv" { &["read", "flow", "stats"] } else { &["read"] };
+            let tasks: &[&str] = if ending == "csv" { &["read", "flow", "stats", "replay"] } else { &["read"] };
             for task in tasks {
                 measure(&format!("Azure 2024, {name}, {ending}: {task}"), task, &path);
             }
@@ -66,6 +68,9 @@ fn work(what: &str, path: &Path) -> u64 {
         assert!(tokens > rows);
         return rows;
     }
+    if what == "replay" {
+        return replay(path);
+    }
     let mut flow = Flow::open(path, &Options::default(), Rules::default()).expect("a log of a known format");
     let mut stats = Stats::new();
     while let Some(record) = flow.next().expect("a whole log") {
@@ -77,6 +82,44 @@ fn work(what: &str, path: &Path) -> u64 {
     let accounts = flow.accounts();
     assert!(accounts.adds_up() && accounts.fates.rows() == rows);
     rows
+}
+
+/// The world of the replay: servers that such a log keeps busy, and the seed's stack sized for them.
+const WORLD: &str = r#"
+schema = 1
+[run]
+seed = 1
+duration = "7d"
+[upstream]
+kind = "vllm"
+preset = "llama-3.1-8b-h100"
+replicas = 4
+[[class]]
+name = "chat"
+arrival = { process = "poisson", rate = 28 }
+input = { dist = "fixed", value = 500 }
+output = { dist = "fixed", value = 200 }
+slo = { e2e = "60s" }
+[policy.graduated]
+max_abandoned = 10
+[policy.queue]
+max_queue_size = 248
+[policy.concurrency]
+max_concurrent_requests = 1024
+[policy.timeout]
+request_timeout = "60s"
+"#;
+
+fn replay(path: &Path) -> u64 {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let [world, out] = ["world.toml", "out"].map(|name| folder.path().join(name));
+    fs::write(&world, WORLD).expect("room on the disk");
+    let arguments = ["plimsoll", "replay", "--jobs", "1", "--quiet", "--format", "json", "--scenario"].map(OsString::from);
+    let paths = [world.into(), "--out".into(), out.clone().into(), path.into()];
+    assert!(matches!(plimsoll::cli::run(arguments.into_iter().chain(paths)), plimsoll::cli::Exit::Done), "a replay");
+    let result = fs::read_to_string(out.join("result.json")).expect("a result");
+    let result: serde_json::Value = serde_json::from_str(&result).expect("JSON");
+    result["replay"]["log"]["replayed"].as_u64().expect("how many were replayed")
 }
 
 /// Prints the median of the rounds.
@@ -92,7 +135,8 @@ fn round(task: &str, path: &Path) -> (f64, u64, u64) {
     let output = Command::new(own).env(TASK, format!("{task} {}", path.display())).output().expect("this program runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).expect("figures");
-    let mut figures = text.split_whitespace();
+    // A replay prints its result before.
+    let mut figures = text.lines().last().unwrap_or_default().split_whitespace();
     let mut next = || figures.next().expect("three figures");
     let rows: u64 = next().parse().expect("rows");
     let secs: f64 = next().parse().expect("seconds");

@@ -58,13 +58,15 @@ pub enum LogError {
 pub const STEP_EXAMPLE: &str = "Iteration(334): 0 context requests, 0 context tokens, 2 generation requests, 2 generation \
                                 tokens, iteration elapsed time: 78.96 ms, CPU KV cache usage: 0.4%";
 
-/// The beginning of a line, for a message; what is not UTF-8 is replaced.
+/// The beginning of a line, for a message; what is not UTF-8 is replaced, and what a terminal would obey written out.
 pub(super) fn excerpt(line: &[u8]) -> String {
     const LONGEST: usize = 90;
     let shown = String::from_utf8_lossy(&line[..line.len().min(4 * LONGEST)]);
     let shown = shown.trim_end();
-    match shown.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}...", &shown[..end]),
-        None => shown.to_owned(),
-    }
+    let (shown, dots) = match shown.char_indices().nth(LONGEST) {
+        Some((end, _)) => (&shown[..end], "..."),
+        None => (shown, ""),
+    };
+    let written = shown.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() });
+    written.chain([dots.to_owned()]).collect()
 }

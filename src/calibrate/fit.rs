@@ -94,6 +94,12 @@ pub enum Unfit {
     /// Too little to fit from.
     #[error("the runs to fit have {0} steps; at least {STEPS_MIN} are needed")]
     TooFew(usize),
+    /// The same of logs with first and last tokens' times alone.
+    #[error(
+        "the runs to fit have {0} complete answers of two tokens or more, each of which is one row where a log has the times of the first \
+         and the last token alone; at least {STEPS_MIN} are needed"
+    )]
+    TooFewAnswers(usize),
     /// Nothing but zero fits.
     #[error("the steps of the runs to fit take no time")]
     NoTime,
@@ -111,7 +117,8 @@ pub fn calibrate(runs: &[&Run], kv: KvCache, seed: u64) -> Result<Calibration, U
         runs.iter().map(|run| lay(run, kv)).filter(|(_, _, laid)| !laid.steps.is_empty()).collect();
     let steps: Vec<&Observed> = laid.iter().flat_map(|(_, _, laid)| &laid.steps).collect();
     if steps.len() < STEPS_MIN {
-        return Err(Unfit::TooFew(steps.len()));
+        let answers = !runs.is_empty() && laid.iter().all(|(_, reading, _)| *reading == Reading::EndsAlone);
+        return Err(if answers { Unfit::TooFewAnswers(steps.len()) } else { Unfit::TooFew(steps.len()) });
     }
     let rows: Vec<(Row, f64)> = steps.iter().map(|step| (step.row, step.took_s)).collect();
     let step = robust::fit(&rows, &blocks(&laid), seed).ok_or(Unfit::NoTime)?;

@@ -12,7 +12,7 @@ fn run(lag_s: f64) -> Run {
     };
     let served = (0..10).map(|i| one(i, if i < 8 { Fate::Complete } else { Fate::NoFirstToken })).collect();
     let step = Step { line: 1, prefilling: 10, prefill_tokens: 100, decoding: 0, elapsed_s: 0.1, kv_use: 0.0 };
-    Run { name: "open".into(), steps: vec![step], served }
+    Run { name: "open".into(), steps: vec![step], served, unsaid: 0 }
 }
 
 fn forecast(change: f64, amplification: f64) -> Forecast {

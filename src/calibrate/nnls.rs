@@ -31,6 +31,14 @@ impl<const K: usize> Normal<K> {
         }
     }
 
+    /// Adds what another one has summed.
+    pub fn merge(&mut self, other: &Self) {
+        for i in 0..K {
+            self.moments[i] += other.moments[i];
+            self.gram[i].iter_mut().zip(&other.gram[i]).for_each(|(sum, other)| *sum += other);
+        }
+    }
+
     /// The coefficients, each at least 0, with the least weighted sum of squares. A column without any variation of its own
     /// (all zero, or the same as others together) gets 0.
     #[must_use]
@@ -53,6 +61,18 @@ impl<const K: usize> Normal<K> {
             }
         }
         best.0
+    }
+
+    /// The sums of products over `step`, over those of `other` for the same step: how far `other`'s solution goes where this one's goes
+    /// by `step`. Columns outside `free` stay; so do all where these depend on each other.
+    #[must_use]
+    pub fn carried(&self, other: &Self, step: &[f64; K], free: &[usize]) -> [f64; K] {
+        let moments = std::array::from_fn(|i| free.iter().map(|j| self.gram[i][*j] * step[*j]).sum());
+        let mut carried = *step;
+        if let Some(found) = (Self { moments, ..other.clone() }).over(free) {
+            free.iter().zip(found).for_each(|(column, found)| carried[*column] = found);
+        }
+        carried
     }
 
     /// Plain least squares over some columns, by Cholesky's method on columns scaled to length 1; `None` where one depends on

@@ -41,6 +41,18 @@ impl Served {
         self.fate == Fate::Complete && self.chunks_s.len() as u64 == u64::from(self.output)
     }
 
+    /// The same, all of it `by_s` earlier.
+    #[must_use]
+    pub fn earlier(&self, by_s: f64) -> Self {
+        Self {
+            arrival_s: self.arrival_s - by_s,
+            sent_s: self.sent_s - by_s,
+            chunks_s: self.chunks_s.iter().map(|at| at - by_s).collect(),
+            end_s: self.end_s - by_s,
+            ..self.clone()
+        }
+    }
+
     /// First token's and last token's time of a complete answer.
     #[must_use]
     pub fn ends_s(&self) -> Option<(f64, f64)> {

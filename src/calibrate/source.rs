@@ -6,7 +6,7 @@ use super::error::LogError;
 use super::lines;
 use super::served::{Fate, Served, served};
 use super::steps::{Step, read_steps};
-use crate::trace;
+use crate::trace::{self, DropReason, Trace};
 
 /// One run: what the engine said of it, what its clients saw of it, or both.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,6 +17,8 @@ pub struct Run {
     pub steps: Vec<Step>,
     /// The requests, in order of arrival; empty where there are no records.
     pub served: Vec<Served>,
+    /// Requests of the log that are not among them: it does not say how long they were, or how they ended.
+    pub unsaid: u64,
 }
 
 /// How much of a file is looked at to see what it holds, bytes.
@@ -33,17 +35,17 @@ pub fn read_into(runs: &mut Vec<Run>, path: &Path) -> Result<(), LogError> {
     let head = text.fill_buf().map_err(failed)?;
     let head = &head[..head.len().min(PEEK)];
     if head.windows(7).any(|some| some == b"\"sched\"") {
-        named(runs, &stem(path)).served = served(&trace::read(path)?);
+        named(runs, &stem(path)).serve(&trace::read(path)?);
         return Ok(());
     }
     let log = read_steps(&mut *text, &file)?;
     if log.runs.is_empty() {
         let unknown = |reason: String| LogError::Unknown { file: file.clone(), reason };
-        let requests = served(&trace::read(path).map_err(|error| unknown(error.to_string()))?);
-        if requests.is_empty() {
-            return Err(unknown("it does not say how any request ended".to_owned()));
+        let trace = trace::read(path).map_err(|error| unknown(error.to_string()))?;
+        if !served(&trace).iter().any(|one| one.ends_s().is_some()) {
+            return Err(unknown(NO_ENDS.to_owned()));
         }
-        named(runs, &stem(path)).served = requests;
+        named(runs, &stem(path)).serve(&trace);
         return Ok(());
     }
     for found in log.runs {
@@ -51,6 +53,11 @@ pub fn read_into(runs: &mut Vec<Run>, path: &Path) -> Result<(), LogError> {
     }
     Ok(())
 }
+
+/// What a log of requests must tell, and which names spans and others have for it.
+const NO_ENDS: &str = "of no request it tells the times of both the first and the last token, without which its steps cannot be told from \
+                       its waiting (spans: `gen_ai.latency.time_to_first_token` or `gen_ai.response.time_to_first_chunk`; \
+                       LiteLLM: `completionStartTime`)";
 
 fn named<'a>(runs: &'a mut Vec<Run>, name: &str) -> &'a mut Run {
     let at = runs.iter().position(|run| run.name == name).unwrap_or_else(|| {
@@ -60,14 +67,22 @@ fn named<'a>(runs: &'a mut Vec<Run>, name: &str) -> &'a mut Run {
     &mut runs[at]
 }
 
-/// A file's name without its endings: `.zst`, and what is before that.
+/// A file's name without its endings: `.zst` or `.gz`, and what is before that.
 fn stem(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let plain = name.strip_suffix(".zst").unwrap_or(&name);
+    let plain = [".zst", ".gz"].iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
     plain.rsplit_once('.').map_or(plain, |(stem, _)| stem).to_owned()
 }
 
 impl Run {
+    /// Takes the requests of a log, and how many of them it tells too little of.
+    fn serve(&mut self, trace: &Trace) {
+        self.served = served(trace);
+        let elsewhere = |reason: &DropReason| matches!(reason, DropReason::CacheHit | DropReason::NotARequest);
+        let dropped = trace.fates.dropped.iter().filter(|(reason, _)| !elsewhere(reason));
+        self.unsaid = dropped.map(|(_, lost)| lost.count).sum::<u64>() + (trace.records.len() - self.served.len()) as u64;
+    }
+
     /// Clients of the closed loop that the requests come from; `None` where they come in another way. In a closed loop each
     /// request but the first of each client is sent when one has ended: here, 19 in 20 of them within 50 ms.
     #[must_use]

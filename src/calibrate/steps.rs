@@ -68,6 +68,10 @@ pub(super) const LATE_LINES_MAX: usize = 4;
 pub fn read_steps(text: &mut dyn BufRead, file: &str) -> Result<StepLog, LogError> {
     let mut log = StepLog::default();
     lines::each(text, file, |number, line| {
+        let Some(line) = line else {
+            log.skipped += 1;
+            return Ok(());
+        };
         match parse(number, line)? {
             Parsed::Other => log.skipped += u64::from(!line.is_empty()),
             Parsed::Run(name) => log.runs.push(StepRun { name, steps: Vec::new() }),
@@ -191,6 +195,8 @@ fn checked(step: Step) -> Result<Step, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -240,6 +246,16 @@ INFO [loggers.py:199] Engine 000: Iteration(3): 2 context requests, 1024 context
         assert!(said("4 context tokens", "0 context tokens").contains("1 context requests with 0 context tokens"));
         let cut = read(br#"{"ctx_reqs": 1, "ctx_tokens": 3"#).unwrap_err().to_string();
         assert!(cut.contains("line 1: not a step's JSON"), "{cut}");
+    }
+
+    /// A server that logs prompts, a document on one line: in memory that does not grow with it.
+    #[test]
+    fn a_line_of_any_length_that_is_no_step_is_passed_over() {
+        let (before, after) = LOG.split_at(LOG.find("# run b").unwrap());
+        let bytes = before.as_bytes().chain(std::io::repeat(b'x').take(40 << 20)).chain(&b"\n"[..]).chain(after.as_bytes());
+        let log = read_steps(&mut std::io::BufReader::new(bytes), "steps.log").unwrap();
+        let lines: Vec<u64> = log.runs.iter().flat_map(|run| &run.steps).map(|step| step.line).collect();
+        assert_eq!((lines, log.skipped), (vec![3, 4, 7, 8], 2));
     }
 
     proptest! {

@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::common::{Format, ScenarioArguments};
+use super::tune::Outlook;
 use super::{Exit, Failure, measured, tune};
 use crate::scenario::lint::{Level, Lint, lints, offered_tokens};
 use crate::scenario::{Scenario, Variant};
@@ -29,11 +30,11 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure>
     let loaded = arguments.scenario.load().and_then(|scenario| {
         sim::inspect(&scenario)?;
         measured::figures(&scenario)?;
-        tune::inspect(&arguments.scenario, &scenario)?;
-        Ok(scenario)
+        let search = tune::inspect(&arguments.scenario, &scenario)?;
+        Ok((scenario, search))
     });
-    let scenario = match loaded {
-        Ok(scenario) => scenario,
+    let (scenario, search) = match loaded {
+        Ok(found) => found,
         Err(wrong) => {
             if arguments.format == Format::Json {
                 writeln!(out, "{:#}", refusal(&wrong))?;
@@ -43,8 +44,8 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure>
     };
     let found = lints(&scenario);
     match arguments.format {
-        Format::Table => write_table(&scenario, &found, out)?,
-        Format::Json => writeln!(out, "{:#}", report(&scenario, &found))?,
+        Format::Table => write_table(&scenario, search.as_ref(), &found, out)?,
+        Format::Json => writeln!(out, "{:#}", report(&scenario, search.as_ref(), &found))?,
     }
     let warnings = found.iter().filter(|lint| lint.level == Level::Warning).count();
     if arguments.strict && warnings > 0 { Err(Failure::Strict(warnings)) } else { Ok(Exit::Done) }
@@ -59,17 +60,24 @@ fn refusal(wrong: &Failure) -> serde_json::Value {
     json!({ "ok": false, "errors": errors, "lints": [] })
 }
 
-fn report(scenario: &Scenario, lints: &[Lint]) -> serde_json::Value {
+fn report(scenario: &Scenario, search: Option<&Outlook>, lints: &[Lint]) -> serde_json::Value {
     let variants: Vec<&str> = scenario.variants.iter().map(|variant| variant.name.as_str()).collect();
-    json!({ "ok": true, "scenario": scenario.name, "variants": variants, "errors": [], "lints": lints })
+    let mut found = json!({ "ok": true, "scenario": scenario.name, "variants": variants, "errors": [], "lints": lints });
+    if let Some(search) = search {
+        found["tune"] = json!(search);
+    }
+    found
 }
 
-fn write_table(scenario: &Scenario, lints: &[Lint], out: &mut impl Write) -> std::io::Result<()> {
+fn write_table(scenario: &Scenario, search: Option<&Outlook>, lints: &[Lint], out: &mut impl Write) -> std::io::Result<()> {
     let classes = scenario.variants.iter().map(|variant| variant.classes.len()).max().unwrap_or(0);
     let count = |number: usize, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
     let variants = count(scenario.variants.len(), "variant", "variants");
     writeln!(out, "{}: ok ({variants}, {})", scenario.name, count(classes, "class", "classes"))?;
     offered(scenario, out)?;
+    if let Some(search) = search {
+        writeln!(out, "{}", search.text())?;
+    }
     for lint in lints {
         let level = if lint.level == Level::Warning { "warning" } else { "note" };
         let all = lint.variants.len() == scenario.variants.len();

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::common::{self, env_settings};
 use super::{Exit, Failure, files};
-use crate::policy::Settings;
+use crate::policy::{Lost, Settings};
 use crate::scenario::{Holds, Scenario, holds, read_settings};
 
 /// Write settings as a running system's flags, as its environment file, or as TOML; what these cannot carry goes to standard
@@ -58,7 +58,7 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure>
     }
     let (settings, mut lost) = read(arguments)?;
     let (text, unsaid) = written(&settings, arguments.language);
-    lost.extend(unsaid);
+    lost.extend(unsaid.iter().map(ToString::to_string));
     for sentence in &lost {
         // The exit code says it too under `--strict`, where standard error is closed.
         let _ = writeln!(std::io::stderr(), "lost: {sentence}");
@@ -121,7 +121,7 @@ struct File<'a> {
 }
 
 /// The text, and what it does not say.
-pub fn written(settings: &Settings, language: Language) -> (String, Vec<String>) {
+pub fn written(settings: &Settings, language: Language) -> (String, Vec<Lost>) {
     match language {
         Language::Flags => {
             let (flags, lost) = settings.to_flags();

@@ -22,6 +22,7 @@ mod publish;
 mod replay;
 mod report;
 mod schema;
+mod serve;
 mod simulate;
 mod trace;
 mod tune;
@@ -64,6 +65,7 @@ enum Command {
     Report(report::Arguments),
     Export(export::Arguments),
     Schema(schema::Arguments),
+    Serve(serve::Arguments),
     Trace(trace::Arguments),
 }
 
@@ -98,6 +100,7 @@ fn execute(command: Command, typed: &str, out: &mut impl Write) -> Result<Exit, 
         Command::Report(arguments) => report::run(&arguments, out),
         Command::Export(arguments) => export::run(&arguments, out),
         Command::Schema(arguments) => schema::run(&arguments, out),
+        Command::Serve(arguments) => serve::run(&arguments, out),
         Command::Trace(arguments) => trace::run(&arguments, typed, out),
     }
 }

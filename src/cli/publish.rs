@@ -45,11 +45,7 @@ pub fn publish(folder: &Path, json: &str, text: &str, drawn: &Drawn, command: &s
     Ok(vec![page, text_file, json_file])
 }
 
-/// Writes the plots alone.
-///
-/// # Errors
-/// If a file cannot be written; those before it are whole.
-pub fn plots(folder: &Path, drawn: &Drawn) -> Result<(), Failure> {
+fn plots(folder: &Path, drawn: &Drawn) -> Result<(), Failure> {
     drawn.plots.iter().try_for_each(|plot| plot.write(&folder.join(PLOTS)).map(|_| ()).map_err(unwritten))
 }
 

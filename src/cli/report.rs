@@ -14,7 +14,7 @@ const BYTES_MAX: u64 = 256 << 20;
 /// Write a result's page again from its folder: `result.json`, `result.txt` and `plots/`
 #[derive(Clone, Debug, Args)]
 pub struct Arguments {
-    /// The folder that `simulate`, `capacity` or `tune` wrote with `--out`
+    /// The folder that `simulate`, `capacity`, `tune`, `replay` or `calibrate` wrote with `--out`
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 }
@@ -45,8 +45,8 @@ fn read(folder: &Path) -> Result<Folder, Failure> {
     let foreign = |why: String| {
         let shown = json_file.display();
         Failure::Input(format!(
-            "`{shown}` is no result that a page can be made from: {why}\n  = name a folder that `simulate`, `capacity` or `tune` \
-             wrote with `--out`"
+            "`{shown}` is no result that a page can be made from: {why}\n  = name a folder that `simulate`, `capacity`, `tune`, \
+             `replay` or `calibrate` wrote with `--out`"
         ))
     };
     let mut found = Folder::read(&json, text).map_err(|why| foreign(why.to_string()))?;
@@ -66,7 +66,8 @@ fn read(folder: &Path) -> Result<Folder, Failure> {
 fn text_of(path: &Path) -> Result<String, Failure> {
     let cannot = |why: String| {
         Failure::Input(format!(
-            "cannot read `{}`: {why}\n  = name a folder that `simulate`, `capacity` or `tune` wrote with `--out`, with all its files",
+            "cannot read `{}`: {why}\n  = name a folder that `simulate`, `capacity`, `tune`, `replay` or `calibrate` wrote with `--out`, with all its \
+             files",
             path.display()
         ))
     };

@@ -9,7 +9,7 @@
 
 use serde_json::Value;
 
-use super::{Breaker, HeavyLane, Limiter, Settings, StaggerScope};
+use super::{Breaker, HeavyLane, Limiter, Lost, Settings, StaggerScope};
 use crate::time::Span;
 use crate::units::{Count, Fraction};
 
@@ -132,7 +132,7 @@ impl Settings {
     /// These settings as an environment file, and what such a file cannot carry, one sentence each. Read back, the file gives
     /// the same settings exactly where the second list is empty.
     #[must_use]
-    pub fn to_env(&self) -> (String, Vec<String>) {
+    pub fn to_env(&self) -> (String, Vec<Lost>) {
         let lines = NAMES.iter().filter_map(|(name, _)| Some(format!("{name}={}\n", self.env_value(name)?)));
         let text: String = lines.collect();
         let (read, _) = Self::from_env(&text).expect("each value was read back before it was written");
@@ -278,10 +278,10 @@ fn to_json(settings: &Settings) -> Value {
 }
 
 /// Says of each setting that differs what it is and what the file would make of it.
-fn compare(path: &str, ours: &Value, read: &Value, lost: &mut Vec<String>) {
+fn compare(path: &str, ours: &Value, read: &Value, lost: &mut Vec<Lost>) {
     let (Value::Object(mine), Value::Object(theirs)) = (ours, read) else {
         if ours != read {
-            lost.push(format!("{path} is {}: an environment file gives {}", shown(ours), shown(read)));
+            lost.push(Lost::is(path, shown(ours), format!("an environment file gives {}", shown(read))));
         }
         return;
     };
@@ -289,13 +289,13 @@ fn compare(path: &str, ours: &Value, read: &Value, lost: &mut Vec<String>) {
     for (key, value) in mine {
         match theirs.get(key) {
             Some(other) => compare(&join(key), value, other, lost),
-            None if value.is_object() => lost.push(format!("{}: an environment file cannot say it", join(key))),
-            None => lost.push(format!("{} is {}: an environment file cannot say it", join(key), shown(value))),
+            None if value.is_object() => lost.push(Lost::because(join(key), "an environment file cannot say it")),
+            None => lost.push(Lost::is(join(key), shown(value), "an environment file cannot say it")),
         }
     }
     for (key, value) in theirs.iter().filter(|(key, _)| !mine.contains_key(*key)) {
         let gives = if value.is_object() { String::new() } else { format!(" ({})", shown(value)) };
-        lost.push(format!("{} is absent: an environment file always sets it{gives}", join(key)));
+        lost.push(Lost::is(join(key), "absent", format!("an environment file always sets it{gives}")));
     }
 }
 

@@ -131,9 +131,15 @@ fn a_stranger_is_named_without_its_value_and_taken_for_no_slip() {
     assert!(!told.contains("secret"), "{told}");
 }
 
+/// The file, and what it cannot carry in words.
+fn told(settings: &Settings) -> (String, Vec<String>) {
+    let (text, lost) = settings.to_env();
+    (text, lost.iter().map(ToString::to_string).collect())
+}
+
 #[test]
 fn what_a_file_cannot_carry_is_listed_setting_by_setting() {
-    let (text, lost) = Settings::default().to_env();
+    let (text, lost) = told(&Settings::default());
     assert_eq!(text, "");
     assert_eq!(lost.len(), 6, "{lost:?}");
     assert_eq!(lost[0], "breaker is absent: an environment file always sets it");
@@ -144,7 +150,7 @@ fn what_a_file_cannot_carry_is_listed_setting_by_setting() {
     let lane = settings.lane.as_mut().unwrap();
     (lane.mode, lane.stagger) = (Mode::Observe, Some(Span::from_secs(15)));
     settings.call_timeout.as_mut().unwrap().ungrounded = Span::FOREVER;
-    let (text, lost) = settings.to_env();
+    let (text, lost) = told(&settings);
     assert!(text.contains("OPENAI_STAGGER_SECONDS=15\n") && !text.contains("UNGROUNDED"), "{text}");
     assert_eq!(lost.len(), 6, "{lost:?}");
     for sentence in [
@@ -163,13 +169,13 @@ fn what_a_file_cannot_carry_is_listed_setting_by_setting() {
 fn a_share_of_the_budget_is_written_in_tokens() {
     let mut settings = Settings::seed_adapter();
     settings.lane.as_mut().unwrap().min_remaining_tokens = None;
-    let (text, lost) = settings.to_env();
+    let (text, lost) = told(&settings);
     assert!(text.contains("OPENAI_HEAVY_MIN_REMAINING=20400\n"), "{text}");
     assert_eq!(lost, ["lane.min_remaining_tokens is absent: an environment file always sets it (20400)"]);
     settings.lane.as_mut().unwrap().min_remaining = Fraction::new(0.5);
     assert!(settings.to_env().0.contains("OPENAI_HEAVY_MIN_REMAINING=12750\n"));
     settings.limiter.as_mut().unwrap().headroom = Fraction::new(1.0).unwrap();
-    let (text, lost) = settings.to_env();
+    let (text, lost) = told(&settings);
     assert!(!text.contains("HEADROOM") && lost.iter().any(|lost| lost.starts_with("limiter.headroom is 1")), "{text}{lost:?}");
 }
 
@@ -194,7 +200,7 @@ proptest! {
         (timeout.grounded_direct, timeout.grounded_proxy) = (Span::from_nanos(nanos[1]), Span::from_nanos(nanos[2]));
         timeout.ungrounded = Span::from_nanos(nanos[3]);
         let (text, lost) = settings.to_env();
-        prop_assert_eq!(lost, Vec::<String>::new());
+        prop_assert_eq!(lost, vec![]);
         prop_assert_eq!(Settings::from_env(&text), Ok((settings, vec![])));
     }
 

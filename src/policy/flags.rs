@@ -5,7 +5,7 @@
 //! flag for the capacity of abandoned work; ours is `--max_abandoned_threads`. What is read is the seeds' system
 //! ([`Settings::seed`]); `--name value` and `--name=value` are the same, and of a flag given twice the last one holds.
 
-use super::{At, Forget, Mode, OnClientGone, OnTimeout, Order, Settings, TimeoutFrom};
+use super::{At, Forget, Lost, Mode, OnClientGone, OnTimeout, Order, Settings, TimeoutFrom};
 use crate::time::Span;
 use crate::units::{Count, Fraction};
 
@@ -106,7 +106,7 @@ impl Settings {
     /// These settings as flags, and what flags cannot carry, one sentence each. Read back, the flags give the same settings
     /// exactly where the second list is empty.
     #[must_use]
-    pub fn to_flags(&self) -> (String, Vec<String>) {
+    pub fn to_flags(&self) -> (String, Vec<Lost>) {
         let mut words = Vec::new();
         let mut lost = Vec::new();
         self.timeout_flags(&mut words, &mut lost);
@@ -114,10 +114,10 @@ impl Settings {
         match &self.concurrency {
             Some(c) => {
                 words.push(format!("{MAX_CONCURRENT_REQUESTS} {}", c.max_concurrent_requests.value()));
-                lose(&mut lost, c.mode != Mode::Enforce, "concurrency.mode: flags always enforce");
-                lose(&mut lost, c.adaptive.is_some(), "concurrency.adaptive: flags have a fixed limit");
+                lose(&mut lost, c.mode != Mode::Enforce, "concurrency.mode", "flags always enforce");
+                lose(&mut lost, c.adaptive.is_some(), "concurrency.adaptive", "flags have a fixed limit");
             }
-            None => lost.push("concurrency is absent: flags always set it".to_owned()),
+            None => lost.push(absent("concurrency")),
         }
         self.graduated_flags(&mut words, &mut lost);
         self.other_sections(&mut lost);
@@ -142,60 +142,59 @@ impl Settings {
         Ok(())
     }
 
-    fn timeout_flags(&self, words: &mut Vec<String>, lost: &mut Vec<String>) {
+    fn timeout_flags(&self, words: &mut Vec<String>, lost: &mut Vec<Lost>) {
         let Some(t) = &self.timeout else {
-            lost.push("timeout is absent: flags always set it".to_owned());
+            lost.push(absent("timeout"));
             return;
         };
         carry_seconds(words, lost, REQUEST_TIMEOUT, t.request_timeout);
-        lose(lost, t.mode != Mode::Enforce, "timeout.mode: flags always enforce");
-        lose(lost, t.timeout_from != TimeoutFrom::Dispatch, "timeout.timeout_from: flags count from dispatch");
-        lose(lost, t.on_timeout != OnTimeout::Abandon, "timeout.on_timeout: flags abandon the call");
-        lose(lost, t.on_client_gone != OnClientGone::RunOn, "timeout.on_client_gone: flags let the call run on");
+        lose(lost, t.mode != Mode::Enforce, "timeout.mode", "flags always enforce");
+        lose(lost, t.timeout_from != TimeoutFrom::Dispatch, "timeout.timeout_from", "flags count from dispatch");
+        lose(lost, t.on_timeout != OnTimeout::Abandon, "timeout.on_timeout", "flags abandon the call");
+        lose(lost, t.on_client_gone != OnClientGone::RunOn, "timeout.on_client_gone", "flags let the call run on");
     }
 
-    fn queue_flags(&self, words: &mut Vec<String>, lost: &mut Vec<String>) {
+    fn queue_flags(&self, words: &mut Vec<String>, lost: &mut Vec<Lost>) {
         let Some(q) = &self.queue else {
-            lost.push("queue is absent: flags always set it".to_owned());
+            lost.push(absent("queue"));
             return;
         };
         words.push(format!("{MAX_QUEUE_SIZE} {}", q.max_queue_size.value()));
         words.push(format!("{QUEUE_REJECTION_THRESHOLD} {}", q.queue_rejection_threshold));
         let plain = super::Queue::default();
-        lose(lost, q.mode != Mode::Enforce, "queue.mode: flags always enforce");
-        lose(lost, q.max_queue_tokens.is_some(), "queue.max_queue_tokens: flags bound requests only");
-        lose(lost, q.order != Order::Fifo, "queue.order: flags have fifo only");
-        lose(lost, q.adaptive_lifo_share != plain.adaptive_lifo_share, "queue.adaptive_lifo_share: flags have fifo only");
-        lose(lost, !q.weights.is_empty(), "queue.weights: flags have fifo only");
-        lose(lost, q.by_priority, "queue.by_priority: flags know no priorities");
-        lose(lost, q.codel.is_some(), "queue.codel: flags cannot say it");
-        lose(lost, q.deadline_aware, "queue.deadline_aware: flags cannot say it");
-        lose(lost, q.graduated.is_some(), "queue.graduated: flags cannot say it");
+        lose(lost, q.mode != Mode::Enforce, "queue.mode", "flags always enforce");
+        lose(lost, q.max_queue_tokens.is_some(), "queue.max_queue_tokens", "flags bound requests only");
+        lose(lost, q.order != Order::Fifo, "queue.order", "flags have fifo only");
+        lose(lost, q.adaptive_lifo_share != plain.adaptive_lifo_share, "queue.adaptive_lifo_share", "flags have fifo only");
+        lose(lost, !q.weights.is_empty(), "queue.weights", "flags have fifo only");
+        lose(lost, q.by_priority, "queue.by_priority", "flags know no priorities");
+        lose(lost, q.codel.is_some(), "queue.codel", "flags cannot say it");
+        lose(lost, q.deadline_aware, "queue.deadline_aware", "flags cannot say it");
+        lose(lost, q.graduated.is_some(), "queue.graduated", "flags cannot say it");
     }
 
-    fn graduated_flags(&self, words: &mut Vec<String>, lost: &mut Vec<String>) {
+    fn graduated_flags(&self, words: &mut Vec<String>, lost: &mut Vec<Lost>) {
         let Some(g) = &self.graduated else {
-            lost.push("graduated is absent: flags always set it".to_owned());
+            lost.push(absent("graduated"));
             return;
         };
         carry_seconds(words, lost, RESET_INTERVAL, g.reset_interval);
         words.push(format!("{VLLM_REJECTION_THRESHOLD} {}", g.vllm_rejection_threshold));
         words.push(format!("{MAX_ABANDONED_THREADS} {}", g.max_abandoned.value()));
         let seed = Self::seed(g.max_abandoned).graduated.expect("the seeds' system has this section");
-        lose(lost, g.mode != Mode::Enforce, "graduated.mode: flags always enforce");
-        lose(lost, g.at != At::Dispatch, "graduated.at: flags check at dispatch");
-        lose(lost, g.forget != Forget::Reset, "graduated.forget: flags reset at intervals");
-        lose(lost, g.half_life != seed.half_life, "graduated.half_life: flags do not decay");
-        lose(lost, g.lease != seed.lease, "graduated.lease: flags have no gauge");
+        lose(lost, g.mode != Mode::Enforce, "graduated.mode", "flags always enforce");
+        lose(lost, g.at != At::Dispatch, "graduated.at", "flags check at dispatch");
+        lose(lost, g.forget != Forget::Reset, "graduated.forget", "flags reset at intervals");
+        lose(lost, g.half_life != seed.half_life, "graduated.half_life", "flags do not decay");
+        lose(lost, g.lease != seed.lease, "graduated.lease", "flags have no gauge");
     }
 
     /// Whatever else is set, from a list of sections that grows by itself.
-    fn other_sections(&self, lost: &mut Vec<String>) {
+    fn other_sections(&self, lost: &mut Vec<Lost>) {
         let all = serde_json::to_value(self).expect("settings have string keys and nothing in them fails to serialise");
         let sections = all.as_object().into_iter().flat_map(|sections| sections.keys());
-        lost.extend(
-            sections.filter(|name| !SECTIONS.contains(&name.as_str())).map(|name| format!("{name}: flags cannot say it")),
-        );
+        let unknown = sections.filter(|name| !SECTIONS.contains(&name.as_str()));
+        lost.extend(unknown.map(|name| Lost::because(name, "flags cannot say it")));
     }
 }
 
@@ -248,19 +247,24 @@ fn fraction(flag: &'static str, text: &str) -> Result<Fraction, FlagError> {
 }
 
 /// Writes a time in seconds, which is exact where it reads back the same.
-fn carry_seconds(words: &mut Vec<String>, lost: &mut Vec<String>, flag: &'static str, span: Span) {
+fn carry_seconds(words: &mut Vec<String>, lost: &mut Vec<Lost>, flag: &'static str, span: Span) {
     let text = span.as_secs_f64().to_string();
     if seconds(flag, &text) == Ok(span) {
         words.push(format!("{flag} {text}"));
     } else {
-        lost.push(format!("{}: {span} cannot be written exactly as seconds above 0", flag.trim_start_matches('-')));
+        let why = format!("{span} cannot be written exactly as seconds above 0");
+        lost.push(Lost::because(flag.trim_start_matches('-'), why));
     }
 }
 
-fn lose(lost: &mut Vec<String>, is_lost: bool, why: &str) {
+fn lose(lost: &mut Vec<Lost>, is_lost: bool, setting: &str, why: &str) {
     if is_lost {
-        lost.push(why.to_owned());
+        lost.push(Lost::because(setting, why));
     }
+}
+
+fn absent(section: &str) -> Lost {
+    Lost::is(section, "absent", "flags always set it")
 }
 
 #[cfg(test)]
@@ -331,19 +335,20 @@ mod tests {
         settings.timeout.as_mut().expect("set").on_timeout = OnTimeout::Cancel;
         settings.timeout.as_mut().expect("set").request_timeout = Span::FOREVER;
         let lost = settings.to_flags().1;
-        assert!(lost.len() == 3 && lost[0].starts_with("request_timeout"), "{lost:?}");
+        assert!(lost.len() == 3 && lost[0].setting == "request_timeout", "{lost:?}");
     }
 
     #[test]
     fn sections_that_flags_do_not_know_are_listed() {
         let lost = Settings::seed_adapter().to_flags().1;
         for section in ["limiter", "lane", "breaker", "call_timeout", "finalise"] {
-            assert!(lost.contains(&format!("{section}: flags cannot say it")), "{section} in {lost:?}");
+            assert!(lost.contains(&Lost::because(section, "flags cannot say it")), "{section} in {lost:?}");
         }
-        assert!(lost.iter().any(|sentence| sentence.starts_with("graduated is absent")), "{lost:?}");
+        assert!(lost.contains(&absent("graduated")), "{lost:?}");
         let both =
             Settings { limiter: Some(crate::policy::Limiter::default()), ..Settings::seed(Count::new(10).expect("not 0")) };
-        assert_eq!(both.to_flags().1, ["limiter: flags cannot say it"]);
+        let told: Vec<String> = both.to_flags().1.iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["limiter: flags cannot say it"]);
     }
 
     proptest! {
@@ -355,7 +360,7 @@ mod tests {
             settings.queue.as_mut().expect("set").max_queue_size = Count::new(size).expect("not 0");
             settings.graduated.as_mut().expect("set").vllm_rejection_threshold = Fraction::new(threshold).expect("in range");
             let (text, lost) = settings.to_flags();
-            prop_assert_eq!(lost, Vec::<String>::new());
+            prop_assert_eq!(lost, vec![]);
             prop_assert_eq!(Settings::from_flags(&text, None), Ok(settings));
         }
     }

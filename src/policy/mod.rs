@@ -25,6 +25,7 @@ mod lane;
 mod launch;
 mod limiter;
 mod line;
+mod lost;
 mod multipliers;
 mod queue;
 mod queue_depth;
@@ -49,6 +50,7 @@ pub use flags::FlagError;
 pub use gateway::Gateway;
 pub use graduated::rejection_probability;
 pub use io::{Action, Attempt, CallEnd, CallKind, Finish, Hint, Input, Note, Saw, Usage, Verdict, WakeReason};
+pub use lost::Lost;
 pub use settings::{
     AdaptiveLimit, At, Boundary, Breaker, CallTimeout, Codel, Concurrency, Excess, Exclusive, Finalise, FinaliseRule, Forget,
     Graduated, HeavyLane, Heed, HoldRule, Limiter, Mode, OnClientGone, OnError, OnTimeout, Order, P90, Prior, Queue,

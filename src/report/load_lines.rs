@@ -55,6 +55,9 @@ struct Line<'a> {
     sustained_load: Option<Mean>,
     /// Replications in which each of these broke just above the line.
     breaks: Ordered<usize>,
+    /// Where no load was sustained in a replication because of a service level: what its figure was at the least load tried, on
+    /// average over those replications.
+    alone: Option<f64>,
     simulated_requests: u64,
 }
 
@@ -104,6 +107,7 @@ impl LoadLines<'_> {
             sustained_rps: scaled(1.0),
             sustained_load: self.load.map(|load| scaled(load.capacity_rps)),
             breaks: Ordered(line.ends().into_iter().map(|(end, count)| (self.end(end), count)).collect()),
+            alone: crate::stats::mean(&line.brackets.iter().filter_map(|bracket| bracket.alone).collect::<Vec<_>>()),
             simulated_requests: line.brackets.iter().map(|bracket| bracket.requests).sum(),
         }
     }
@@ -133,7 +137,7 @@ impl LoadLines<'_> {
         ranked.sort_by(|a, b| b.rps.mean.total_cmp(&a.rps.mean));
         let best = ranked[0];
         if best.rps.mean <= 0.0 {
-            return "No load at all is sustained: the service levels are out of this system's reach.".to_owned();
+            return self.none(best);
         }
         let what = format!("\"{}\" sustains {}", best.name, self.sustained(&best.rps));
         let (end, count) = best.ends()[0];
@@ -144,6 +148,17 @@ impl LoadLines<'_> {
             best.minus(base, LEVEL).map(|difference| gain(base, &difference))
         };
         format!("{what}{}. {breaks}.", gain.unwrap_or_default())
+    }
+
+    /// Why no load is sustained: what breaks at the least of them, and by how much.
+    fn none(&self, line: &LoadLine) -> String {
+        let (end, count) = line.ends()[0];
+        let of = line.brackets.len();
+        let figures: Vec<f64> = line.brackets.iter().filter(|one| one.end == end).filter_map(|one| one.alone).collect();
+        let alone = crate::stats::mean(&figures).map_or(String::new(), |mean| format!(": there it is {}", number(mean)));
+        let level = matches!(end, End::Level(_) | End::NotShown(_));
+        let even = if level { " even at a load where each request is as good as alone" } else { "" };
+        format!("No load at all is sustained. {} in {count} of {of} replications{even}{alone}.", upper(&self.breaks(end)))
     }
 
     fn sustained(&self, rps: &Replicated) -> String {
@@ -200,6 +215,7 @@ impl LoadLines<'_> {
         match end {
             End::Unstable(label) => label.name().to_owned(),
             End::Level(index) => self.levels[index].clone(),
+            End::NotShown(index) => format!("{} not shown", self.levels[index]),
             End::Halted => "halted".to_owned(),
             End::NotReached => "nothing".to_owned(),
         }
@@ -210,6 +226,7 @@ impl LoadLines<'_> {
         match end {
             End::Unstable(label) => format!("the run is {}", label.name()),
             End::Level(index) => format!("`{}` breaks", self.levels[index]),
+            End::NotShown(index) => format!("`{}` cannot be told, for nobody comes that far,", self.levels[index]),
             End::Halted => "more is under way at once than can be held".to_owned(),
             End::NotReached => "nothing breaks at the highest load that was tried".to_owned(),
         }
@@ -219,8 +236,15 @@ impl LoadLines<'_> {
 const COLUMNS: [usize; 5] = [12, 16, 12, 15, 16];
 
 const NOTES: &str = "sustained: in a replication, the greatest load (all arrivals made denser or thinner by one factor) at \
-    which the run is labelled stable and every service level holds; bracketed by doubling and halving. Intervals are 95 %, over \
+    which the run is labelled stable and every service level is shown and holds; bracketed by doubling and halving. Where hardly \
+    anybody comes the run is made longer, until a hundred have come or as many as at the scenario's own load. Intervals are 95 %, over \
     replications; differences are paired on the same requests. In brackets: replications.";
+
+/// With a capital letter in front.
+fn upper(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
+}
 
 fn gain(base: &LoadLine, difference: &Difference) -> String {
     let bounds = difference.interval.map_or(String::new(), |interval| format!(" ({})", range(interval, 1.0, number)));

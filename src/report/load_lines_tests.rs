@@ -5,7 +5,7 @@ use crate::journal::summary::Label;
 use crate::tune::Bracket;
 
 fn line(name: &str, each: &[f64], end: End) -> LoadLine {
-    let bracket = |rps: &f64| Bracket { sustained: *rps, offered_rps: *rps, end, requests: 100 };
+    let bracket = |rps: &f64| Bracket { sustained: *rps, offered_rps: *rps, end, alone: None, requests: 100 };
     LoadLine {
         name: name.to_owned(),
         brackets: each.iter().map(bracket).collect(),
@@ -47,5 +47,14 @@ fn what_cannot_be_told_apart_is_not_called_a_gain() {
 
 #[test]
 fn a_level_out_of_reach_is_said() {
-    assert!(told(&[line("a", &[0.0, 0.0], End::Level(0))]).0.starts_with("No load at all is sustained"));
+    let mut none = line("a", &[0.0, 0.0], End::Level(0));
+    none.brackets.iter_mut().for_each(|bracket| bracket.alone = Some(810.0));
+    let (text, json) = told(&[none]);
+    let text = text.replace("\n  ", " ");
+    let verdict = "No load at all is sustained. `p99_ttft_ms<=500` breaks in 2 of 2 replications even at a load where each request is as \
+                   good as alone: there it is 810.";
+    assert!(text.starts_with(verdict), "{text}");
+    assert_eq!(json["variants"][0]["alone"], 810.0);
+    let hidden = told(&[line("a", &[0.0, 0.0], End::NotShown(0))]).0.replace("\n  ", " ");
+    assert!(hidden.contains("`p99_ttft_ms<=500` cannot be told, for nobody comes that far, in 2 of 2"), "{hidden}");
 }

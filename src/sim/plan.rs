@@ -53,7 +53,7 @@ impl Plan {
         Some(Self { workload: Arc::new(workload), window, ..self.clone() })
     }
 
-    /// The same for a part of the measured time only: above 0, at most 1. The warm-up stays as it is, so that what is measured
+    /// The same for a part of the measured time only: above 0; above 1 it lasts that much longer. The warm-up stays as it is, so that what is measured
     /// is as settled as in a whole run.
     #[must_use]
     pub fn shortened(&self, share: f64) -> Self {

@@ -11,7 +11,7 @@ use crate::journal::{Series, Window};
 use crate::policy::Settings;
 use crate::scenario::{Diagnostics, LoadOf, REQUESTS_MAX, Scenario, StreamsOf, Variant, Warmup};
 use crate::time::{Span, Time};
-use crate::trace::{self, NameId, Trace};
+use crate::trace::{self, Fates, NameId, Trace};
 use crate::units::Count;
 use crate::upstream::UpstreamModel;
 use crate::workload::{ArrivalSettings, RateSettings, Recorded, Rows, SourceSettings};
@@ -49,7 +49,7 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared, Diagnostics> {
 /// # Errors
 /// As [`prepare`].
 pub fn prepare_given(scenario: &Scenario, given: &Given) -> Result<Prepared, Diagnostics> {
-    let mut files = Files { scenario, given, traces: BTreeMap::new() };
+    let mut files = Files::new(scenario, given);
     let mut parts = Vec::new();
     for (index, variant) in scenario.variants.iter().enumerate() {
         parts.push((files.model(index, variant)?, files.workload(index, variant)?, &variant.policy, variant.name.clone()));
@@ -76,7 +76,7 @@ pub fn prepare_given(scenario: &Scenario, given: &Given) -> Result<Prepared, Dia
         lightest: lightest(baseline),
         detailed: false,
     };
-    let remarks = floor_remark(&plans).into_iter().chain(not_validated(scenario)).collect();
+    let remarks = floor_remark(&plans).into_iter().chain(not_validated(scenario)).chain(files.remarks).collect();
     let mut prepared = Prepared { plans, capacity, context, remarks };
     cut_warmup(scenario, &mut prepared);
     Ok(prepared)
@@ -91,7 +91,7 @@ pub fn replan(scenario: &Scenario, prepared: &Prepared, index: usize, candidate:
     let of = &scenario.variants[index];
     let old = prepared.plans.iter().find(|plan| plan.name == of.name).expect("every variant has a plan");
     let given = &old.workload.recorded;
-    let mut files = Files { scenario, given, traces: BTreeMap::new() };
+    let mut files = Files::new(scenario, given);
     let same_load = (&candidate.arrival, &candidate.classes) == (&of.arrival, &of.classes);
     let upstream =
         if candidate.upstream == of.upstream && same_load { old.upstream.clone() } else { files.model(index, candidate)? };
@@ -136,7 +136,7 @@ pub fn inspect(scenario: &Scenario) -> Result<(), Diagnostics> {
 /// # Errors
 /// As [`prepare`].
 pub fn inspect_given(scenario: &Scenario, given: &Given) -> Result<(), Diagnostics> {
-    let mut files = Files { scenario, given, traces: BTreeMap::new() };
+    let mut files = Files::new(scenario, given);
     for (index, variant) in scenario.variants.iter().enumerate() {
         files.model(index, variant)?;
         files.workload(index, variant)?;
@@ -150,7 +150,7 @@ pub fn inspect_given(scenario: &Scenario, given: &Given) -> Result<(), Diagnosti
 /// # Errors
 /// As [`prepare`].
 pub fn parts(scenario: &Scenario, index: usize) -> Result<(UpstreamModel, SourceSettings), Diagnostics> {
-    let mut files = Files { scenario, given: &[], traces: BTreeMap::new() };
+    let mut files = Files::new(scenario, &[]);
     let variant = &scenario.variants[index];
     Ok((files.model(index, variant)?, files.workload(index, variant)?))
 }
@@ -161,7 +161,7 @@ pub fn parts(scenario: &Scenario, index: usize) -> Result<(UpstreamModel, Source
 /// # Errors
 /// As [`prepare`].
 pub fn inspect_model(scenario: &Scenario, index: usize, candidate: &Variant) -> Result<(), Diagnostics> {
-    Files { scenario, given: &[], traces: BTreeMap::new() }.model(index, candidate).map(drop)
+    Files::new(scenario, &[]).model(index, candidate).map(drop)
 }
 
 /// Reads each file once.
@@ -169,9 +169,15 @@ struct Files<'a> {
     scenario: &'a Scenario,
     given: &'a Given,
     traces: BTreeMap<PathBuf, Arc<Trace>>,
+    /// What a person should be told of them.
+    remarks: BTreeSet<String>,
 }
 
-impl Files<'_> {
+impl<'a> Files<'a> {
+    fn new(scenario: &'a Scenario, given: &'a Given) -> Self {
+        Self { scenario, given, traces: BTreeMap::new(), remarks: BTreeSet::new() }
+    }
+
     fn model(&self, index: usize, variant: &Variant) -> Result<UpstreamModel, Diagnostics> {
         let model = UpstreamModel::resolve(&variant.upstream)
             .map_err(|error| self.scenario.diagnose(index, "upstream", error.to_string(), None))?;
@@ -263,6 +269,7 @@ impl Files<'_> {
             let class = u16::try_from(class_of(record.class)).expect("a scenario has fewer than 65,536 classes");
             Some(Recorded { at: record.arrival, input_tokens, output_tokens, class, ..Recorded::default() })
         };
+        self.remarks.extend(left_out(file, &trace.fates));
         Ok(Rows::List(trace.records.iter().filter_map(row).collect()))
     }
 
@@ -274,6 +281,20 @@ impl Files<'_> {
     fn blame(&self, variant: usize, path: &str, message: String) -> Diagnostics {
         self.scenario.diagnose(variant, path, message, None)
     }
+}
+
+/// A word on rows of a recording that do not arrive.
+fn left_out(file: &str, fates: &Fates) -> Option<String> {
+    let reasons = fates.dropped.iter().map(|(reason, lost)| format!("{}: {}", reason.name(), lost.count));
+    let reasons = reasons.collect::<Vec<_>>().join(", ");
+    (fates.lost() > 0).then(|| {
+        format!(
+            "{file}: {} of {} recorded requests are left out ({reasons}), so that less arrives than was recorded; `plimsoll trace convert` \
+             gives lengths to those that have none.",
+            fates.lost(),
+            fates.rows()
+        )
+    })
 }
 
 /// Load 1.0 of the baseline; `None` where arrivals are recorded, whose lengths are the recording's own, where nothing that

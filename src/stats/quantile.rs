@@ -8,12 +8,12 @@
 #[must_use]
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // between 0 and the length
 pub fn quantile(numbers: &[f64], q: f64) -> Option<f64> {
-    let mut sorted = numbers.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let place = q.clamp(0.0, 1.0) * sorted.len().checked_sub(1)? as f64;
-    let below = place.floor() as usize;
-    let above = (below + 1).min(sorted.len() - 1);
-    Some(sorted[below] + (place - place.floor()) * (sorted[above] - sorted[below]))
+    let mut numbers = numbers.to_vec();
+    let place = q.clamp(0.0, 1.0) * numbers.len().checked_sub(1)? as f64;
+    // Two order statistics next to each other: no need to sort the rest.
+    let (_, below, larger) = numbers.select_nth_unstable_by(place.floor() as usize, f64::total_cmp);
+    let above = larger.iter().copied().min_by(f64::total_cmp).unwrap_or(*below);
+    Some(*below + (place - place.floor()) * (above - *below))
 }
 
 /// The median; `None` without numbers.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::Cursor;
 use std::path::Path;
 
-use super::error::{TraceError, excerpt_of};
+use super::error::{TraceError, broken_off, excerpt_of};
 use super::format::canonical::SIGNATURES;
 use super::format::{Fields, Format, OBJECTS, SPECIAL, TABLES, header, objects_in};
 use super::reader::Options;
@@ -74,7 +74,7 @@ pub(super) fn pass_yaml(source: &mut Source) -> Result<(), TraceError> {
         return Ok(());
     }
     let failed =
-        |file: &str, error: std::io::Error| TraceError::Read { file: file.to_owned(), line: 0, reason: error.to_string() };
+        |file: &str, error: std::io::Error| TraceError::Read { file: file.to_owned(), line: 0, reason: broken_off(&error) };
     match source.pass_to(BLIS_COLUMN) {
         Ok(true) => Ok(()),
         Ok(false) => Err(TraceError::NotReplayable {

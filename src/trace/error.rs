@@ -1,6 +1,7 @@
 //! What can be wrong with a trace, where, and what would be right.
 
 use std::borrow::Cow;
+use std::io;
 
 /// A trace that cannot be used, or not further.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,7 +59,7 @@ pub enum TraceError {
         reason: String,
     },
     /// The file cannot be read on.
-    #[error("{file}: reading stopped after line {line}: {reason}")]
+    #[error("{file}: reading stopped {}: {reason}", if *line == 0 { "before its first line".to_owned() } else { format!("after line {line}") })]
     Read {
         /// The file.
         file: String,
@@ -349,19 +350,40 @@ impl RowProblem {
 
 /// The first of a header's names: what stands there may be no header at all, and as long as it likes.
 pub(super) fn listed(names: &[String]) -> String {
-    const SHOWN: usize = 40;
-    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| excerpt(name)).collect();
-    let more = names.len().saturating_sub(SHOWN);
-    if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
+    /// Bytes after which no further name is listed.
+    const ENOUGH: usize = 1_000;
+    let mut shown = String::new();
+    for (place, name) in names.iter().enumerate() {
+        if shown.len() > ENOUGH {
+            return format!("{shown}, and {} more", names.len() - place);
+        }
+        if place > 0 {
+            shown.push_str(", ");
+        }
+        shown.push_str(&excerpt(name));
+    }
+    shown
 }
 
-/// The beginning of a text, for a message.
+/// The beginning of a text, for a message; what a terminal would obey is written out.
 pub(super) fn excerpt(text: &str) -> String {
     const LONGEST: usize = 60;
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text.to_owned(),
+    let (shown, dots) = match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => (&text[..end], "..."),
+        None => (text, ""),
+    };
+    if !shown.contains(char::is_control) {
+        return format!("{shown}{dots}");
     }
+    let written = shown.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() });
+    written.chain([dots.to_owned()]).collect()
+}
+
+/// Why a file cannot be read on, and what to do about it.
+pub(super) fn broken_off(error: &io::Error) -> String {
+    let why = error.to_string();
+    let cut = error.kind() == io::ErrorKind::UnexpectedEof || why.contains("incomplete");
+    if cut { format!("{why}: the file is cut off; copy it again, or wait until it is written whole") } else { why }
 }
 
 /// The beginning of what should be text, for a message.

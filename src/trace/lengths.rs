@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::assemble::TOKENS;
 use super::cell::Cell;
-use super::error::{About, RowProblem, TraceError};
+use super::error::{About, RowProblem, TraceError, broken_off};
 use super::format::header;
 use super::reader::Options;
 use super::rows::Rows;
@@ -35,7 +35,7 @@ fn pairs_of(source: Source) -> Result<Vec<(u32, u32)>, TraceError> {
     let mut rows = Rows::new(source.bytes);
     let mut line = 0;
     let mut pairs = Vec::new();
-    let failed = |line: u64, error: &io::Error| TraceError::Read { file: file.clone(), line, reason: error.to_string() };
+    let failed = |line: u64, error: &io::Error| TraceError::Read { file: file.clone(), line, reason: broken_off(error) };
     let (_, names) = header(&mut rows).map_err(|error| failed(0, &error))?.unwrap_or_default();
     let places = COLUMNS.map(|column| names.iter().position(|name| name == column).unwrap_or(usize::MAX));
     while let Some(row) = rows.next().map_err(|error| failed(line, &error))? {

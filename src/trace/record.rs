@@ -100,13 +100,13 @@ pub enum Ended {
     Left,
     /// A gateway ended it: not complete in time.
     TimedOut,
-    /// It was answered with an error status.
+    /// It was turned away unserved: by a limiter, or by a server with no room.
     Refused,
     /// The stream ended before the answer was complete.
     Cut,
     /// The connection failed.
     Broken,
-    /// It failed; the log does not say how.
+    /// It was answered with another error, or failed in a way that the log does not say.
     Failed,
 }
 
@@ -140,16 +140,18 @@ impl Ended {
         }
     }
 
-    /// What an HTTP status says: below 400 complete, 499 left (nginx), 408 and 504 timed out, any other refused; 0, which
-    /// proxies write where there was no answer, broken.
+    /// What an HTTP status says: below 400 complete; 429, 503 and 529 refused (RFC 6585, section 4; RFC 9110, section 15.6.4;
+    /// Anthropic's "overloaded"); 499 left (nginx); 408, 504 and 524 (Cloudflare) timed out; any other failed, a server that broke
+    /// as well as a request that was wrong; 0, which proxies write where there was no answer, broken.
     #[must_use]
     pub const fn of_status(status: u16) -> Self {
         match status {
             0 => Self::Broken,
             1..400 => Self::Complete,
+            429 | 503 | 529 => Self::Refused,
             499 => Self::Left,
-            408 | 504 => Self::TimedOut,
-            _ => Self::Refused,
+            408 | 504 | 524 => Self::TimedOut,
+            _ => Self::Failed,
         }
     }
 }
@@ -216,6 +218,12 @@ mod tests {
             (0, Ended::Broken),
             (429, Ended::Refused),
             (503, Ended::Refused),
+            (529, Ended::Refused),
+            (400, Ended::Failed),
+            (403, Ended::Failed),
+            (500, Ended::Failed),
+            (502, Ended::Failed),
+            (524, Ended::TimedOut),
             (504, Ended::TimedOut),
             (499, Ended::Left),
         ] {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::error::TraceError;
+use super::error::{TraceError, broken_off};
 
 /// Longest row that is looked at: 16 MiB. Longer ones are dropped without being held in memory.
 pub const ROW_BYTES_MAX: usize = 16 << 20;
@@ -37,7 +37,7 @@ impl Source {
     /// Opens a file.
     pub fn open(path: &Path) -> Result<Self, TraceError> {
         let name = path.display().to_string();
-        let failed = |error: io::Error| TraceError::Open { file: name.clone(), reason: error.to_string() };
+        let failed = |error: io::Error| TraceError::Open { file: name.clone(), reason: broken_off(&error) };
         let file = File::open(path).map_err(failed)?;
         if file.metadata().map_err(failed)?.is_dir() {
             return Err(TraceError::Open { file: name, reason: "a folder, not a file".to_owned() });
@@ -47,7 +47,7 @@ impl Source {
 
     /// Takes bytes from anywhere; `file` is their name in messages.
     pub fn new(raw: Box<dyn Read>, file: &str) -> Result<Self, TraceError> {
-        let failed = |error: io::Error| TraceError::Read { file: file.to_owned(), line: 0, reason: error.to_string() };
+        let failed = |error: io::Error| TraceError::Read { file: file.to_owned(), line: 0, reason: broken_off(&error) };
         let mut plain = decompressed(raw).map_err(failed)?;
         let mut sample = Vec::new();
         plain.by_ref().take(SAMPLE_BYTES).read_to_end(&mut sample).map_err(failed)?;

@@ -1,6 +1,6 @@
 //! A trace as a whole, in memory: what was recorded, in order of intended arrival.
 
-use super::error::{RowProblem, TraceError};
+use super::error::{About, RowProblem, TraceError};
 use super::reader::{Dropped, Fates, Head, Reader, Row};
 use super::record::Record;
 use crate::time::{Span, Time};
@@ -36,7 +36,12 @@ impl Trace {
                     fates.records += 1;
                     records.push(record);
                 }
-                Row::Record(record) => fates.lose(&Dropped { row: record.row, problem: RowProblem::EmptyAnswer }),
+                // It failed, else the row had been dropped.
+                Row::Record(record) => {
+                    let column = if record.input_tokens.is_none() { "prompt length" } else { "answer length" };
+                    let problem = RowProblem::Missing { column: column.into(), about: About::Tokens };
+                    fates.lose(&Dropped { row: record.row, problem });
+                }
                 Row::Dropped(Dropped { row, problem }) if !problem.reason().is_benign() => {
                     return Err(TraceError::Row { file: reader.head().file.clone(), line: row, problem });
                 }

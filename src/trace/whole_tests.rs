@@ -49,6 +49,13 @@ fn rows_with_nothing_to_serve_are_dropped_and_counted() {
 }
 
 #[test]
+fn a_failed_request_without_lengths_is_dropped_for_that() {
+    let trace = parse(b"time,input_tokens,output_tokens,status\n1,9,,429\n2,,,500\n3,9,9,200\n").unwrap();
+    assert_eq!((trace.rows, trace.records.len(), trace.fates.lost()), (3, 1, 2));
+    assert_eq!(trace.fates.to_string(), "3 rows = 1 records + 2 dropped (2 no prompt or answer length, first in line 2)");
+}
+
+#[test]
 fn a_wall_clock_recording_starts_with_its_first_arrival() {
     let text = b"TIMESTAMP,ContextTokens,GeneratedTokens\n2024-05-10 00:00:02+00:00,1,1\n2024-05-10 00:00:00.5+00:00,2,2\n";
     let trace = parse(text).unwrap();

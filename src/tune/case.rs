@@ -107,7 +107,10 @@ impl FromStr for RobustText {
             let twice = match read() {
                 Some(("load", range)) => robust.load.replace(range).is_some(),
                 Some(("capacity", range)) => robust.capacity.replace(range).is_some(),
-                _ => how.replace(by(part).ok_or_else(|| no_part(part))?).is_some(),
+                Some((name, _)) => {
+                    return Err(format!("`{name}` cannot be varied: `load=0.7..1.5` and `capacity=0.8..1.1` can"));
+                }
+                None => how.replace(by(part).ok_or_else(|| no_part(part))?).is_some(),
             };
             if twice {
                 let name = part.split('=').next().unwrap_or(part).trim();
@@ -131,6 +134,14 @@ fn by(part: &str) -> Option<RobustBy> {
 }
 
 fn no_part(part: &str) -> String {
+    let ends = part.split_once('=').and_then(|(_, range)| range.split_once(".."));
+    let wrong =
+        ends.and_then(|(lo, hi)| [lo, hi].into_iter().find(|end| end.trim().parse().ok().and_then(Positive::new).is_none()));
+    if let Some(end) = wrong.map(str::trim).filter(|end| !end.is_empty()) {
+        return format!(
+            "`{end}` in `{part}` is no number above 0: write least and greatest as multiples, like `load=0.7..1.5`"
+        );
+    }
     format!("`{part}` is not like `load=0.7..1.5`, `capacity=0.8..1.1` or `by=worst` (or `mean`, or `regret`)")
 }
 
@@ -167,6 +178,9 @@ mod tests {
             assert!(bad.parse::<RobustText>().unwrap_err().contains("load=0.7..1.5"), "{bad} was taken");
         }
         for (bad, says) in [
+            ("load=0..1", "`0` in `load=0..1` is no number above 0"),
+            ("load=1..x", "`x` in `load=1..x` is no number above 0"),
+            ("speed=1..2", "`speed` cannot be varied"),
             ("load=1.5..0.7", "write the least first, 0.7..1.5"),
             ("load=1..1000000", "from 0.01 to 100 times"),
             ("capacity=0.001..1", "from 0.01 to 100 times"),

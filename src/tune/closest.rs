@@ -20,8 +20,17 @@ pub(super) fn closest(rungs: &[Rung], finalists: &[Id], room: usize) -> Vec<Id> 
     found
 }
 
+/// The best candidate of a rung that seems to hold the constraints.
+pub(super) fn leader_in(rung: &Rung) -> Option<Id> {
+    let holds = |visit: &&Visit| {
+        visit.verdict != Verdict::Unmeasured
+            && visit.constraints.iter().all(|slack| slack.is_some_and(|slack| slack.mean >= 0.0))
+    };
+    rung.visits.iter().filter(holds).min_by_key(|visit| visit.rank).map(|visit| visit.candidate)
+}
+
 /// Who breaks the constraints least in one rung, as [`rank::violation`] has it.
-fn closest_in(rung: &Rung) -> Option<Id> {
+pub(super) fn closest_in(rung: &Rung) -> Option<Id> {
     let means = |visit: &Visit| -> Vec<Option<f64>> { visit.constraints.iter().map(|of| of.map(|slack| slack.mean)).collect() };
     let measured = rung.visits.iter().filter(|visit| visit.verdict != Verdict::Unmeasured);
     let all: Vec<(Id, Vec<Option<f64>>)> = measured.map(|visit| (visit.candidate, means(visit))).collect();
@@ -53,6 +62,7 @@ mod tests {
         assert_eq!(closest(&[first.clone(), last.clone()], &[Id(0)], 9), [Id(1)], "1 was closest before it was dropped");
         assert_eq!(closest(&[first.clone(), last], &[Id(3)], 1), [Id(0)], "there is room for one");
         let held = rung(vec![dropped(0, -5.0), visit(3, 0.1, Verdict::Kept)]);
+        assert_eq!((leader_in(&first), leader_in(&held)), (None, Some(Id(3))), "the best one breaks them");
         assert!(closest(&[first, held], &[Id(3)], 9).is_empty(), "somebody holds them");
     }
 }

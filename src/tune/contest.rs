@@ -21,6 +21,7 @@
 //! all pairs and constraints; for normal observations, which means over many requests nearly are).
 
 use crate::stats::{mean, variance};
+use crate::tune::measure::by_merit;
 
 /// The contest's terms.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,6 +98,11 @@ impl Test {
         }
     }
 
+    /// Whether all values were 0: nothing tells the two apart.
+    fn is_level(&self) -> bool {
+        self.sum == 0.0 && self.squared == 0.0
+    }
+
     fn bound(&self, h2: f64, zone: f64) -> f64 {
         (h2 * self.squared / (2.0 * zone) - zone * f64::from(self.count) / 2.0).max(0.0)
     }
@@ -113,6 +119,8 @@ pub struct Contest {
     terms: Terms,
     fates: Vec<Fate>,
     objectives: Vec<Vec<f64>>,
+    /// Sums of what decides between systems whose objectives never differed.
+    seconds: Vec<f64>,
     /// Row i, column l > i: sum of i minus l.
     pairs: Vec<Vec<Test>>,
     feasibility: Vec<Vec<Test>>,
@@ -133,6 +141,7 @@ impl Contest {
             terms,
             fates: vec![Fate::Open; systems],
             objectives: vec![Vec::new(); systems],
+            seconds: vec![0.0; systems],
             pairs: vec![vec![Test::default(); systems]; systems],
             feasibility: vec![vec![Test::default(); constraints]; systems],
             pair_h2,
@@ -160,6 +169,11 @@ impl Contest {
 
     /// Takes the next replication: for each open system, in order, its objective and its slacks.
     pub fn take(&mut self, row: &[(Option<f64>, &[Option<f64>])]) {
+        self.take_with(row, &[]);
+    }
+
+    /// The same, with what decides between open systems whose objectives never differ, in their order.
+    pub fn take_with(&mut self, row: &[(Option<f64>, &[Option<f64>])], seconds: &[Option<f64>]) {
         let open: Vec<usize> = self.open().collect();
         self.replications += 1;
         let at = self.replications;
@@ -173,6 +187,9 @@ impl Contest {
                     test.add(*slack, self.terms.first, self.feasible_h2, *zone);
                 }
             }
+        }
+        for (i, second) in open.iter().zip(seconds) {
+            self.seconds[*i] += second.unwrap_or(0.0);
         }
         let open: Vec<usize> = self.open().collect();
         for (place, i) in open.iter().enumerate() {
@@ -210,7 +227,24 @@ impl Contest {
 
     /// Whether the pair was decided for `i` and against `l`.
     fn wins(&self, i: usize, l: usize) -> bool {
-        if i < l { self.pairs[i][l].left == Some(Side::Above) } else { self.pairs[l][i].left == Some(Side::Below) }
+        let test = &self.pairs[i.min(l)][i.max(l)];
+        if test.left.is_some() && test.is_level() {
+            // Of exact equals what comes second decides, then their order.
+            return self.seconds[i].total_cmp(&self.seconds[l]).then(l.cmp(&i)).is_gt();
+        }
+        test.left == Some(if i < l { Side::Above } else { Side::Below })
+    }
+
+    /// Whether more replications may be needed to decide it than a system may have, `most`: then no budget is sure to do.
+    #[must_use]
+    pub fn is_beyond(&self, most: u32) -> bool {
+        self.open().any(|i| self.more(i).is_some_and(|more| f64::from(self.replications) + more > f64::from(most)))
+    }
+
+    /// For each constraint of system `i` whether it is still open.
+    #[must_use]
+    pub fn unsure(&self, i: usize) -> Vec<usize> {
+        (0..self.feasibility[i].len()).filter(|k| self.feasibility[i][*k].left.is_none()).collect()
     }
 
     /// Whether nothing is left to decide: one feasible system, or none at all.
@@ -224,20 +258,21 @@ impl Contest {
     /// much the systems vary is not known yet.
     #[must_use]
     pub fn left_at_most(&self) -> Option<f64> {
+        self.open().map(|i| self.more(i)).sum()
+    }
+
+    /// How many more replications decide what is open of system `i` at the latest.
+    fn more(&self, i: usize) -> Option<f64> {
         if self.replications < self.terms.first {
             return None;
         }
-        let open: Vec<usize> = self.open().collect();
         let more = |test: &Test, h2: f64, zone: f64| {
             if test.left.is_some() { 0.0 } else { (test.last(h2, zone) - f64::from(test.count)).max(1.0) }
         };
-        let of = |i: usize| {
-            let pairs = open.iter().filter(|l| **l != i).map(|l| &self.pairs[i.min(*l)][i.max(*l)]);
-            let pairs = pairs.map(|test| more(test, self.pair_h2, self.terms.zone));
-            let slacks = self.feasibility[i].iter().zip(&self.terms.tolerances);
-            pairs.chain(slacks.map(|(test, zone)| more(test, self.feasible_h2, *zone))).fold(0.0, f64::max)
-        };
-        Some(open.iter().map(|i| of(*i)).sum())
+        let pairs = self.open().filter(|l| *l != i).map(|l| &self.pairs[i.min(l)][i.max(l)]);
+        let pairs = pairs.map(|test| more(test, self.pair_h2, self.terms.zone));
+        let slacks = self.feasibility[i].iter().zip(&self.terms.tolerances);
+        Some(pairs.chain(slacks.map(|(test, zone)| more(test, self.feasible_h2, *zone))).fold(0.0, f64::max))
     }
 
     /// The best open system by its mean, those that were found feasible before those that only seem so; `None` where no open
@@ -246,8 +281,8 @@ impl Contest {
     pub fn leader(&self) -> Option<usize> {
         let seems = |i: &usize| self.feasibility[*i].iter().all(|test| test.count > 0 && test.sum >= 0.0);
         let best = |of: Vec<usize>| {
-            let means = of.into_iter().filter_map(|i| Some((mean(&self.objectives[i])?, i)));
-            means.reduce(|a, b| if b.0 > a.0 { b } else { a }).map(|(_, i)| i)
+            let merits = of.into_iter().filter_map(|i| Some(((mean(&self.objectives[i])?, self.seconds[i]), i)));
+            merits.reduce(|a, b| if by_merit(b.0, a.0).is_gt() { b } else { a }).map(|(_, i)| i)
         };
         best(self.open().filter(|i| self.feasible(*i)).collect()).or_else(|| best(self.open().filter(seems).collect()))
     }

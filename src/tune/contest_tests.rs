@@ -88,6 +88,34 @@ fn equal_systems_end_too() {
     assert_eq!(same.fates(), [Fate::Open, Fate::Beaten { by: 0, at: 10 }]);
 }
 
+/// Of systems that never differ the one with the better second key stays, however little better it is.
+#[test]
+fn what_comes_second_decides_between_equals_only() {
+    let fates = |first: [f64; 2], second: [f64; 2]| {
+        let mut contest = Contest::new(2, terms(1.0, &[]));
+        for r in 0..10 {
+            let luck = f64::from(r % 3);
+            let row = first.map(|x| (Some(x + luck), &[][..]));
+            contest.take_with(&row, &second.map(Some));
+        }
+        contest.fates().to_vec()
+    };
+    assert_eq!(fates([1.0, 1.0], [0.1, 0.1001]), [Fate::Beaten { by: 1, at: 10 }, Fate::Open]);
+    assert_eq!(fates([1.0, 1.0], [0.1, 0.1]), [Fate::Open, Fate::Beaten { by: 0, at: 10 }]);
+    assert_eq!(fates([9.0, 1.0], [0.1, 0.2]), [Fate::Open, Fate::Beaten { by: 0, at: 10 }]);
+}
+
+/// Two that differ by little compared with their noise need more replications than there are: that is known beforehand.
+#[test]
+fn what_no_budget_decides_is_known() {
+    let mut contest = Contest::new(2, terms(0.01, &[]));
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    for _ in 0..10 {
+        contest.take(&[(Some(normal(&mut rng)), &[]), (Some(normal(&mut rng)), &[])]);
+    }
+    assert!(contest.is_beyond(1_000) && !contest.is_beyond(100_000_000));
+}
+
 #[test]
 fn a_system_that_shows_nothing_goes() {
     let mut contest = Contest::new(2, terms(1.0, &[]));

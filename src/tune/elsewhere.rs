@@ -23,11 +23,26 @@ pub struct Elsewhere {
     /// How much better the choice is, replication by replication.
     pub gain: Vec<Option<Figure>>,
     /// How far the choice's first objective stays behind the best that holds the constraints here: of the current settings and
-    /// the rivals, replication by replication. `None` without rivals.
+    /// the rivals, replication by replication. `None` without rivals. The best of several that are noisy lies a little too high;
+    /// the choice is among them, so that it is never below 0 on average.
     pub regret: Option<Figure>,
+    /// The settings that are best in this future alone, where regret was asked for.
+    pub alone: Option<AloneThere>,
 }
 
-/// Runs the choice, the current settings and the choice's rivals on `evaluator`, which is in `case`, with fresh replications.
+/// What a future's own best settings, chosen on other replications, do in it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AloneThere {
+    /// The settings.
+    pub point: Point,
+    /// Their first objective.
+    pub objective: Option<Figure>,
+    /// How much better it is than the choice's, replication by replication.
+    pub ahead: Option<Figure>,
+}
+
+/// Runs the choice, the current settings, the choice's rivals and the best settings of this future alone, where they are known, on
+/// `evaluator`, which is in `case`, with fresh replications.
 ///
 /// # Errors
 /// Where somebody stopped it.
@@ -35,11 +50,16 @@ pub fn elsewhere(
     evaluator: &mut Evaluator<'_>,
     (case, held_out): (Case, bool),
     [choice, current]: [&Point; 2],
-    rivals: &[Point],
+    (rivals, alone): (&[Point], Option<&Point>),
     replications: u32,
 ) -> Result<Elsewhere, Stopped> {
-    let points = [choice, current].into_iter().chain(rivals.iter().filter(|rival| *rival != choice && *rival != current));
-    let ids: Vec<Id> = points.map(|point| evaluator.id(point)).collect();
+    let mut points = vec![choice, current];
+    for rival in rivals.iter().chain(alone) {
+        if !points.contains(&rival) {
+            points.push(rival);
+        }
+    }
+    let ids: Vec<Id> = points.iter().map(|point| evaluator.id(point)).collect();
     let series = Series { from: SENSITIVITY_FROM, count: replications, share: 1.0 };
     let seen: Vec<Measured> = observe(evaluator, &ids, &series)?;
     let pairs = seen[0].objectives.iter().zip(&seen[1].objectives);
@@ -51,8 +71,16 @@ pub fn elsewhere(
         constraints: seen[0].constraint_figures(),
         current: seen[1].objective_figures(),
         gain,
-        regret: if rivals.is_empty() { None } else { regret(&seen) },
+        regret: if points.len() > 2 || alone.is_some() { regret(&seen) } else { None },
+        alone: alone.and_then(|alone| Some(there(alone, &seen[points.iter().position(|one| *one == alone)?], &seen[0]))),
     })
+}
+
+fn there(point: &Point, seen: &Measured, choice: &Measured) -> AloneThere {
+    let first = |measured: &Measured| measured.objectives.first().cloned().flatten();
+    let pair = first(seen).zip(first(choice));
+    let ahead = pair.and_then(|(alone, choice)| figure(&paired(&alone, &choice)));
+    AloneThere { point: point.clone(), objective: first(seen).and_then(|values| figure(&values)), ahead }
 }
 
 /// How far the first of `seen` stays behind the best of all.
@@ -94,7 +122,12 @@ mod tests {
         fn run(&self, candidate: &Point, replication: u32, _: f64) -> Observation {
             let x = candidate.setting(0).and_then(Setting::number).unwrap();
             let luck = f64::from(replication % 2) - 0.5;
-            Observation { objectives: vec![Some(-(x - self.0).abs() + luck)], constraints: vec![Some(8.0 - x)], requests: 3 }
+            Observation {
+                objectives: vec![Some(-(x - self.0).abs() + luck)],
+                constraints: vec![Some(8.0 - x)],
+                second: None,
+                requests: 3,
+            }
         }
     }
 
@@ -108,7 +141,7 @@ mod tests {
         let mut evaluator = Evaluator::quiet(&problem);
         let mut one = |choice: f64, rivals: &[f64]| {
             let rivals: Vec<Point> = rivals.iter().map(|x| at(*x)).collect();
-            elsewhere(&mut evaluator, (Case::EXPECTED, false), [&at(choice), &at(1.0)], &rivals, 4).unwrap()
+            elsewhere(&mut evaluator, (Case::EXPECTED, false), [&at(choice), &at(1.0)], (&rivals, None), 4).unwrap()
         };
         let found = one(4.0, &[4.0, 7.0, 9.0]);
         let mean = |figure: Option<Figure>| figure.map(|figure| figure.mean);
@@ -118,13 +151,33 @@ mod tests {
         assert_eq!(mean(one(7.0, &[]).regret), None);
     }
 
+    /// The best of a future alone stands beside the choice; where both are the same, it is ahead by nothing.
+    #[test]
+    fn the_best_alone_is_told_with_its_value() {
+        let problem = Bowl(6.0);
+        let mut evaluator = Evaluator::quiet(&problem);
+        let mut one = |choice: f64| {
+            let both = [&at(choice), &at(1.0)];
+            elsewhere(&mut evaluator, (Case::EXPECTED, false), both, (&[], Some(&at(6.0))), 4).unwrap()
+        };
+        let found = one(4.0);
+        let alone = found.alone.unwrap();
+        assert_eq!((alone.point, alone.objective.unwrap().mean), (at(6.0), 0.0));
+        assert_eq!((alone.ahead.unwrap().mean, found.regret.unwrap().mean), (2.0, 2.0));
+        let same = one(6.0);
+        assert_eq!(
+            (same.alone.unwrap().ahead.unwrap(), same.regret.unwrap().mean),
+            (Figure { mean: 0.0, interval: None }, 0.0)
+        );
+    }
+
     #[test]
     fn the_worst_is_named() {
         let (low, high) = (Bowl(0.0), Bowl(10.0));
         let all: Vec<Elsewhere> = [&low, &high]
             .map(|bowl| {
                 let mut evaluator = Evaluator::quiet(bowl);
-                elsewhere(&mut evaluator, (Case::EXPECTED, false), [&at(4.0), &at(1.0)], &[], 2).unwrap()
+                elsewhere(&mut evaluator, (Case::EXPECTED, false), [&at(4.0), &at(1.0)], (&[], None), 2).unwrap()
             })
             .into();
         let together = Together::of(&all, |one| one.choice[0]).unwrap();

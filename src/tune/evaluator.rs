@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::tune::measure::Series;
 use crate::tune::{Host, News, Nobody, Observation, Point, Problem, Stage};
 
 /// A candidate's number in an [`Evaluator`], in the order in which they became known to it.
@@ -180,7 +181,7 @@ impl<'a> Evaluator<'a> {
     /// threads there are.
     ///
     /// # Errors
-    /// Where the host said so; observations that were finished by then are kept.
+    /// Where the host said so; observations that were finished by then are kept, and paid for.
     pub fn run(&mut self, jobs: &[Job]) -> Result<(), Stopped> {
         let mut missing: Vec<Job> = Vec::new();
         let mut asked = std::collections::BTreeSet::new();
@@ -199,11 +200,8 @@ impl<'a> Evaluator<'a> {
                 self.memo[job.candidate.0].insert((job.replication, job.share.to_bits()), remembered);
             }
         }
-        if stopped {
-            return Err(Stopped);
-        }
         self.pay(jobs);
-        Ok(())
+        if stopped { Err(Stopped) } else { Ok(()) }
     }
 
     fn make(&self, job: &Job) -> Option<Observation> {
@@ -226,7 +224,8 @@ impl<'a> Evaluator<'a> {
     fn pay(&mut self, jobs: &[Job]) {
         for job in jobs {
             let key = self.key(job.candidate, job.replication, job.share);
-            let remembered = self.memo[job.candidate.0].get_mut(&key).expect("every job has just been run");
+            // One that a stop kept from being run costs nothing.
+            let Some(remembered) = self.memo[job.candidate.0].get_mut(&key) else { continue };
             if !remembered.counted {
                 remembered.counted = true;
                 self.spent += cost(job, &remembered.observation);
@@ -238,6 +237,21 @@ impl<'a> Evaluator<'a> {
     #[must_use]
     pub fn seen(&self, candidate: Id, replication: u32, share: f64) -> Option<&Observation> {
         self.memo[candidate.0].get(&self.key(candidate, replication, share)).map(|remembered| &remembered.observation)
+    }
+
+    /// Every replication that was asked for and run, with its share, each once.
+    #[must_use]
+    pub fn asked(&self) -> Vec<(u32, f64)> {
+        let counted = self.memo.iter().flatten().filter(|(_, remembered)| remembered.counted);
+        let asked: std::collections::BTreeSet<(u32, u64)> = counted.map(|(key, _)| *key).collect();
+        asked.into_iter().map(|(replication, share)| (replication, f64::from_bits(share))).collect()
+    }
+
+    /// How many of the replications from `series`' first on all of `candidates` have.
+    pub(super) fn whole(&self, candidates: &[Id], series: &Series) -> u32 {
+        let all = |replication: &u32| candidates.iter().all(|id| self.seen(*id, *replication, series.share).is_some());
+        let count = series.replications().take_while(all).count();
+        u32::try_from(count).expect("no more than there are")
     }
 
     /// What the search has asked for so far, preloaded or not: what its budget is held against.
@@ -271,7 +285,12 @@ mod tests {
     impl Problem for Counting {
         fn run(&self, _: &Point, replication: u32, share: f64) -> Observation {
             self.0.fetch_add(1, Ordering::Relaxed);
-            Observation { objectives: vec![Some(f64::from(replication) * share)], constraints: vec![], requests: 10 }
+            Observation {
+                objectives: vec![Some(f64::from(replication) * share)],
+                constraints: vec![],
+                second: None,
+                requests: 10,
+            }
         }
     }
 
@@ -329,7 +348,7 @@ mod tests {
 
     impl Problem for Clockwork {
         fn run(&self, _: &Point, _: u32, share: f64) -> Observation {
-            Observation { objectives: vec![Some(share)], constraints: vec![], requests: 10 }
+            Observation { objectives: vec![Some(share)], constraints: vec![], second: None, requests: 10 }
         }
 
         fn has_chance(&self, _: &Point) -> bool {
@@ -346,7 +365,7 @@ mod tests {
     impl Problem for Hasty {
         fn run(&self, _: &Point, _: u32, _: f64) -> Observation {
             self.flag.store(self.runs.fetch_add(1, Ordering::Relaxed) == 2, Ordering::Relaxed);
-            Observation { objectives: vec![Some(1.0)], constraints: vec![], requests: 1 }
+            Observation { objectives: vec![Some(1.0)], constraints: vec![], second: None, requests: 1 }
         }
     }
 
@@ -395,6 +414,9 @@ mod tests {
         assert!((5..1_000).contains(&finished), "{finished}");
         let kept = (0..1_000).filter(|r| evaluator.seen(id, *r, 1.0).is_some()).count();
         assert_eq!(kept as u64, finished);
-        assert_eq!(evaluator.spent(), Spent::default());
+        assert_eq!(evaluator.spent().runs, finished, "what was run is paid for");
+        assert_eq!(evaluator.asked().len() as u64, finished);
+        let whole = evaluator.whole(&[id], &Series { from: 0, count: 1_000, share: 1.0 });
+        assert!((0..whole).all(|r| evaluator.seen(id, r, 1.0).is_some()) && evaluator.seen(id, whole, 1.0).is_none());
     }
 }

@@ -259,11 +259,14 @@ fn one_rung(evaluator: &mut Evaluator<'_>, pool: &[Id], series: Series, keep: us
 
 /// Runs `series` for all of `pool` and says what it shows.
 pub(super) fn observe(evaluator: &mut Evaluator<'_>, pool: &[Id], series: &Series) -> Result<Vec<Measured>, Stopped> {
-    // Replication by replication, so that a stop leaves whole replications of all rather than all of some.
-    let job = |replication| pool.iter().map(move |candidate| Job { candidate: *candidate, replication, share: series.share });
-    let jobs: Vec<Job> = series.replications().flat_map(job).collect();
-    evaluator.run(&jobs)?;
+    evaluator.run(&jobs(pool, series))?;
     Ok(pool.iter().map(|id| Measured::of(evaluator, *id, series)).collect())
+}
+
+/// `series` of all of `pool`: replication by replication, so that a stop leaves whole replications of all rather than all of some.
+pub(super) fn jobs(pool: &[Id], series: &Series) -> Vec<Job> {
+    let job = |replication| pool.iter().map(move |candidate| Job { candidate: *candidate, replication, share: series.share });
+    series.replications().flat_map(job).collect()
 }
 
 /// What was spent since `before`.
@@ -360,7 +363,7 @@ mod tests {
     }
 
     fn measured(values: &[f64]) -> Measured {
-        Measured { objectives: vec![Some(values.to_vec())], constraints: vec![] }
+        Measured { objectives: vec![Some(values.to_vec())], constraints: vec![], second: None }
     }
 
     #[test]

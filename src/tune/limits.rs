@@ -1,8 +1,8 @@
 //! How much a `[tune]` section may ask for: what is beyond is refused before anything is run, with the most that is allowed.
 
-use crate::scenario::{RobustSettings, TuneMethod, TuneSettings};
+use crate::scenario::{RobustBy, RobustSettings, TuneMethod, TuneSettings};
 use crate::time::Span;
-use crate::tune::{SOBOL_POINTS_MAX, Space, Unfit};
+use crate::tune::{Case, SOBOL_POINTS_MAX, Space, Unfit};
 use crate::units::Positive;
 
 /// Candidates of a grid at most: as many as the Sobol sequence has points.
@@ -60,6 +60,21 @@ fn grid(space: &Space, levels: u32) -> Result<(), Unfit> {
     }
     let help = format!("with these parameters write at most `levels = {most}`, or `method = \"halving\"`");
     Err(Unfit::new("tune.levels", message).help(help))
+}
+
+/// Refuses a choice by regret where one future alone counts: `counting` are the scenes that count.
+///
+/// # Errors
+/// With what would give it futures.
+pub fn check_futures(settings: &TuneSettings, counting: &[usize]) -> Result<(), Unfit> {
+    let Some(robust) = settings.robust.as_ref().filter(|robust| robust.by == RobustBy::Regret) else { return Ok(()) };
+    if Case::all(counting, Some(robust)).len() > 1 {
+        return Ok(());
+    }
+    let message = "a regret is over several futures, and there is one only";
+    let help = "give it futures, such as `load = [0.7, 1.5]`, `capacity = [0.8, 1.1]`, `tune.also` or several `tune.traces`, or leave \
+                `by` out";
+    Err(Unfit::new("tune.robust.by", message).help(help.to_owned()))
 }
 
 /// What is wrong with the ranges of loads and capacities: which of them, and how.

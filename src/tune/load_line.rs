@@ -7,13 +7,17 @@
 //! r meets the same requests (the same draws, closer together) at every load and in every variant, so lines differ by what the
 //! systems do and not by luck; the interval is a t-interval over the replications, and differences are paired.
 //!
+//! A service level holds where its figure is shown and keeps the bound. At low loads hardly anybody comes, and who came may have been
+//! lucky: where fewer came than at the scenario's own load, and fewer than a hundred, the run is made so much longer. So the lowest
+//! loads say what a request meets that is as good as alone, and a level that even this one breaks is held at no load.
+//!
 //! Bracketing takes for granted that what breaks at one load breaks at higher ones; where a system is worse at low load than
 //! at high (a batch that waits to fill) the line found is one of several.
 
 use rayon::prelude::*;
 
 use crate::journal::Tally;
-use crate::journal::summary::{Bound, Context, Label, Measure, VariantBuilder};
+use crate::journal::summary::{Bound, Context, Label, Measure, VariantBuilder, VariantSummary};
 use crate::sim::{Plan, World};
 use crate::stats::{Difference, Replicated};
 use crate::workload::{ArrivalSettings, ClassSettings};
@@ -24,6 +28,12 @@ const FACTOR_MIN: f64 = 1.0 / 1_024.0;
 const FACTOR_MAX: f64 = 1_024.0;
 /// Requests offered in a replication beyond which no higher load is tried.
 const OFFERED_MAX: u64 = 20_000_000;
+
+/// Requests that a service level is judged by, at least, where as many come at the scenario's own load: a 99th percentile of
+/// fewer is the slowest of them.
+const ENOUGH: u64 = 100;
+/// A run at a low load is made longer by this factor at most.
+const LONGER_MAX: f64 = 1_024.0;
 
 /// What is asked of every variant.
 #[derive(Clone, Debug)]
@@ -43,6 +53,8 @@ pub enum End {
     Unstable(Label),
     /// A service level broke there, by its position.
     Level(usize),
+    /// A service level could not be told there, by its position: nobody came that far. It was not seen to hold.
+    NotShown(usize),
     /// The run there was broken off: more was under way than fits.
     Halted,
     /// Nothing broke at the highest load that was tried.
@@ -58,6 +70,9 @@ pub struct Bracket {
     pub offered_rps: f64,
     /// What broke just above.
     pub end: End,
+    /// Where no load was sustained because of a service level: its figure at the least load that was tried, where a request is as
+    /// good as alone.
+    pub alone: Option<f64>,
     /// Simulated requests that it took.
     pub requests: u64,
 }
@@ -113,7 +128,7 @@ pub fn load_lines(plans: &[Plan], context: &Context, question: &Question, done: 
         (0..plans.len()).flat_map(|plan| (0..question.replications).map(move |r| (plan, r))).collect();
     let brackets: Vec<Bracket> = jobs
         .par_iter()
-        .map(|&(plan, replication)| Search { plan: &plans[plan], replication, context, question, requests: 0 }.bracket())
+        .map(|&(plan, replication)| Search::new(&plans[plan], replication, context, question).bracket())
         .inspect(|_| done())
         .collect();
     let of_plan: Vec<&[Bracket]> = brackets.chunks(question.replications as usize).collect();
@@ -148,6 +163,8 @@ struct Search<'a> {
     context: &'a Context,
     question: &'a Question,
     requests: u64,
+    /// Of each level how many requests came that it is about, at the scenario's own load.
+    came: Vec<u64>,
 }
 
 /// What a run at one load showed.
@@ -157,9 +174,15 @@ struct Seen {
     offered: u64,
     offered_rps: f64,
     broke: Option<End>,
+    /// What the level that broke came to.
+    figure: Option<f64>,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    const fn new(plan: &'a Plan, replication: u32, context: &'a Context, question: &'a Question) -> Self {
+        Self { plan, replication, context, question, requests: 0, came: Vec::new() }
+    }
+
     fn bracket(mut self) -> Bracket {
         let mut low: Option<Seen> = None;
         let mut high: Option<Seen> = None;
@@ -181,6 +204,7 @@ impl Search<'_> {
             }
         }
         Bracket {
+            alone: high.filter(|_| low.is_none()).and_then(|seen| seen.figure),
             sustained: low.map_or(0.0, |seen| seen.factor),
             offered_rps: low.map_or(0.0, |seen| seen.offered_rps),
             end: high.and_then(|seen| seen.broke).unwrap_or(End::NotReached),
@@ -189,27 +213,71 @@ impl Search<'_> {
     }
 
     fn look(&mut self, factor: f64) -> Seen {
-        let broken_off = Seen { factor, offered: 0, offered_rps: 0.0, broke: Some(End::Halted) };
+        let broken_off = Seen { factor, offered: 0, offered_rps: 0.0, broke: Some(End::Halted), figure: None };
         let Some(plan) = self.plan.at_load(factor) else { return broken_off };
-        let tally = World::new(&plan, self.replication, None).run();
+        let (tally, summary) = self.run(&plan);
         let offered = tally.classes.iter().map(|class| class.offered).sum();
-        self.requests += offered;
         let window_s = (tally.window.end - tally.window.start).as_secs_f64();
-        Seen { factor, offered, offered_rps: offered as f64 / window_s, broke: self.judge(&tally) }
+        if self.came.is_empty() {
+            self.came = self.question.levels.iter().map(|(measure, _)| came(measure, &summary)).collect();
+        }
+        let longer = self.longer(factor, &summary);
+        let (broke, figure) = if tally.halted.is_none() && longer > 1.0 {
+            let (tally, summary) = self.run(&plan.shortened(longer));
+            self.judge(&tally, &summary)
+        } else {
+            self.judge(&tally, &summary)
+        };
+        Seen { factor, offered, offered_rps: offered as f64 / window_s, broke, figure }
     }
 
-    fn judge(&self, tally: &Tally) -> Option<End> {
-        if tally.halted.is_some() {
-            return Some(End::Halted);
-        }
+    fn run(&mut self, plan: &Plan) -> (Tally, VariantSummary) {
+        let tally = World::new(plan, self.replication, None).run();
+        self.requests += tally.classes.iter().map(|class| class.offered).sum::<u64>();
         let mut builder = VariantBuilder::new(&self.plan.name, self.context);
-        builder.add(tally);
-        let summary = builder.finish();
-        let broken = |(measure, bound): &(Measure, Bound)| measure.of(&summary).is_some_and(|found| !bound.holds(found));
-        match summary.label.overall() {
-            Some(label) if label != Label::Stable => Some(End::Unstable(label)),
-            _ => self.question.levels.iter().position(broken).map(End::Level),
+        builder.add(&tally);
+        (tally, builder.finish())
+    }
+
+    /// How much longer a run at `factor` must be for enough requests of every level; 1 where they came.
+    fn longer(&self, factor: f64, summary: &VariantSummary) -> f64 {
+        let levels = self.question.levels.iter().zip(&self.came);
+        let lacks = levels.filter_map(|((measure, _), at_own_load)| {
+            let enough = ENOUGH.min(*at_own_load);
+            (came(measure, summary) < enough).then(|| enough as f64 / (*at_own_load as f64 * factor))
+        });
+        lacks.fold(1.0, f64::max).min(LONGER_MAX)
+    }
+
+    /// What broke, if anything did, and what that level came to.
+    fn judge(&self, tally: &Tally, summary: &VariantSummary) -> (Option<End>, Option<f64>) {
+        if tally.halted.is_some() {
+            return (Some(End::Halted), None);
         }
+        if let Some(label) = summary.label.overall().filter(|label| *label != Label::Stable) {
+            return (Some(End::Unstable(label)), None);
+        }
+        let broken = |(place, (measure, bound)): (usize, &(Measure, Bound))| match measure.of(summary) {
+            Some(found) if bound.holds(found) => None,
+            Some(found) => Some((End::Level(place), Some(found))),
+            None => Some((End::NotShown(place), None)),
+        };
+        let applies = |(_, (measure, _)): &(usize, &(Measure, Bound))| self.has_class(measure);
+        let found = self.question.levels.iter().enumerate().filter(applies).find_map(broken);
+        found.map_or((None, None), |(end, figure)| (Some(end), figure))
+    }
+
+    /// Whether the variant has the class that a level is about: another variant may be the one that has it.
+    fn has_class(&self, measure: &Measure) -> bool {
+        measure.class.as_ref().is_none_or(|class| self.plan.workload.classes.iter().any(|one| one.name == *class))
+    }
+}
+
+/// How many requests were offered of those that `measure` is about.
+fn came(measure: &Measure, summary: &VariantSummary) -> u64 {
+    match &measure.class {
+        None => summary.counts.offered,
+        Some(class) => summary.classes.iter().find(|one| one.name == *class).map_or(0, |one| one.counts.offered),
     }
 }
 

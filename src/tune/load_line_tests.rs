@@ -52,6 +52,25 @@ fn a_load_beyond_the_servers_rate_is_never_sustained() {
 fn a_level_that_no_load_can_hold_is_a_line_of_zero() {
     let line = lines(QUEUE, &["p50_e2e_s<=0.1"]).remove(0);
     assert!(line.rps.mean <= 0.0);
+    // The median of an exponential time of mean 1 s.
+    let alone: Vec<f64> = line.brackets.iter().map(|bracket| bracket.alone.unwrap()).collect();
+    assert!((crate::stats::mean(&alone).unwrap() - 0.69).abs() < 0.15, "{alone:?}");
+}
+
+/// The slowest hundredth of lone requests takes more than 4.6 s. At a thousandth of the load three come, and they are not among it.
+#[test]
+fn that_hardly_anyone_came_holds_no_level() {
+    let line = lines(QUEUE, &["p99_e2e_s<=2.5"]).remove(0);
+    assert!(line.rps.mean <= 0.0, "{:?}", line.brackets);
+    assert!(line.brackets.iter().all(|bracket| bracket.end == End::Level(0) && bracket.alone.unwrap() > 2.5));
+}
+
+/// A class that nobody answers has no latencies: its level is not seen to hold, at any load.
+#[test]
+fn a_level_that_is_never_shown_does_not_hold() {
+    let impatient = "[[class]]\nname = 'hasty'\ntimeout = { total = '1ns' }\narrival = { process = 'poisson', rate = 0.004 }\n";
+    let line = lines(&format!("{QUEUE}{impatient}"), &["p90_e2e_s{class=hasty}<=8"]).remove(0);
+    assert!(line.rps.mean <= 0.0 && line.brackets.iter().all(|bracket| bracket.end == End::NotShown(0)), "{:?}", line.brackets);
 }
 
 #[test]

@@ -44,6 +44,8 @@ pub struct Measured {
     pub objectives: Vec<Option<Vec<f64>>>,
     /// For each constraint its values where replications show them.
     pub constraints: Vec<Vec<f64>>,
+    /// What decides between equals, where every replication shows it.
+    pub second: Option<Vec<f64>>,
 }
 
 impl Measured {
@@ -52,6 +54,7 @@ impl Measured {
     pub fn of(evaluator: &Evaluator<'_>, candidate: Id, series: &Series) -> Self {
         let mut objectives: Vec<Option<Vec<f64>>> = Vec::new();
         let mut constraints: Vec<Vec<f64>> = Vec::new();
+        let mut second = Some(Vec::with_capacity(series.count as usize));
         for replication in series.replications() {
             let seen = evaluator.seen(candidate, replication, series.share).expect("the series has been run");
             objectives.resize(seen.objectives.len(), Some(Vec::with_capacity(series.count as usize)));
@@ -65,8 +68,27 @@ impl Measured {
             for (values, value) in constraints.iter_mut().zip(&seen.constraints) {
                 values.extend(value);
             }
+            second = second.zip(seen.second).map(|(mut values, value)| {
+                values.push(value);
+                values
+            });
         }
-        Self { objectives, constraints }
+        Self { objectives, constraints, second }
+    }
+
+    /// Mean of the first objective and, for equals, of what decides between them.
+    #[must_use]
+    pub fn merit(&self) -> Option<(f64, f64)> {
+        Some((self.mean(0)?, self.second.as_deref().and_then(crate::stats::mean).unwrap_or(0.0)))
+    }
+
+    /// Whether both were the same in every replication: the first objective, and what decides between equals.
+    #[must_use]
+    pub fn ties(&self, other: &Self) -> bool {
+        let (Some(Some(one)), Some(Some(two))) = (self.objectives.first(), other.objectives.first()) else { return false };
+        let same = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| a.total_cmp(b).is_eq());
+        let seconds = self.second.as_ref().zip(other.second.as_ref());
+        same(one, two) && seconds.is_none_or(|(one, two)| same(one, two))
     }
 
     /// Mean of objective number `k`.
@@ -120,12 +142,23 @@ impl Figure {
     }
 }
 
+/// Whether every constraint holds on average, by its slack; one that was not shown does not.
+#[must_use]
+pub fn hold(slacks: &[Option<Figure>]) -> bool {
+    slacks.iter().all(|slack| slack.is_some_and(|slack| slack.mean >= 0.0))
+}
+
 /// The mean of `values` with its interval; `None` without any.
 #[must_use]
 pub fn figure(values: &[f64]) -> Option<Figure> {
+    figure_at(values, LEVEL)
+}
+
+/// The same with an interval at another level.
+pub(super) fn figure_at(values: &[f64], level: f64) -> Option<Figure> {
     let mean = crate::stats::mean(values)?;
     let varies = values.iter().any(|value| value.total_cmp(&values[0]).is_ne());
-    let interval = half_width(values, LEVEL).filter(|_| varies).map(|half| Interval::around(mean, half));
+    let interval = half_width(values, level).filter(|_| varies).map(|half| Interval::around(mean, half));
     Some(Figure { mean, interval })
 }
 
@@ -134,6 +167,11 @@ pub(super) fn half_width(values: &[f64], level: f64) -> Option<f64> {
     let variance = variance(values)?;
     let n = values.len();
     Some(if variance > 0.0 { student_t(level, n - 1) * (variance / n as f64).sqrt() } else { 0.0 })
+}
+
+/// Which of two merits is the better one, the first objective first.
+pub(super) fn by_merit(a: (f64, f64), b: (f64, f64)) -> std::cmp::Ordering {
+    a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1))
 }
 
 /// `a - b`, replication by replication.
@@ -153,5 +191,12 @@ mod tests {
         let varied = figure(&[0.1, 0.1, -0.3]).unwrap();
         assert!(varied.interval.is_some() && !varied.is_above_zero() && !varied.is_below_zero());
         assert_eq!(figure(&[]), None);
+    }
+
+    #[test]
+    fn what_is_not_shown_does_not_hold() {
+        let slack = |mean| Some(Figure { mean, interval: None });
+        assert!(hold(&[]) && hold(&[slack(0.0), slack(2.0)]));
+        assert!(!hold(&[slack(1.0), slack(-0.1)]) && !hold(&[slack(1.0), None]));
     }
 }

@@ -11,11 +11,13 @@
 //!   outcome <- confirmation on fresh requests <- contest on fresh requests
 //! ```
 //!
-//! [`search`] is the whole way; [`sobol_indices`], [`tornado`] and [`plateaus`] look around afterwards, and [`Robust`] makes
+//! [`search`] is the whole way; [`sobol_indices`] and [`around`] look around afterwards, and [`Robust`] makes
 //! several problems one. Everything follows from problem, settings and seed, whatever the number of threads. Formulas,
 //! sources, and how often it chose well: `docs/TUNING.md`.
 
+mod against;
 mod around;
+mod beside;
 mod case;
 mod closest;
 mod contest;
@@ -45,36 +47,42 @@ mod slice;
 mod space;
 mod store;
 mod task;
+mod tied;
 mod tuned;
+mod unchanged;
 mod unfit;
 mod world;
 
 pub use crate::scenario::RobustBy;
-pub use around::{Bar, PLATEAU, Plateau, Side, plateaus, tornado};
+pub use against::{Against, Doubt};
+pub use around::{Bar, PLATEAU, Plateau, Side, around};
+pub use beside::beside_most;
 pub use case::{Case, RobustText, of_futures};
 pub use contest::{Contest, Fate, Terms};
 pub use domain::{Domain, Scale};
-pub use elsewhere::{Elsewhere, Together, elsewhere};
+pub use elsewhere::{AloneThere, Elsewhere, Together, elsewhere};
 pub use evaluator::{Evaluator, Finished, Id, Job, Spent, Stopped};
 pub use halving::{Halving, Kind, Plan, Raced, Rung, Step, TooLittle, Verdict, Visit, race};
 pub use host::{Host, News, Nobody, Stage};
-pub use limits::GRID_MAX;
+pub use limits::{GRID_MAX, check_futures};
 pub use load_line::{Bracket, End, LoadLine, Question, load_lines};
-pub use measure::{Figure, LEVEL, Measured, Series, figure};
+pub use measure::{Figure, LEVEL, Measured, Series, figure, hold};
 pub use model::{EXPLORE, Model};
 pub use outcome::{Binding, Confirmation, Ended, Errors, Finalist, Front, Outcome, Selection, Spending, Standing};
 pub use pareto::{dominates, front, hypervolume, layers_in_order};
-pub use problem::{CONFIRMATION_FROM, Observation, Problem, SELECTION_FROM, SENSITIVITY_FROM};
+pub use problem::{CONFIRMATION_FROM, Observation, Problem, SELECTION_FROM, SENSITIVITY_FROM, UNCHANGED_FROM};
 pub use robust::{Combine, Robust};
 pub use sampling::{SOBOL_POINTS_MAX, sobol, sobol_points};
 pub use scene::Scene;
-pub use search::{affordable, search};
-pub use sensitivity::{Index, Indices, Sensitivity, SobolIndices, sobol_indices};
+pub use search::{Fits, Today, affordable, search, search_from};
+pub use sensitivity::{Index, Indices, ROWS_MIN, Sensitivity, SobolIndices, sobol_indices};
 pub use setting::{Point, Setting};
 pub use settings::{Method, Pool, SearchFault, Settings, Zone};
 pub use slice::{Slice, SliceCell, slice};
 pub use space::{Condition, DIMENSIONS_MAX, Parameter, Space, SpaceFault};
 pub use store::{Store, StoreError};
 pub use task::{Objective, ScenarioProblem, Task};
-pub use tuned::{Around, Beside, Futures, Refused, Tuned, tune};
+pub use tied::{Tie, TieBreak};
+pub use tuned::{Alone, Around, Beside, Futures, Refused, Tuned, tune};
+pub use unchanged::{Trial, Unchanged};
 pub use unfit::Unfit;

@@ -13,9 +13,9 @@ use tpe::density_estimation::DefaultEstimatorBuilder;
 use tpe::{TpeOptimizer, categorical_range, histogram_estimator, parzen_estimator, range};
 
 use crate::rng::Streams;
-use crate::tune::halving::{observe, since, visits};
+use crate::tune::halving::{jobs, since, visits};
 use crate::tune::measure::{Measured, Series};
-use crate::tune::{Domain, Evaluator, Id, Kind, Point, Rung, Space, Spent, Stage, Stopped, Verdict, rank, sobol_points};
+use crate::tune::{Domain, Evaluator, Id, Kind, Point, Rung, Space, Spent, Stage, Verdict, rank, sobol_points};
 
 /// The part of the screening's budget that the model spends; the race of the best has the rest.
 pub const EXPLORE: f64 = 0.5;
@@ -40,7 +40,18 @@ impl Default for Model {
     }
 }
 
-/// Proposes and runs candidates until `budget` x [`EXPLORE`] is spent. Returns the best third, the best first, and what was run.
+/// What the model came to.
+pub(super) struct Proposed {
+    /// The best third, the best first.
+    pub pool: Vec<Id>,
+    /// What was run, batch by batch.
+    pub rungs: Vec<Rung>,
+    /// Whether somebody stopped it.
+    pub stopped: bool,
+}
+
+/// Proposes and runs candidates until `budget` x [`EXPLORE`] is spent. Where somebody stops it, what was measured by then counts:
+/// of the batch under way the candidates that had all their runs.
 pub(super) fn propose(
     space: &Space,
     evaluator: &mut Evaluator<'_>,
@@ -48,7 +59,7 @@ pub(super) fn propose(
     seed: u64,
     budget: f64,
     baseline: Option<Id>,
-) -> Result<(Vec<Id>, Vec<Rung>), Stopped> {
+) -> Proposed {
     let series = Series { from: 0, count: model.replications.max(1), share: model.share };
     let each = f64::from(series.count) * model.share;
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates
@@ -65,17 +76,24 @@ pub(super) fn propose(
         search.add(evaluator, point, &mut batch);
     }
     let (mut all, mut shown, mut batches) = (Vec::new(), Vec::new(), Vec::<(usize, Spent)>::new());
-    while !batch.is_empty() {
+    let mut stopped = false;
+    while !batch.is_empty() && !stopped {
         let before = evaluator.spent();
-        shown.extend(observe(evaluator, &batch, &series)?);
+        stopped = evaluator.run(&jobs(&batch, &series)).is_err();
+        batch.retain(|id| evaluator.whole(&[*id], &series) == series.count);
+        if batch.is_empty() {
+            break;
+        }
+        shown.extend(batch.iter().map(|id| Measured::of(evaluator, *id, &series)));
         batches.push((batch.len(), since(evaluator.spent(), before)));
         all.append(&mut batch);
         let first = rank::order(&shown).first().and_then(|place| Some((all[*place], shown[*place].mean(0)?)));
         evaluator.tell(Stage::Screening { left: all.len() }, first);
-        let count = model.batch.max(1).min(total.saturating_sub(all.len()));
+        let count = if stopped { 0 } else { model.batch.max(1).min(total.saturating_sub(all.len())) };
         batch = search.proposals(evaluator, &all, &shown, count);
     }
-    Ok(best_third(&all, &shown, &series, &batches))
+    let (pool, rungs) = best_third(&all, &shown, &series, &batches);
+    Proposed { pool, rungs, stopped }
 }
 
 /// What proposing needs.

@@ -4,6 +4,8 @@ use serde::Serialize;
 
 use crate::tune::measure::{Figure, Series};
 use crate::tune::search::SCREENING;
+use crate::tune::tied::Tie;
+use crate::tune::unchanged::Unchanged;
 use crate::tune::{Id, Plan, Point, Rung, Spent};
 
 /// What became of a finalist.
@@ -31,6 +33,11 @@ pub enum Standing {
         /// After how many replications.
         at: u32,
     },
+    /// It was the same as the choice in every replication.
+    Tied {
+        /// The choice.
+        with: Id,
+    },
     /// It holds the constraints and was not eliminated: what there was to spend ran out first or, with several objectives,
     /// nothing is.
     Open,
@@ -49,6 +56,8 @@ pub struct Finalist {
     pub constraints: Vec<Option<Figure>>,
     /// What became of it.
     pub standing: Standing,
+    /// Constraints, from 0, of which the selection did not decide whether it holds them.
+    pub unsure: Vec<usize>,
     /// How much better the choice is in the first objective, over the replications that both had.
     pub behind: Option<Figure>,
 }
@@ -68,6 +77,8 @@ pub struct Selection {
     pub decided: bool,
     /// Whether the most replications that it may have ended it.
     pub capped: bool,
+    /// Whether it may take more replications than a finalist may have: then no budget is sure to decide it.
+    pub beyond: bool,
     /// Simulations more that would decide it at the latest; `None` where it is decided, or where that is not known.
     pub needed: Option<f64>,
 }
@@ -77,7 +88,7 @@ impl Selection {
     #[must_use]
     pub fn survivors(&self) -> Vec<Id> {
         let not_separable = |finalist: &&Finalist| match finalist.standing {
-            Standing::Chosen | Standing::Open => true,
+            Standing::Chosen | Standing::Tied { .. } | Standing::Open => true,
             Standing::Beaten { .. } => finalist.behind.is_some_and(|behind| !behind.is_above_zero()),
             Standing::Infeasible { .. } | Standing::Unmeasured { .. } => false,
         };
@@ -142,6 +153,8 @@ pub struct Spending {
     pub screening: Spent,
     /// Choosing among the few.
     pub selection: Spent,
+    /// Finding what of the choice need not change; beside the search's budget.
+    pub unchanged: Spent,
     /// Measuring the choice and the baseline.
     pub confirmation: Spent,
 }
@@ -184,13 +197,17 @@ pub struct Outcome {
     pub selection: Option<Selection>,
     /// The choice; `None` where no candidate holds the constraints.
     pub choice: Option<Id>,
+    /// The finalists that the choice ties with, if any, and what decided between them.
+    pub tie: Option<Tie>,
+    /// What became of the parameters that the selection's choice changes; `None` where today's settings are not known.
+    pub unchanged: Option<Unchanged>,
     /// The candidate that comes closest to holding all constraints, where none does.
     pub closest: Option<Id>,
     /// The current settings, where they were given.
     pub baseline: Option<Id>,
     /// The choice on fresh replications.
     pub confirmation: Option<Confirmation>,
-    /// One for each constraint, where there is a choice.
+    /// One for each constraint, where there is a choice; of a search that was stopped in the screening from its last rung.
     pub bindings: Vec<Binding>,
     /// With two objectives or more.
     pub front: Option<Front>,
@@ -212,10 +229,16 @@ impl Outcome {
         &self.points[id.0]
     }
 
+    /// The candidate that the selection chose: the choice, as it was before what need not change went back to today's value.
+    #[must_use]
+    pub fn selected(&self) -> Option<Id> {
+        self.unchanged.as_ref().map(|unchanged| unchanged.from).or(self.choice)
+    }
+
     /// The budget that leaves the selection enough to be decided; `None` where it is decided, or no budget would do.
     #[must_use]
     pub fn budget_to_decide(&self) -> Option<f64> {
-        let needed = self.selection.as_ref().filter(|selection| !selection.capped)?.needed?;
+        let needed = self.selection.as_ref().filter(|selection| !selection.capped && !selection.beyond)?.needed?;
         let confirmation = self.confirmation.as_ref().map_or(0.0, |of| 2.0 * f64::from(of.series.count));
         Some((self.spent.selection.simulations + needed) / (1.0 - SCREENING) + confirmation)
     }

@@ -80,13 +80,19 @@ fn domain(entry: &str, parameter: &TuneParameter) -> Result<Domain, Unfit> {
     match (&parameter.range[..], &parameter.choices[..]) {
         ([lo, hi], []) => {
             counted([lo, hi]).map_err(|what| at(".range", what))?;
-            range(lo, hi, scale).ok_or_else(|| {
+            let read = range(lo, hi, scale).ok_or_else(|| {
                 let message = format!("a range is two numbers or two durations, and not {lo} and {hi}");
                 let meant = |value: &Value| spelled(value.as_str()?);
                 let meant = meant(lo).or_else(|| meant(hi)).map(|text| format!("write it as \"{text}\""));
                 at(".range", message)
                     .help(meant.unwrap_or_else(|| "write `range = [1, 100]`, or `range = [\"1s\", \"1m\"]`".to_owned()))
-            })
+            })?;
+            if one_value(&read) {
+                let message = format!("nothing varies in a range from {lo} to {hi}");
+                let help = "give it two ends, or leave the parameter out and write the setting into the scenario";
+                return Err(at(".range", message).help(help.to_owned()));
+            }
+            Ok(read)
         }
         ([], [_, ..]) => {
             counted(&parameter.choices).map_err(|what| at(".choices", what))?;
@@ -100,6 +106,16 @@ fn domain(entry: &str, parameter: &TuneParameter) -> Result<Domain, Unfit> {
         ([], []) => Err(at("", "give a `range = [least, greatest]`, or `choices = [...]`".to_owned())),
         ([..], []) => Err(at(".range", format!("a range has two ends, and not {}", parameter.range.len()))),
         ([..], [..]) => Err(at(".choices", "give a `range` or `choices`, not both".to_owned())),
+    }
+}
+
+/// Whether a range has nothing to choose from.
+fn one_value(domain: &Domain) -> bool {
+    match domain {
+        Domain::Real { lo, hi, .. } => lo.total_cmp(hi).is_eq(),
+        Domain::Integer { lo, hi, .. } => lo == hi,
+        Domain::Duration { lo, hi, .. } => lo == hi,
+        Domain::Choice(_) | Domain::Bool => false,
     }
 }
 

@@ -28,12 +28,18 @@ pub struct Observation {
     pub objectives: Vec<Option<f64>>,
     /// How far inside each constraint it lies: at least 0 where it holds, `None` where the replication does not show it. Finite.
     pub constraints: Vec<Option<f64>>,
+    /// Decides between candidates whose first objectives are equal: more is better. Finite; `None` where nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second: Option<f64>,
     /// Requests that were simulated.
     pub requests: u64,
 }
 
 /// Replications from here on are for the selection: no screening has seen them.
 pub const SELECTION_FROM: u32 = 1 << 28;
+
+/// Replications from here on say what of the choice need not change.
+pub const UNCHANGED_FROM: u32 = SELECTION_FROM + (1 << 27);
 
 /// Replications from here on are for the confirmation of what was selected: nothing was chosen by them.
 pub const CONFIRMATION_FROM: u32 = 2 << 28;

@@ -1,6 +1,6 @@
 //! The order of candidates on what has been measured so far: objectives, constraints, and what was not measured at all.
 //!
-//! With one objective the higher mean comes first. With several, candidates that no other dominates come first, then those that
+//! With one objective the higher mean comes first, of equal ones the higher mean of what decides between equals. With several, candidates that no other dominates come first, then those that
 //! only these dominate, and so on; inside a layer those that stand alone come first (K. Deb et al., "A fast and elitist
 //! multiobjective genetic algorithm: NSGA-II", IEEE Trans. Evol. Comput. 6 (2002), 182-197).
 //!
@@ -96,7 +96,8 @@ fn by_merit(all: &[Measured]) -> Vec<usize> {
     let means: Vec<(usize, Vec<f64>)> = all.iter().enumerate().filter_map(|(i, m)| Some((i, m.means()?))).collect();
     let mut order: Vec<usize> = (0..means.len()).collect();
     if means.first().is_none_or(|(_, objectives)| objectives.len() == 1) {
-        order.sort_by(|a, b| means[*b].1[0].total_cmp(&means[*a].1[0]));
+        let merit = |place: usize| all[means[place].0].merit().unwrap_or((f64::NEG_INFINITY, 0.0));
+        order.sort_by(|a, b| super::measure::by_merit(merit(*b), merit(*a)));
     } else {
         let points: Vec<&[f64]> = means.iter().map(|(_, objectives)| objectives.as_slice()).collect();
         order = super::pareto::layers_in_order(&points);
@@ -112,6 +113,7 @@ mod tests {
         Measured {
             objectives: vec![objective.map(|x| vec![x; 4])],
             constraints: if slack.is_empty() { vec![] } else { vec![slack.to_vec()] },
+            second: None,
         }
     }
 
@@ -119,6 +121,12 @@ mod tests {
     fn without_constraints_the_mean_decides_and_the_unmeasured_come_last() {
         let all = [one(Some(1.0), &[]), one(None, &[]), one(Some(3.0), &[]), one(Some(1.0), &[])];
         assert_eq!(order(&all), [2, 0, 3, 1]);
+    }
+
+    #[test]
+    fn of_equals_what_decides_between_them_does() {
+        let of = |objective: f64, second: f64| Measured { second: Some(vec![second; 4]), ..one(Some(objective), &[]) };
+        assert_eq!(order(&[of(1.0, 9.0), of(2.0, 1.0), of(2.0, 3.0), of(2.0, 2.0)]), [2, 3, 1, 0]);
     }
 
     #[test]
@@ -137,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_constraint_that_nobody_shows_leaves_the_objective() {
-        let silent = |x: f64| Measured { objectives: vec![Some(vec![x])], constraints: vec![vec![]] };
+        let silent = |x: f64| Measured { objectives: vec![Some(vec![x])], constraints: vec![vec![]], second: None };
         assert_eq!(order(&[silent(1.0), silent(2.0)]), [1, 0]);
     }
 }

@@ -5,18 +5,21 @@
 //!
 //! ```text
 //! mean     the weighted mean over the cases
-//! worst    the lowest objective among the cases, and a billionth of their mean, so that the mean decides ties
-//! regret   the lowest of (objective - the best that this case can have), so that 0 is no regret
+//! worst    the lowest objective among the cases; of equal ones the mean over the cases decides
+//! regret   the lowest of (objective - that of the best settings of the case alone), on the same replication; of equal ones
+//!          the mean of these
 //! ```
 //!
-//! (the augmented worst case of R. E. Steuer, E.-U. Choo, Mathematical Programming 26 (1983), 326-344; regret after L. J. Savage, JASA 46 (1951), 55-67), and a constraint's slack is the lowest of the cases'. The mean of the
-//! lowest lies a little below the lowest of the means, the more the noisier and the more alike the cases are; [`Elsewhere`]
-//! says what each case's own mean is, without that bias.
+//! (regret after L. J. Savage, JASA 46 (1951), 55-67), and a constraint's slack is the lowest of the cases'. The best settings
+//! of each case were chosen on other replications, and meet here what the candidate meets: a candidate that is the best of every
+//! case has no regret at all, and no luck of a replication enters. The mean of the lowest lies a little below the lowest of the
+//! means, the more the noisier and the more alike the cases are; [`Elsewhere`] says what each case's own mean is, without that
+//! bias.
 
-use crate::tune::{Observation, Point, Problem};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// The weight of the mean beside the worst case: far below any difference that matters, and above the rounding of sums.
-const TIE: f64 = 1e-9;
+use crate::tune::{Observation, Point, Problem, Spent};
 
 /// How cases become one objective.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,14 +28,25 @@ pub enum Combine {
     Mean(Vec<f64>),
     /// The lowest.
     Worst,
-    /// The lowest difference to these: the best first objective of each case on its own.
-    Regret(Vec<f64>),
+    /// The lowest difference to these: of each case the settings that are best in it alone.
+    Regret(Vec<Point>),
 }
 
 /// Several problems as one.
 pub struct Robust<'a> {
     cases: Vec<&'a dyn Problem>,
     combine: Combine,
+    /// By replication and the bits of the share: what regret is measured from.
+    references: Mutex<References>,
+}
+
+type References = BTreeMap<(u32, u64), Arc<OnceLock<Reference>>>;
+
+/// What the best settings of each case came to in one replication.
+#[derive(Debug)]
+struct Reference {
+    objectives: Vec<Option<f64>>,
+    requests: u64,
 }
 
 impl<'a> Robust<'a> {
@@ -42,28 +56,65 @@ impl<'a> Robust<'a> {
         let fits = match &combine {
             Combine::Worst => true,
             Combine::Mean(weights) => weights.len() == cases.len() && weights.iter().all(|w| *w > 0.0 && w.is_finite()),
-            Combine::Regret(bests) => bests.len() == cases.len() && bests.iter().all(|best| best.is_finite()),
+            Combine::Regret(bests) => bests.len() == cases.len(),
         };
-        (fits && !cases.is_empty()).then_some(Self { cases, combine })
+        (fits && !cases.is_empty()).then_some(Self { cases, combine, references: Mutex::default() })
     }
 
-    /// Objective number `k`; regret looks at the first one, and takes the worst of the others.
-    fn objective(&self, seen: &[Observation], k: usize) -> Option<f64> {
-        let values: Option<Vec<f64>> = seen.iter().map(|one| one.objectives.get(k).copied().flatten()).collect();
-        let values = values?;
+    /// What it took to run what regret is measured from on the replications `asked`, each with its share. That is known of
+    /// them all, whoever ran the candidates.
+    #[must_use]
+    pub fn references(&self, asked: &[(u32, f64)]) -> Spent {
+        let mut spent = Spent::default();
+        if let Combine::Regret(bests) = &self.combine {
+            for (replication, share) in asked {
+                let requests = self.reference(bests, *replication, *share).get().map_or(0, |found| found.requests);
+                spent += Spent { simulations: *share, runs: 1, requests };
+            }
+        }
+        spent
+    }
+
+    /// The best settings of each case in one replication; run once.
+    fn reference(&self, bests: &[Point], replication: u32, share: f64) -> Arc<OnceLock<Reference>> {
+        let key = (replication, share.to_bits());
+        let cell = Arc::clone(self.references.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default());
+        cell.get_or_init(|| {
+            let seen: Vec<Observation> =
+                self.cases.iter().zip(bests).map(|(case, best)| case.run(best, replication, share)).collect();
+            let first = |one: &Observation| one.objectives.first().copied().flatten();
+            Reference { objectives: seen.iter().map(first).collect(), requests: seen.iter().map(|one| one.requests).sum() }
+        });
+        cell
+    }
+
+    /// The first objective, and what decides between equals.
+    fn first(&self, values: &[f64], replication: u32, share: f64) -> Option<(f64, Option<f64>)> {
+        let lowest = |values: &[f64]| values.iter().copied().reduce(f64::min);
+        let second = |values: &[f64]| crate::stats::mean(values).filter(|_| values.len() > 1);
         match &self.combine {
-            Combine::Mean(weights) => {
-                let all: f64 = weights.iter().sum();
-                Some(values.iter().zip(weights).map(|(x, w)| x * w).sum::<f64>() / all)
+            Combine::Mean(weights) => Some((mean(values, weights), None)),
+            Combine::Worst => Some((lowest(values)?, second(values))),
+            Combine::Regret(bests) => {
+                let reference = self.reference(bests, replication, share);
+                let bests: Option<Vec<f64>> = reference.get()?.objectives.iter().copied().collect();
+                let differences: Vec<f64> = values.iter().zip(bests?).map(|(x, best)| x - best).collect();
+                Some((lowest(&differences)?, second(&differences)))
             }
-            Combine::Regret(bests) if k == 0 => values.iter().zip(bests).map(|(x, best)| x - best).reduce(f64::min),
-            Combine::Worst if k == 0 && values.len() > 1 => {
-                let worst = values.iter().copied().reduce(f64::min)?;
-                Some(worst + TIE * crate::stats::mean(&values)?)
-            }
-            Combine::Worst | Combine::Regret(_) => values.into_iter().reduce(f64::min),
         }
     }
+
+    /// An objective beside the first: by its mean, or by the worst.
+    fn other(&self, values: &[f64]) -> Option<f64> {
+        match &self.combine {
+            Combine::Mean(weights) => Some(mean(values, weights)),
+            Combine::Worst | Combine::Regret(_) => values.iter().copied().reduce(f64::min),
+        }
+    }
+}
+
+fn mean(values: &[f64], weights: &[f64]) -> f64 {
+    values.iter().zip(weights).map(|(x, w)| x * w).sum::<f64>() / weights.iter().sum::<f64>()
 }
 
 impl Problem for Robust<'_> {
@@ -73,15 +124,22 @@ impl Problem for Robust<'_> {
         let constraints = seen.iter().map(|one| one.constraints.len()).min().unwrap_or(0);
         // What one case does not show may be broken there unseen.
         let slack = |k: usize| seen.iter().map(|one| one.constraints[k]).reduce(|a, b| Some(a?.min(b?))).flatten();
+        let values = |k: usize| seen.iter().map(|one| one.objectives[k]).collect::<Option<Vec<f64>>>();
+        let first = if objectives > 0 { values(0).and_then(|values| self.first(&values, replication, share)) } else { None };
+        let others = (1..objectives).map(|k| values(k).and_then(|values| self.other(&values)));
+        let firsts = (objectives > 0).then(|| first.map(|(value, _)| value));
         Observation {
-            objectives: (0..objectives).map(|k| self.objective(&seen, k)).collect(),
+            objectives: firsts.into_iter().chain(others).collect(),
             constraints: (0..constraints).map(slack).collect(),
+            second: first.and_then(|(_, second)| second),
             requests: seen.iter().map(|one| one.requests).sum(),
         }
     }
 
     fn has_chance(&self, candidate: &Point) -> bool {
+        let bests: &[Point] = if let Combine::Regret(bests) = &self.combine { bests } else { &[] };
         self.cases.iter().any(|case| case.has_chance(candidate))
+            || self.cases.iter().zip(bests).any(|(case, best)| case.has_chance(best))
     }
 }
 
@@ -97,7 +155,12 @@ mod tests {
         fn run(&self, candidate: &Point, replication: u32, _: f64) -> Observation {
             let x = candidate.setting(0).and_then(Setting::number).unwrap();
             let luck = f64::from(replication % 2) - 0.5;
-            Observation { objectives: vec![Some(-(x - self.0).abs() + luck)], constraints: vec![Some(x)], requests: 3 }
+            Observation {
+                objectives: vec![Some(-(x - self.0).abs() + luck)],
+                constraints: vec![Some(x)],
+                second: None,
+                requests: 3,
+            }
         }
     }
 
@@ -122,21 +185,35 @@ mod tests {
         let worst = |x: f64| {
             let capped = Capped(&high);
             let robust = Robust::new(vec![&flat, &capped], Combine::Worst).unwrap();
-            robust.run(&at(x), 1, 1.0).objectives[0].unwrap()
+            robust.run(&at(x), 1, 1.0)
         };
-        assert!(worst(4.0) > worst(5.0) && worst(4.0) - worst(5.0) < 1e-6);
+        assert_eq!(worst(4.0).objectives, worst(5.0).objectives, "the quiet one bounds both");
+        assert!(worst(4.0).second > worst(5.0).second);
     }
 
     #[test]
     fn cases_combine_as_they_are_told() {
         let (low, high) = (Bowl(0.0), Bowl(10.0));
         let run = |combine| Robust::new(vec![&low, &high], combine).unwrap().run(&at(4.0), 1, 1.0);
-        let worst = run(Combine::Worst).objectives[0].unwrap();
-        assert!((worst + 5.5).abs() < 1e-8, "{worst}");
+        assert_eq!((run(Combine::Worst).objectives, run(Combine::Worst).second), (vec![Some(-5.5)], Some(-4.5)));
         assert_eq!(run(Combine::Mean(vec![3.0, 1.0])).objectives, [Some(-4.0)]);
-        assert_eq!(run(Combine::Regret(vec![0.0, -1.0])).objectives, [Some(-4.5)]);
+        // In their own case 1 and 10 come to -1 and 0, with the luck that the candidate has too.
+        let regret = run(Combine::Regret(vec![at(1.0), at(10.0)]));
+        assert_eq!((regret.objectives, regret.second), (vec![Some(-6.0)], Some(-4.5)));
         assert_eq!((run(Combine::Worst).constraints, run(Combine::Worst).requests), (vec![Some(4.0)], 6));
         assert!(Robust::new(vec![&low], Combine::Mean(vec![])).is_none());
         assert!(Robust::new(vec![], Combine::Worst).is_none());
+    }
+
+    /// Whoever is the best of every case has no regret, in no replication: luck takes no part.
+    #[test]
+    fn the_best_of_every_case_has_no_regret() {
+        let (low, high) = (Bowl(4.0), Bowl(4.0));
+        let robust = Robust::new(vec![&low, &high], Combine::Regret(vec![at(4.0), at(4.0)])).unwrap();
+        assert!((0..4).all(|replication| robust.run(&at(4.0), replication, 1.0).objectives == [Some(0.0)]));
+        assert_eq!(robust.run(&at(6.0), 0, 1.0).objectives, [Some(-2.0)]);
+        // Two cases of 3 requests each, in each of the replications asked for, run or not.
+        let spent = robust.references(&[(0, 1.0), (9, 0.5)]);
+        assert_eq!(spent, Spent { simulations: 1.5, runs: 2, requests: 12 });
     }
 }

@@ -6,15 +6,17 @@
 
 use std::collections::BTreeSet;
 
-use crate::tune::closest::closest;
+use crate::tune::closest::{closest, closest_in, leader_in};
 use crate::tune::halving::{observe, since};
 use crate::tune::measure::{Measured, Series, figure, paired};
 use crate::tune::outcome::{Binding, Confirmation, Ended, Errors, Front, Outcome, Spending};
 use crate::tune::problem::CONFIRMATION_FROM;
 use crate::tune::select::{Limits, Selected, measure_all, select, select_at_once};
+use crate::tune::tied::break_tie;
+use crate::tune::unchanged::{Small, put_back};
 use crate::tune::{
-    Evaluator, Halving, Id, Method, Plan, Point, Pool, Raced, Rung, SearchFault, Settings, Space, Stage, Stopped, Terms,
-    TooLittle, Zone, hypervolume, model, race,
+    Evaluator, Halving, Id, Kind, Method, Plan, Point, Pool, Raced, Rung, SearchFault, Settings, Space, Spent, Stage, Stopped,
+    Terms, TooLittle, Visit, Zone, hypervolume, model, race,
 };
 
 /// The screening's part of what the confirmation leaves.
@@ -22,6 +24,19 @@ pub(super) const SCREENING: f64 = 0.6;
 
 /// The confirmation's part of the budget at most.
 const CONFIRMATION: f64 = 0.25;
+
+/// Of several candidates which do not fail on what nothing is chosen by.
+pub type Fits<'a> = dyn Fn(&[Point]) -> Result<Vec<bool>, Stopped> + 'a;
+
+/// What is known of today's settings.
+pub struct Today<'a> {
+    /// The candidate that stands for them.
+    pub laid: &'a Point,
+    /// The same as they are in force, parameter by parameter; `None` where they cannot be written so.
+    pub in_force: Option<Point>,
+    /// Of candidates that nothing else tells apart, which do not fail on what nothing is chosen by.
+    pub fits: &'a Fits<'a>,
+}
 
 /// Searches `space` on `evaluator`; `baseline`, the current settings, takes part as a candidate and is what the choice is
 /// compared with.
@@ -36,22 +51,81 @@ pub fn search(
     settings: &Settings,
     baseline: Option<&Point>,
 ) -> Result<Outcome, SearchFault> {
+    let fits = |points: &[Point]| Ok(vec![true; points.len()]);
+    let today = baseline.map(|laid| Today { laid, in_force: None, fits: &fits });
+    search_from(space, evaluator, settings, today.as_ref())
+}
+
+/// The same from what is known of `today`: of finalists that tie, the one nearest to it is chosen, and what makes no difference
+/// stays as it is.
+///
+/// # Errors
+/// As [`search`].
+pub fn search_from(
+    space: &Space,
+    evaluator: &mut Evaluator<'_>,
+    settings: &Settings,
+    today: Option<&Today<'_>>,
+) -> Result<Outcome, SearchFault> {
     settings.check()?;
-    let baseline = baseline.map(|point| evaluator.id(point));
+    let baseline = today.map(|today| evaluator.id(today.laid));
     let shares = Shares::of(settings, baseline.is_some())?;
     let begun = evaluator.spent();
     let (mut raced, plan) = screen(space, evaluator, settings, baseline, &shares)?;
-    let leader = raced.left.first().copied();
+    let last = last_looks(&raced.rungs);
+    let leader = last.as_ref().and_then(leader_in);
     // Short runs may rank wrongly; what is recommended must have met the current settings in whole ones. They come first, so that
     // a tie is theirs.
     if let Some(baseline) = baseline.filter(|_| !raced.stopped) {
         raced.left.retain(|candidate| *candidate != baseline);
         raced.left.insert(0, baseline);
     }
-    let mut outcome = Outcome {
+    let screened = since(evaluator.spent(), begun);
+    let mut outcome = begin(raced.rungs, plan, baseline, screened, shares.errors);
+    if raced.stopped {
+        outcome.ended = Ended::InScreening;
+    } else {
+        let room = shares.room_for(raced.left.len(), settings.first).max(1);
+        raced.left.extend(closest(&outcome.rungs, &raced.left, room));
+        outcome.without_chance = !evaluator.has_chance(&raced.left);
+        let terms = Terms {
+            alpha: shares.errors.selection,
+            zone: zone(settings.zone, outcome.rungs.last()),
+            tolerances: settings.tolerances.clone(),
+            first: settings.first,
+        };
+        finish(evaluator, settings, &shares, &raced.left, &terms, &mut outcome)?;
+        settle(space, evaluator, (settings, &shares), today, &terms, &mut outcome);
+    }
+    if outcome.selection.is_none() {
+        // Nothing but the screening speaks for it, and against it.
+        outcome.choice = leader;
+        outcome.closest = last.as_ref().filter(|_| leader.is_none()).and_then(closest_in);
+    }
+    if let Some(choice) = outcome.choice {
+        outcome.bindings = bindings(&outcome, choice, &settings.tolerances);
+    }
+    outcome.points = evaluator.points().to_vec();
+    Ok(outcome)
+}
+
+/// All that the latest look at the candidates shows: the last rung or, of a model that was stopped, all of its batches, which are ranked as
+/// one.
+fn last_looks(rungs: &[Rung]) -> Option<Rung> {
+    let last = rungs.last()?;
+    let batches = rungs.iter().filter(|rung| rung.kind == Kind::Model && last.kind == Kind::Model);
+    let visits: Vec<Visit> = batches.flat_map(|rung| rung.visits.iter().cloned()).collect();
+    Some(if visits.is_empty() { last.clone() } else { Rung { visits, ..last.clone() } })
+}
+
+/// The outcome of a screening.
+fn begin(rungs: Vec<Rung>, plan: Plan, baseline: Option<Id>, screening: Spent, errors: Errors) -> Outcome {
+    Outcome {
         points: Vec::new(),
-        choice: leader.filter(|_| raced.stopped && !raced.rungs.is_empty()),
-        rungs: raced.rungs,
+        choice: None,
+        tie: None,
+        unchanged: None,
+        rungs,
         plan,
         selection: None,
         closest: None,
@@ -59,22 +133,11 @@ pub fn search(
         confirmation: None,
         bindings: Vec::new(),
         front: None,
-        spent: Spending { screening: since(evaluator.spent(), begun), ..Spending::default() },
-        errors: shares.errors,
-        ended: if raced.stopped { Ended::InScreening } else { Ended::Complete },
+        spent: Spending { screening, ..Spending::default() },
+        errors,
+        ended: Ended::Complete,
         without_chance: false,
-    };
-    if !raced.stopped {
-        let room = shares.room_for(raced.left.len(), settings.first).max(1);
-        raced.left.extend(closest(&outcome.rungs, &raced.left, room));
-        outcome.without_chance = !evaluator.has_chance(&raced.left);
-        finish(evaluator, settings, &shares, &raced.left, &mut outcome)?;
-        if outcome.ended == Ended::InSelection {
-            outcome.choice = outcome.choice.or(leader);
-        }
     }
-    outcome.points = evaluator.points().to_vec();
-    Ok(outcome)
 }
 
 /// The budget and the error, split.
@@ -98,7 +161,7 @@ impl Shares {
         let finalists = (selection / (2.0 * f64::from(settings.first))) as usize;
         if finalists < 1 || selection < least * f64::from(settings.first) {
             let needed = (least * f64::from(settings.first) / (1.0 - SCREENING) / (1.0 - CONFIRMATION)).ceil();
-            return Err(TooLittle { budget: settings.budget, candidates: 2, needed }.into());
+            return Err(SearchFault::NoChoice { budget: settings.budget, needed });
         }
         let errors = Errors {
             screening: settings.alpha * settings.alpha_screening,
@@ -136,10 +199,11 @@ fn screen(
         }
         Method::Model { model, halving } => {
             let proposed = model::propose(space, evaluator, model, settings.seed, shares.screening, baseline);
-            let Ok((pool, rungs)) = proposed else {
-                let raced = Raced { rungs: Vec::new(), left: Vec::new(), stopped: true };
-                return Ok((raced, Plan { steps: Vec::new(), finalists: shares.finalists }));
-            };
+            let model::Proposed { pool, rungs, stopped } = proposed;
+            if stopped {
+                let plan = Plan { steps: Vec::new(), finalists: shares.finalists };
+                return Ok((Raced { rungs, left: pool, stopped }, plan));
+            }
             let budget = shares.screening * (1.0 - model::EXPLORE);
             let plan = planned(evaluator, &pool, shares, budget, halving);
             (pool, whole(settings, plan)?, rungs)
@@ -171,54 +235,92 @@ fn whole(settings: &Settings, plan: Result<Plan, TooLittle>) -> Result<Plan, Sea
     })
 }
 
-/// Selection and confirmation.
+/// The selection.
 fn finish(
     evaluator: &mut Evaluator<'_>,
     settings: &Settings,
     shares: &Shares,
     finalists: &[Id],
+    terms: &Terms,
     outcome: &mut Outcome,
 ) -> Result<(), SearchFault> {
     let begun = evaluator.spent();
-    let terms = Terms {
-        alpha: shares.errors.selection,
-        zone: zone(settings.zone, outcome.rungs.last()),
-        tolerances: settings.tolerances.clone(),
-        first: settings.first,
-    };
     let budget = shares.selection_and_rest - outcome.spent.screening.simulations;
     let limits = Limits { budget, replications_max: settings.replications_max };
-    let Ok(selected) = choose(evaluator, finalists, &terms, limits, outcome) else {
+    let Ok(selected) = choose(evaluator, finalists, terms, limits, outcome) else {
+        outcome.spent.selection = since(evaluator.spent(), begun);
         outcome.ended = Ended::InSelection;
         return Ok(());
     };
     outcome.spent.selection = since(evaluator.spent(), begun);
-    if !selected.stopped && outcome.spent.screening.requests + outcome.spent.selection.requests == 0 {
-        return Err(SearchFault::NoRequest);
-    }
-    if let Some(constraint) = never_shown(&selected) {
-        return Err(SearchFault::NeverShown(constraint));
-    }
-    if let Some(objective) = unmeasured(&selected) {
-        return Err(SearchFault::Unmeasured(objective));
-    }
-    if selected.stopped && selected.selection.finalists.iter().any(|finalist| finalist.replications < terms.first) {
-        // Too few replications to decide anything by, or even to show.
+    if selected.stopped {
         outcome.ended = Ended::InSelection;
-        return Ok(());
+        // Without a whole replication of all there is nothing to choose by, or even to show.
+        if selected.selection.finalists.iter().all(|finalist| finalist.replications == 0) {
+            return Ok(());
+        }
+    } else {
+        fault(&selected, outcome)?;
     }
     outcome.choice = selected.choice;
     outcome.closest = selected.closest;
-    let stopped = selected.stopped;
     outcome.selection = Some(selected.selection);
-    if stopped {
-        outcome.ended = Ended::InSelection;
-    } else if outcome.choice.is_none() && settings.tolerances.is_empty() {
-        return Err(SearchFault::Patchy);
-    } else if outcome.choice.is_none() {
+    if outcome.choice.is_none() && !selected.stopped {
+        if settings.tolerances.is_empty() {
+            return Err(SearchFault::Patchy);
+        }
         outcome.ended = Ended::NothingFeasible;
     }
-    let Some(choice) = outcome.choice.filter(|_| !stopped) else { return Ok(()) };
+    Ok(())
+}
+
+/// What a selection that was not stopped never saw.
+fn fault(selected: &Selected, outcome: &Outcome) -> Result<(), SearchFault> {
+    if outcome.spent.screening.requests + outcome.spent.selection.requests == 0 {
+        return Err(SearchFault::NoRequest);
+    }
+    if let Some(constraint) = never_shown(selected) {
+        return Err(SearchFault::NeverShown(constraint));
+    }
+    unmeasured(selected).map_or(Ok(()), |objective| Err(SearchFault::Unmeasured(objective)))
+}
+
+/// Breaks a tie, puts back what need not change, and measures what is then recommended once more.
+fn settle(
+    space: &Space,
+    evaluator: &mut Evaluator<'_>,
+    (settings, shares): (&Settings, &Shares),
+    today: Option<&Today<'_>>,
+    terms: &Terms,
+    outcome: &mut Outcome,
+) {
+    let (Some(mut choice), Ended::Complete) = (outcome.choice, outcome.ended) else { return };
+    if let Some(selection) = outcome.selection.as_mut().filter(|_| outcome.front.is_none())
+        && let Some((chosen, tie)) = break_tie(space, evaluator, today, outcome.baseline, selection)
+    {
+        (choice, outcome.choice, outcome.tie) = (chosen, Some(chosen), Some(tie));
+    }
+    // With several objectives there is no zone in which all of them are as good.
+    let in_force = today.and_then(|today| today.in_force.as_ref()).filter(|_| outcome.front.is_none());
+    if let Some(in_force) = in_force.filter(|_| Some(choice) != outcome.baseline) {
+        let begun = evaluator.spent();
+        let small = Small { zone: terms.zone, tolerances: &settings.tolerances };
+        let found = put_back(space, evaluator, choice, in_force, small, settings.first);
+        outcome.spent.unchanged = since(evaluator.spent(), begun);
+        match found {
+            Ok(Some((found, unchanged))) => {
+                let all_back = evaluator.point(found) == in_force;
+                choice = outcome.baseline.filter(|_| all_back).unwrap_or(found);
+                outcome.unchanged = Some(unchanged);
+            }
+            Ok(None) => choice = outcome.baseline.unwrap_or(choice),
+            Err(Stopped) => {
+                outcome.ended = Ended::InConfirmation;
+                return;
+            }
+        }
+    }
+    outcome.choice = Some(choice);
     let begun = evaluator.spent();
     let count = if outcome.without_chance { 1 } else { shares.confirmation };
     match confirm(evaluator, choice, outcome.baseline, count) {
@@ -226,8 +328,6 @@ fn finish(
         Err(Stopped) => outcome.ended = Ended::InConfirmation,
     }
     outcome.spent.confirmation = since(evaluator.spent(), begun);
-    outcome.bindings = bindings(outcome, choice, &settings.tolerances);
-    Ok(())
 }
 
 fn choose(
@@ -274,7 +374,7 @@ fn unmeasured(selected: &Selected) -> Option<usize> {
 /// A constraint whose figure no finalist showed in any run.
 fn never_shown(selected: &Selected) -> Option<usize> {
     let finalists = &selected.selection.finalists;
-    let constraints = finalists.first().filter(|_| !selected.stopped)?.constraints.len();
+    let constraints = finalists.first()?.constraints.len();
     (0..constraints).find(|k| finalists.iter().all(|finalist| finalist.constraints[*k].is_none()))
 }
 
@@ -344,30 +444,33 @@ fn fixed(settings: &Settings, shares: &Shares, candidates: usize, replications: 
 }
 
 fn bindings(outcome: &Outcome, choice: Id, tolerances: &[f64]) -> Vec<Binding> {
-    let finalist = outcome.selection.as_ref().and_then(|s| s.finalists.iter().find(|f| f.candidate == choice));
-    let slacks = match &outcome.confirmation {
-        Some(confirmation) => &confirmation.constraints,
-        None => match finalist {
-            Some(finalist) => &finalist.constraints,
+    let selected = outcome.selected().unwrap_or(choice);
+    let finalist = outcome.selection.as_ref().and_then(|s| s.finalists.iter().find(|f| f.candidate == selected));
+    let visits = || outcome.rungs.iter().rev().flat_map(|rung| &rung.visits);
+    let visit = || visits().find(|visit| visit.candidate == selected);
+    let slacks = match (&outcome.confirmation, finalist) {
+        (Some(confirmation), _) => &confirmation.constraints,
+        (None, Some(finalist)) => &finalist.constraints,
+        (None, None) => match visit() {
+            Some(visit) => &visit.constraints,
             None => return Vec::new(),
         },
     };
     let one = |(constraint, slack): (usize, &Option<crate::tune::Figure>)| {
         let tolerance = tolerances.get(constraint).copied().unwrap_or(0.0);
         let near = slack.is_some_and(|figure| figure.interval.map_or(figure.mean, |interval| interval.lo) <= tolerance);
-        Binding { constraint, slack: *slack, near, costs: costs(&outcome.rungs, choice, constraint) }
+        Binding { constraint, slack: *slack, near, costs: costs(&outcome.rungs, selected, constraint) }
     };
     slacks.iter().enumerate().map(one).collect()
 }
 
 /// By how much the best that breaks `constraint` beat `choice`, in the last rung that has both.
 fn costs(rungs: &[Rung], choice: Id, constraint: usize) -> Option<f64> {
-    let mean = |visit: &crate::tune::Visit| visit.objectives.first()?.map(|figure| figure.mean);
+    let mean = |visit: &Visit| visit.objectives.first()?.map(|figure| figure.mean);
     let in_rung = |rung: &Rung| {
         let own = mean(rung.visits.iter().find(|visit| visit.candidate == choice)?)?;
-        let breaks = |visit: &&crate::tune::Visit| {
-            visit.constraints.get(constraint).copied().flatten().is_some_and(|slack| slack.mean < 0.0)
-        };
+        let breaks =
+            |visit: &&Visit| visit.constraints.get(constraint).copied().flatten().is_some_and(|slack| slack.mean < 0.0);
         let best = rung.visits.iter().filter(breaks).filter_map(mean).reduce(f64::max)?;
         (best > own).then_some(best - own)
     };

@@ -1,7 +1,7 @@
 //! The final selection: runs finalists on fresh replications through the [`Contest`] until it is decided or paid out.
 
-use crate::tune::halving::observe;
-use crate::tune::measure::{Measured, Series, figure, paired};
+use crate::tune::halving::{jobs, observe};
+use crate::tune::measure::{Measured, Series, by_merit, figure, paired};
 use crate::tune::outcome::{Finalist, Selection, Standing};
 use crate::tune::problem::SELECTION_FROM;
 use crate::tune::rank;
@@ -59,6 +59,7 @@ pub(super) fn select(evaluator: &mut Evaluator<'_>, finalists: &[Id], terms: &Te
         first: terms.first,
         decided,
         capped: contest.replications() >= limits.replications_max,
+        beyond: !decided && contest.is_beyond(limits.replications_max),
         needed: contest.left_at_most().filter(|_| !decided),
     };
     let closest = if leader.is_some() { None } else { closest(finalists, &all) };
@@ -78,22 +79,21 @@ fn feed(evaluator: &mut Evaluator<'_>, contest: &mut Contest, finalists: &[Id], 
     let open: Vec<usize> = contest.open().collect();
     let job = |replication| open.iter().map(move |i| Job { candidate: finalists[*i], replication, share: 1.0 });
     let jobs: Vec<Job> = (from..from + count).flat_map(job).collect();
-    evaluator.run(&jobs)?;
+    let ran = evaluator.run(&jobs);
+    // Of a batch that was stopped the whole replications count.
     for replication in from..from + count {
         let open: Vec<usize> = contest.open().collect();
-        let row: Vec<(Option<f64>, &[Option<f64>])> = open
-            .iter()
-            .map(|i| {
-                let seen = evaluator.seen(finalists[*i], replication, 1.0).expect("the batch has just been run");
-                (seen.objectives.first().copied().flatten(), seen.constraints.as_slice())
-            })
-            .collect();
-        contest.take(&row);
+        let seen: Option<Vec<_>> = open.iter().map(|i| evaluator.seen(finalists[*i], replication, 1.0)).collect();
+        let Some(seen) = seen else { break };
+        let row: Vec<(Option<f64>, &[Option<f64>])> =
+            seen.iter().map(|seen| (seen.objectives.first().copied().flatten(), seen.constraints.as_slice())).collect();
+        let seconds: Vec<Option<f64>> = seen.iter().map(|seen| seen.second).collect();
+        contest.take_with(&row, &seconds);
         if contest.decided() {
             break;
         }
     }
-    Ok(())
+    ran
 }
 
 /// How many replications system `i` took part in.
@@ -112,7 +112,10 @@ fn describe(finalists: &[Id], all: &[Measured], contest: &Contest, i: usize, lea
     let standing = match contest.fates()[i] {
         Fate::Open if leader == Some(i) => Standing::Chosen,
         Fate::Open => Standing::Open,
-        Fate::Beaten { by, at } => Standing::Beaten { by: finalists[by], at },
+        Fate::Beaten { by, at } => match leader.filter(|leader| all[*leader].ties(&all[i])) {
+            Some(leader) => Standing::Tied { with: finalists[leader] },
+            None => Standing::Beaten { by: finalists[by], at },
+        },
         Fate::Infeasible { constraint, at } => Standing::Infeasible { constraint, at },
         Fate::Unmeasured { at } => Standing::Unmeasured { at },
     };
@@ -122,6 +125,7 @@ fn describe(finalists: &[Id], all: &[Measured], contest: &Contest, i: usize, lea
         objectives: all[i].objective_figures(),
         constraints: all[i].constraint_figures(),
         standing,
+        unsure: contest.unsure(i),
         behind: leader.filter(|leader| *leader != i).and_then(|leader| behind(&all[leader], &all[i])),
     }
 }
@@ -145,9 +149,11 @@ pub(super) fn select_at_once(evaluator: &mut Evaluator<'_>, finalists: &[Id], te
     let mut selected = ranked(finalists, &all, terms, 1);
     selected.selection.zone = Some(terms.zone);
     let Some(by) = selected.choice else { return Ok(selected) };
-    for finalist in &mut selected.selection.finalists {
+    let own = finalists.iter().position(|id| *id == by).expect("the choice is a finalist");
+    for (finalist, seen) in selected.selection.finalists.iter_mut().zip(&all) {
         if finalist.standing == Standing::Open {
-            finalist.standing = Standing::Beaten { by, at: 1 };
+            let tied = all[own].ties(seen);
+            finalist.standing = if tied { Standing::Tied { with: by } } else { Standing::Beaten { by, at: 1 } };
         }
     }
     Ok(selected)
@@ -165,15 +171,25 @@ pub(super) fn measure_all(
     // More would show differences that nobody asked for.
     let count = affordable.clamp(2, limits.replications_max).min(terms.first.saturating_mul(3));
     let count = if evaluator.has_chance(finalists) { count } else { 1 };
-    let all = observe(evaluator, finalists, &Series { from: SELECTION_FROM, count, share: 1.0 })?;
-    Ok((ranked(finalists, &all, terms, count), all))
+    let series = Series { from: SELECTION_FROM, count, share: 1.0 };
+    let ran = evaluator.run(&jobs(finalists, &series));
+    // Where it was stopped the whole replications count, if there are any.
+    let count = evaluator.whole(finalists, &series);
+    if count == 0 {
+        ran?;
+    }
+    let series = Series { count, ..series };
+    let all: Vec<Measured> = finalists.iter().map(|id| Measured::of(evaluator, *id, &series)).collect();
+    let selected = Selected { stopped: ran.is_err(), ..ranked(finalists, &all, terms, count) };
+    Ok((selected, all))
 }
 
 /// A selection in which nothing is eliminated: the best by its mean in the first objective, of those that hold the constraints.
 fn ranked(finalists: &[Id], all: &[Measured], terms: &Terms, count: u32) -> Selected {
     // Of equals, as they rank.
     let feasible = rank::order(all).into_iter().filter(|i| all[*i].holds() && all[*i].means().is_some());
-    let best = |best: usize, i: usize| if all[i].mean(0) > all[best].mean(0) { i } else { best };
+    let better = |i: usize, than: usize| all[i].merit().zip(all[than].merit()).is_some_and(|(a, b)| by_merit(a, b).is_gt());
+    let best = |best: usize, i: usize| if better(i, best) { i } else { best };
     let choice = feasible.reduce(best);
     let finalist = |i: usize| Finalist {
         candidate: finalists[i],
@@ -181,6 +197,7 @@ fn ranked(finalists: &[Id], all: &[Measured], terms: &Terms, count: u32) -> Sele
         objectives: all[i].objective_figures(),
         constraints: all[i].constraint_figures(),
         standing: standing_of_many(&all[i], choice == Some(i), count),
+        unsure: Vec::new(),
         behind: choice.filter(|c| *c != i).and_then(|c| behind(&all[c], &all[i])),
     };
     let selection = Selection {
@@ -190,6 +207,7 @@ fn ranked(finalists: &[Id], all: &[Measured], terms: &Terms, count: u32) -> Sele
         first: count,
         decided: true,
         capped: false,
+        beyond: false,
         needed: None,
     };
     let closest = if choice.is_some() { None } else { closest(finalists, all) };

@@ -27,6 +27,9 @@ use crate::tune::{Evaluator, Id, Space, Stopped, sobol};
 /// Bootstrap samples: enough for the 2.5 % quantiles to be steady in their second digit.
 const RESAMPLES: usize = 1_000;
 
+/// Rows below which no index is told: bootstrap intervals over fewer are no intervals.
+pub const ROWS_MIN: usize = 8;
+
 /// What to run.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct Sensitivity {
@@ -49,6 +52,16 @@ pub struct Index {
     pub interval: Interval,
 }
 
+impl Index {
+    /// The same inside 0 to 1, where the index itself lies: estimates of few rows may not.
+    #[must_use]
+    pub fn clipped(self) -> Self {
+        let inside = |x: f64| x.clamp(0.0, 1.0);
+        let Interval { lo, hi } = self.interval;
+        Self { value: inside(self.value), interval: Interval { lo: inside(lo), hi: inside(hi) } }
+    }
+}
+
 /// The indices of one parameter.
 #[derive(Copy, Clone, Debug, PartialEq, Serialize)]
 pub struct Indices {
@@ -61,11 +74,13 @@ pub struct Indices {
 /// The indices of one objective.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SobolIndices {
-    /// One for each parameter, in the space's order; empty where the objective does not vary.
+    /// One for each parameter, in the space's order; empty where the objective does not vary, or fewer than [`ROWS_MIN`] rows
+    /// could be used.
     pub parameters: Vec<Indices>,
     /// Rows that were used.
     pub rows: usize,
-    /// Rows that were left out because a run did not show the objective.
+    /// Rows that were left out because one of their candidates did not show the objective: its settings do not go together, or
+    /// nothing happened that it is made of.
     pub dropped: usize,
     /// Mean of the objective over the space.
     pub mean: f64,
@@ -106,8 +121,9 @@ pub fn sobol_indices(
     let dropped = rows.len() - complete.len();
     let both: Vec<f64> = complete.iter().flat_map(|row| [row.a, row.b]).collect();
     let whole: Vec<usize> = (0..complete.len()).collect();
-    let estimates = indices(&complete, &whole, d);
-    let samples = bootstrap(&complete, d, plan.seed);
+    let enough = complete.len() >= ROWS_MIN;
+    let estimates = if enough { indices(&complete, &whole, d) } else { Vec::new() };
+    let samples = if enough { bootstrap(&complete, d, plan.seed) } else { Vec::new() };
     let parameters = estimates.iter().enumerate().map(|(i, (first, total))| Indices {
         first: index(*first, samples.iter().map(|sample| sample[i].0)),
         total: index(*total, samples.iter().map(|sample| sample[i].1)),
@@ -188,7 +204,7 @@ mod tests {
         fn run(&self, candidate: &Point, _: u32, _: f64) -> Observation {
             let x: Vec<f64> = (0..3).map(|k| candidate.setting(k).and_then(Setting::number).unwrap()).collect();
             let y = x[0].sin() + 7.0 * x[1].sin().powi(2) + 0.1 * x[2].powi(4) * x[0].sin();
-            Observation { objectives: vec![Some(y)], constraints: vec![], requests: 1 }
+            Observation { objectives: vec![Some(y)], constraints: vec![], second: None, requests: 1 }
         }
     }
 
@@ -219,12 +235,34 @@ mod tests {
         struct Flat;
         impl Problem for Flat {
             fn run(&self, _: &Point, _: u32, _: f64) -> Observation {
-                Observation { objectives: vec![Some(4.0)], constraints: vec![], requests: 1 }
+                Observation { objectives: vec![Some(4.0)], constraints: vec![], second: None, requests: 1 }
             }
         }
         let mut evaluator = Evaluator::quiet(&Flat);
-        let plan = Sensitivity { rows: 8, replications: 1, share: 1.0, seed: 3 };
+        let plan = Sensitivity { rows: 16, replications: 1, share: 1.0, seed: 3 };
         let found = sobol_indices(&cube(), &mut evaluator, 0, &plan).unwrap();
         assert!(found.parameters.is_empty() && found.mean.to_bits() == 4.0f64.to_bits());
+    }
+
+    /// Half of the space cannot be run: few rows are whole, and of too few no index is told.
+    #[test]
+    fn too_few_rows_have_no_indices() {
+        struct Half;
+        impl Problem for Half {
+            fn run(&self, candidate: &Point, _: u32, _: f64) -> Observation {
+                let x = candidate.setting(0).and_then(Setting::number).unwrap();
+                Observation { objectives: vec![(x > 0.0).then_some(x)], constraints: vec![], second: None, requests: 1 }
+            }
+        }
+        let rows = |rows| {
+            let plan = Sensitivity { rows, replications: 1, share: 1.0, seed: 3 };
+            sobol_indices(&cube(), &mut Evaluator::quiet(&Half), 0, &plan).unwrap()
+        };
+        let few = rows(16);
+        assert!(few.rows < ROWS_MIN && few.dropped == 16 - few.rows && few.parameters.is_empty(), "{few:?}");
+        let more = rows(128);
+        assert!(more.rows >= ROWS_MIN && more.parameters.len() == 3, "{more:?}");
+        let wide = Index { value: -0.1, interval: Interval { lo: -0.4, hi: 1.3 } }.clipped();
+        assert_eq!((wide.value, wide.interval.lo, wide.interval.hi), (0.0, 0.0, 1.0));
     }
 }

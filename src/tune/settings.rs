@@ -163,6 +163,17 @@ pub enum SearchFault {
     /// The budget does not pay for the screening.
     #[error(transparent)]
     TooLittle(#[from] TooLittle),
+    /// The budget does not pay for a choice, however few candidates there are.
+    #[error(
+        "the budget of {budget} simulations is too small: choosing between the best candidate and today's settings takes at least \
+         {needed}, however few candidates there are"
+    )]
+    NoChoice {
+        /// What there is, in simulations.
+        budget: f64,
+        /// What the least selection takes with all that goes with it, in simulations.
+        needed: f64,
+    },
     /// Nobody showed this objective in the last rung.
     #[error("no run of any candidate shows objective number {}", .0 + 1)]
     Unmeasured(usize),

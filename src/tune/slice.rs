@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::tune::halving::observe;
-use crate::tune::measure::{Figure, Series, figure};
+use crate::tune::measure::{Figure, Measured, Series, figure, paired};
 use crate::tune::problem::SENSITIVITY_FROM;
 use crate::tune::{Bar, Domain, Evaluator, Point, Setting, SobolIndices, Space, Stopped};
 
@@ -21,6 +21,9 @@ pub struct SliceCell {
     pub objective: Option<Figure>,
     /// Whether the constraints hold there on average.
     pub feasible: bool,
+    /// Whether it holds the constraints and is better than the choice, both beyond its 95 % intervals, on the replications that all
+    /// cells have.
+    pub better: bool,
 }
 
 /// The slice.
@@ -61,12 +64,32 @@ pub fn slice(
         pairs.iter().map(|[of_x, of_y]| evaluator.id(&space.with(&space.with(choice, x, of_x), y, of_y))).collect();
     let replications = if evaluator.has_chance(&ids) { replications.clamp(1, REPLICATIONS_MAX) } else { 1 };
     let seen = observe(evaluator, &ids, &Series { from: SENSITIVITY_FROM, count: replications, share: 1.0 })?;
-    let cell = |(settings, seen): ([Setting; 2], crate::tune::Measured)| SliceCell {
+    let own = pairs.iter().position(|[of_x, of_y]| choice.setting(x) == Some(of_x) && choice.setting(y) == Some(of_y));
+    let own = own.map(|own| seen[own].clone());
+    let sure = replications > 1 || !evaluator.has_chance(&ids); // one run of many says nothing of the others
+    let cell = |(settings, seen): ([Setting; 2], Measured)| SliceCell {
         settings,
         objective: seen.objectives.first().and_then(|values| figure(values.as_deref()?)),
         feasible: seen.holds(),
+        better: sure && own.as_ref().is_some_and(|own| is_better(&seen, own)),
     };
     Ok(Some(Slice { parameters: [x, y], replications, cells: pairs.into_iter().zip(seen).map(cell).collect() }))
+}
+
+/// Whether `seen` surely holds the constraints, and is surely better than `own`, replication by replication.
+fn is_better(seen: &Measured, own: &Measured) -> bool {
+    let pair = || Some((seen.objectives.first()?.as_ref()?, own.objectives.first()?.as_ref()?));
+    let gain = pair().and_then(|(seen, own)| figure(&paired(seen, own)));
+    let holds = |slack: &Option<Figure>| slack.is_some_and(|slack| slack.is_above_zero() || slack == EXACTLY);
+    gain.is_some_and(Figure::is_above_zero) && seen.constraint_figures().iter().all(holds)
+}
+
+/// A constraint that is kept to the hair in every replication.
+const EXACTLY: Figure = Figure { mean: 0.0, interval: None };
+
+/// What it takes at most, in simulations, at `replications` of each setting beside the choice.
+pub(super) fn cost(replications: u32) -> u64 {
+    (LEVELS * LEVELS) as u64 * u64::from(replications.min(REPLICATIONS_MAX))
 }
 
 /// How much a parameter's neighbours differ from the choice.
@@ -91,7 +114,7 @@ fn levels(domain: &Domain, own: Option<&Setting>) -> Vec<Setting> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tune::{Observation, Parameter, Problem, Scale, tornado};
+    use crate::tune::{Observation, Parameter, Problem, Scale, around};
 
     /// The third number matters most, then the first; the last is a switch.
     struct Slope;
@@ -99,7 +122,12 @@ mod tests {
     impl Problem for Slope {
         fn run(&self, candidate: &Point, _: u32, _: f64) -> Observation {
             let at = |k: usize| candidate.setting(k).and_then(Setting::number).unwrap_or(0.0);
-            Observation { objectives: vec![Some(at(0) + 10.0 * at(2))], constraints: vec![Some(8.0 - at(2))], requests: 1 }
+            Observation {
+                objectives: vec![Some(at(0) + 10.0 * at(2))],
+                constraints: vec![Some(8.0 - at(2))],
+                second: None,
+                requests: 1,
+            }
         }
     }
 
@@ -118,13 +146,25 @@ mod tests {
             Some(Setting::Bool(true)),
         ]);
         let mut evaluator = Evaluator::quiet(&Slope);
-        let bars = tornado(&space, &mut evaluator, &choice, 3).unwrap();
+        let (bars, _) = around(&space, &mut evaluator, &choice, 2, 3).unwrap();
         let slice = slice(&space, &mut evaluator, &choice, (&bars, None), 9).unwrap().unwrap();
         assert_eq!((slice.parameters, slice.replications, slice.cells.len()), ([2, 0], 4, 49));
         let own = [Setting::Integer(12), Setting::Integer(5)];
         let at_choice = slice.cells.iter().find(|cell| cell.settings == own).unwrap();
         assert_eq!(at_choice.objective.map(|figure| figure.mean), Some(125.0));
         assert!(!at_choice.feasible && slice.cells[0].feasible);
+        assert!(slice.cells.iter().all(|cell| !cell.better), "what is better breaks the constraint");
+        let low = Point(vec![
+            Some(Setting::Integer(5)),
+            Some(Setting::Integer(3)),
+            Some(Setting::Integer(2)),
+            Some(Setting::Bool(true)),
+        ]);
+        let slice = super::slice(&space, &mut evaluator, &low, (&bars, None), 9).unwrap().unwrap();
+        let better = |cell: &&SliceCell| cell.better;
+        let values = slice.cells.iter().filter(better).filter_map(|cell| cell.objective.map(|figure| figure.mean));
+        assert!(slice.cells.iter().filter(better).all(|cell| cell.feasible), "{slice:?}");
+        assert!(values.clone().count() > 3 && values.fold(f64::INFINITY, f64::min) > 25.0, "{slice:?}");
     }
 
     #[test]

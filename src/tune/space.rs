@@ -130,6 +130,33 @@ impl Space {
         })
     }
 
+    /// `point` with parameter number `parameter` as it is in `today`, absent where it is absent there. What that makes active is as
+    /// it is in `today`.
+    #[must_use]
+    pub fn back(&self, point: &Point, today: &Point, parameter: usize) -> Point {
+        self.build(|place, other| {
+            let there = today.setting(place).cloned();
+            if place == parameter {
+                return there;
+            }
+            if active(other, &point.0) { point.setting(place).cloned() } else { there }
+        })
+    }
+
+    /// How far `point` lies from `other`: how many parameters differ, and by how much of their ranges in all.
+    #[must_use]
+    pub fn distance(&self, point: &Point, other: &Point) -> (usize, f64) {
+        let differing = (0..self.dimensions()).filter(|place| point.setting(*place) != other.setting(*place));
+        differing.fold((0, 0.0), |(count, far), place| {
+            let domain = &self.parameters[place].domain;
+            let apart = match (point.setting(place), other.setting(place)) {
+                (Some(a), Some(b)) if domain.is_numeric() => (domain.unit_of(a) - domain.unit_of(b)).abs(),
+                _ => 1.0,
+            };
+            (count + 1, far + apart)
+        })
+    }
+
     /// The point with what `setting` says of each parameter whose condition holds.
     #[must_use]
     pub(super) fn with_settings(&self, setting: impl Fn(&Parameter) -> Option<Setting>) -> Point {
@@ -274,6 +301,20 @@ mod tests {
         assert_eq!((gradient.setting(1), gradient.setting(3)), (None, Some(&Setting::Bool(true))));
         let back = space().with(&gradient, 0, &text("fixed"));
         assert_eq!(back.setting(1), Some(&Setting::Integer(5)));
+    }
+
+    #[test]
+    fn the_way_back_leads_to_todays_settings() {
+        let today = space().decode(&[0.1, 0.9, 0.5, 0.1]);
+        let chosen = space().decode(&[0.9, 0.1, 0.5, 0.9]);
+        assert_eq!(space().distance(&chosen, &today).0, 3, "kind, size and on");
+        let one = space().back(&chosen, &today, 0);
+        assert_eq!((one.setting(0), one.setting(1)), (today.setting(0), today.setting(1)), "size comes with its kind");
+        assert_eq!(one.setting(3), chosen.setting(3));
+        assert_eq!(space().back(&one, &today, 3), today);
+        assert_eq!(space().distance(&today, &today), (0, 0.0));
+        let near = space().back(&today, &space().decode(&[0.1, 0.8, 0.5, 0.1]), 1);
+        assert!(space().distance(&near, &today) < space().distance(&one, &today));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::files;
 use crate::tune::{Evaluator, Finished, Observation, Point};
 
 /// Version of the shape.
-const SCHEMA: &str = "plimsoll.observations/2";
+const SCHEMA: &str = "plimsoll.observations/3";
 
 /// The first line.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -50,15 +50,18 @@ pub enum StoreError {
     /// It holds what another search saw.
     #[error(
         "`{}` holds the observations of another search (other scenario, seed, settings or version; \
-         `--write` changes the scenario too)\n  = name another folder, or remove that file to begin anew",
+         `--write` changes the scenario too)\n  = throw them away and begin anew with `--fresh`, or name another folder with `--out`",
         .0.display()
     )]
     Another(PathBuf),
+    /// It is no store at all.
+    #[error("`{}` holds no observations of a search\n  = name another folder with `--out`, or move that file away", .0.display())]
+    Foreign(PathBuf),
     /// Another search has it open.
     #[error("another search is running in `{}`\n  = wait for it, or name another folder with `--out`", .0.display())]
     Busy(PathBuf),
     /// A line of it is not ours.
-    #[error("`{}`, line {line}: {what}\n  = remove that file to begin anew", path.display())]
+    #[error("`{}`, line {line}: {what}\n  = begin anew with `--fresh`", path.display())]
     Garbled {
         /// The file.
         path: PathBuf,
@@ -80,18 +83,24 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store at `path`, or begins one, for the search that `fingerprint` stands for.
+    /// Opens the store at `path`, or begins one, for the search that `fingerprint` stands for. `fresh` throws away what a store
+    /// there holds, of whichever search, and begins anew.
     ///
     /// # Errors
-    /// Where it cannot be read or written, holds another search, or lines that are not ours.
-    pub fn open(path: &Path, fingerprint: &str) -> Result<Self, StoreError> {
+    /// Where it cannot be read or written, holds something else than a store or, unless `fresh`, another search or lines that
+    /// are not ours.
+    pub fn open(path: &Path, fingerprint: &str, fresh: bool) -> Result<Self, StoreError> {
         let io = |why| StoreError::Io { path: path.to_owned(), why };
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
         if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
             return Err(StoreError::Busy(path.to_owned()));
         }
         let head = Head { schema: SCHEMA.to_owned(), fingerprint: fingerprint.to_owned() };
-        let (seen, end) = read(path, &file, &head)?;
+        let (seen, end) = match read(path, &file, &head) {
+            Err(foreign @ (StoreError::Foreign(_) | StoreError::Io { .. })) => return Err(foreign),
+            _ if fresh => (Vec::new(), 0),
+            read => read?,
+        };
         file.set_len(end).map_err(io)?;
         file.seek(SeekFrom::Start(end)).map_err(io)?;
         if end == 0 {
@@ -182,7 +191,7 @@ fn read(path: &Path, file: &File, head: &Head) -> Result<(Vec<Line>, u64), Store
         if !text.ends_with('\n') {
             // What was cut short is ours to drop; a file of somebody else's is not.
             let ours = number > 0 || serde_json::to_string(head).is_ok_and(|head| head.starts_with(&text));
-            return if ours { Ok((seen, end)) } else { Err(StoreError::Another(path.to_owned())) };
+            return if ours { Ok((seen, end)) } else { Err(StoreError::Foreign(path.to_owned())) };
         }
         number += 1;
         let garbled = |error: serde_json::Error| StoreError::Garbled {
@@ -191,7 +200,7 @@ fn read(path: &Path, file: &File, head: &Head) -> Result<(Vec<Line>, u64), Store
             what: format!("this is no observation: {error}"),
         };
         if number == 1 {
-            let found: Head = serde_json::from_str(&text).map_err(garbled)?;
+            let Ok(found) = serde_json::from_str::<Head>(&text) else { return Err(StoreError::Foreign(path.to_owned())) };
             if found != *head {
                 return Err(StoreError::Another(path.to_owned()));
             }
@@ -219,7 +228,12 @@ mod tests {
     impl Problem for Twice {
         fn run(&self, candidate: &Point, replication: u32, share: f64) -> Observation {
             let x = candidate.setting(0).and_then(Setting::number).unwrap_or(0.0);
-            Observation { objectives: vec![Some(2.0 * x + share), None], constraints: vec![], requests: replication.into() }
+            Observation {
+                objectives: vec![Some(2.0 * x + share), None],
+                constraints: vec![],
+                second: None,
+                requests: replication.into(),
+            }
         }
     }
 
@@ -241,7 +255,7 @@ mod tests {
 
     /// Runs replications 0 to `n` of one candidate; how many of them were run now.
     fn run(path: &Path, n: u32) -> u64 {
-        let host = Keeper(Store::open(path, "f").unwrap());
+        let host = Keeper(Store::open(path, "f", false).unwrap());
         let mut evaluator = Evaluator::new(&Twice, 1, &host);
         let candidate = evaluator.id(&point(0.1));
         let jobs: Vec<Job> = (0..n).map(|replication| Job { candidate, replication, share: 0.3 }).collect();
@@ -282,17 +296,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("observations.jsonl");
         run(&path, 1);
-        assert!(matches!(Store::open(&path, "g"), Err(StoreError::Another(_))));
+        assert!(matches!(Store::open(&path, "g", false), Err(StoreError::Another(_))));
         let foreign = folder.path().join("notes");
         fs::write(&foreign, "my notes").unwrap();
-        assert!(matches!(Store::open(&foreign, "f"), Err(StoreError::Another(_))));
+        for fresh in [false, true] {
+            assert!(matches!(Store::open(&foreign, "f", fresh), Err(StoreError::Foreign(_))));
+        }
         assert_eq!(fs::read_to_string(&foreign).unwrap(), "my notes");
-        let open = Store::open(&path, "f").unwrap();
-        assert!(matches!(Store::open(&path, "f"), Err(StoreError::Busy(_))));
+        let open = Store::open(&path, "f", false).unwrap();
+        assert!(matches!(Store::open(&path, "f", true), Err(StoreError::Busy(_))));
         drop(open);
         let mut file = OpenOptions::new().append(true).open(&path).unwrap();
         writeln!(file, "nonsense").unwrap();
-        let wrong = Store::open(&path, "f").unwrap_err().to_string();
+        let wrong = Store::open(&path, "f", false).unwrap_err().to_string();
         assert!(wrong.contains("line 3: this is no observation"), "{wrong}");
+        assert_eq!(Store::open(&path, "f", true).unwrap().held(), 0, "a fresh start throws it away");
+        drop(Store::open(&path, "f", false).unwrap());
+        assert_eq!(Store::open(&path, "g", true).unwrap().held(), 0, "of another search too");
     }
 }

@@ -98,22 +98,39 @@ impl Task {
         laid.is_same_system(&scenario.variants[variant]).then_some(point)
     }
 
-    /// Makes sure that both ends of every range, and every choice, are settings that the variant can have.
+    /// Makes sure that both ends of every range, and every choice, are settings that the variant can have: with the others as
+    /// they are today, or in the middle of their domains, or at their least, or at their greatest. An end that goes with none of
+    /// these may be one that goes with nothing.
     ///
     /// # Errors
     /// The first parameter of which that is not so, by its place in the section, with what `scenario` says of it.
     pub fn try_ends(&self, scenario: &Scenario, variant: usize) -> Result<(), Unfit> {
+        let at = |unit: f64| self.space.decode(&vec![unit; self.space.dimensions()]);
+        let others = [at(0.5), self.current(), at(0.0), at(1.0)];
         for (place, parameter) in self.space.parameters().iter().enumerate() {
-            let there = self.with_conditions(self.space.decode(&[]), place);
+            let others = others.each_ref().map(|others| self.with_conditions(others.clone(), place));
             for setting in parameter.domain.levels(2) {
-                let point = self.space.with(&there, place, &setting);
-                let sets = self.sets(&point);
-                let candidate = scenario.candidate(variant, &sets);
-                let tried = candidate.and_then(|candidate| sim::inspect_model(scenario, variant, &candidate));
-                tried.map_err(|wrong| blame(&self.space, &point, place, &wrong))?;
+                let tried = others.each_ref().map(|others| self.space.with(others, place, &setting));
+                self.try_any(scenario, variant, &tried).map_err(|wrong| blame(&self.space, &tried[0], place, &wrong))?;
             }
         }
         Ok(())
+    }
+
+    /// Whether one of `points` can be run; if not, what is wrong with the first.
+    fn try_any(&self, scenario: &Scenario, variant: usize, points: &[Point]) -> Result<(), Diagnostics> {
+        let run = |point: &Point| {
+            let candidate = scenario.candidate(variant, &self.sets(point))?;
+            sim::inspect_model(scenario, variant, &candidate)
+        };
+        let mut first = None;
+        for point in points {
+            match run(point) {
+                Ok(()) => return Ok(()),
+                Err(wrong) => first = first.or(Some(wrong)),
+            }
+        }
+        first.map_or(Ok(()), Err)
     }
 
     /// `point` with every parameter that the one at `place` depends on set so that it is there.
@@ -251,6 +268,7 @@ impl<'a> ScenarioProblem<'a> {
         Observation {
             objectives: self.task.objectives.iter().map(objective).collect(),
             constraints: self.task.constraints.iter().map(slack).collect(),
+            second: None,
             requests: summary.counts.offered,
         }
     }
@@ -260,6 +278,7 @@ impl<'a> ScenarioProblem<'a> {
         Observation {
             objectives: vec![None; self.task.objectives.len()],
             constraints: vec![None; self.task.constraints.len()],
+            second: None,
             requests: 0,
         }
     }

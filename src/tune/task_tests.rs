@@ -98,6 +98,34 @@ fn settings_that_a_variant_cannot_have_are_told_before_anything_runs() {
     assert!(choice.contains("queue.toml:27:11") && choice.contains("did you mean \"fifo\""), "{choice}");
 }
 
+/// A station with fewer places than servers cannot be: the ends of one go with some values of the other only.
+#[test]
+fn ends_that_go_with_some_of_the_others_are_fit() {
+    let servers = "[[tune.parameter]]\npath = 'upstream.servers'\nrange = [1, 100]\n\
+                   [[tune.parameter]]\npath = 'upstream.places'\nrange = [1, 100]\n";
+    let try_ends = |text: &str| {
+        let scenario = scenario(text);
+        let task = Task::read(&scenario, scenario.file.tune.as_ref().unwrap()).unwrap();
+        task.try_ends(&scenario, task.variant)
+    };
+    assert_eq!(try_ends(&format!("{QUEUE}{servers}")), Ok(()));
+    let never = format!("{QUEUE}{servers}").replace("range = [1, 100]", "range = [0, 100]");
+    assert!(try_ends(&never).is_err(), "no servers at all go with nothing");
+}
+
+#[test]
+fn a_regret_needs_futures() {
+    let check = |set: &str, counting: &[usize]| {
+        let scenario = scenario(&QUEUE.replace("[tune]", &format!("[tune]\n{set}")));
+        super::limits::check_futures(scenario.file.tune.as_ref().unwrap(), counting)
+    };
+    let alone = check("robust = { by = 'regret' }", &[0]).unwrap_err();
+    assert!(alone.path == "tune.robust.by" && alone.help.unwrap().contains("load = [0.7, 1.5]"));
+    assert_eq!(check("robust = { by = 'regret' }", &[0, 1]), Ok(()));
+    assert_eq!(check("robust = { load = [0.5, 1.0], by = 'regret' }", &[0]), Ok(()));
+    assert_eq!(check("robust = { by = 'worst' }", &[0]), Ok(()));
+}
+
 #[test]
 fn todays_settings_are_a_point_like_any_other() {
     let scenario = scenario(QUEUE);
@@ -152,6 +180,8 @@ fn what_makes_no_sense_says_where() {
     assert!(wrong("mean_e2e_s <= 30", "late_fraction < 0").contains("nothing can ever keep this"));
     assert!(wrong("range = [1, 64]", "range = [0, 64]").contains("above 0"));
     assert!(wrong("range = [1, 64]", "range = [1]").contains("two ends"));
+    assert!(wrong("range = [1, 64]", "range = [300, 300]").contains("nothing varies in a range from 300 to 300"));
+    assert!(wrong("range = [1, 64]", "range = ['2s', '2000ms']").contains("nothing varies"));
     assert!(wrong("range = [1, 64]", "range = [1, '5s']").contains("two numbers or two durations"));
     assert!(wrong("choices = ['fifo', 'lifo']", "").contains("give a `range"));
     let condition = "choices = ['fifo', 'lifo']\nonly_if = { path = 'policy.queue.codel', is = [true] }";

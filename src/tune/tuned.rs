@@ -1,30 +1,31 @@
 //! A whole tuning: the search, and then what stands around its answer.
 
+use std::cell::Cell;
+
 use serde::Serialize;
 
+use crate::journal::summary::{Bound, Measure};
 use crate::scenario::{RobustBy, Scenario, TuneMethod, TuneSettings};
 use crate::tune::halving::since;
 use crate::tune::{
-    Bar, Case, Combine, Elsewhere, Ended, Evaluator, GRID_MAX, Halving, Host, Method, Model, Outcome, Plateau, Point, Pool,
-    Problem, Robust, ScenarioProblem, Scene, SearchFault, Sensitivity, Settings, Slice, SobolIndices, Spent, Stage, Stopped,
-    Task, Zone, elsewhere, plateaus, search, slice, sobol_indices, tornado,
+    Bar, Case, Combine, Elsewhere, Ended, Evaluator, Figure, GRID_MAX, Halving, Host, Method, Model, Outcome, Plateau, Point,
+    Pool, Problem, Robust, ScenarioProblem, Scene, SearchFault, Sensitivity, Settings, Slice, SobolIndices, Spent, Stage,
+    Stopped, Task, Today, Zone, around, elsewhere, search, search_from, slice, sobol_indices,
 };
 
 /// Levels of each number at which the plateau is looked for.
-const LEVELS: usize = 9;
+pub(super) const LEVELS: usize = 9;
 /// Where the choice is looked at besides the scenario's own load and capacity, where nothing else is asked for.
-const OTHERS: [Case; 4] = [
+pub(super) const OTHERS: [Case; 4] = [
     Case { load: 0.8, ..Case::EXPECTED },
     Case { load: 1.2, ..Case::EXPECTED },
     Case { capacity: 0.8, ..Case::EXPECTED },
     Case { capacity: 1.1, ..Case::EXPECTED },
 ];
 /// Replications in what is held out, at least.
-const HELD_OUT_MIN: u32 = 10;
+pub(super) const HELD_OUT_MIN: u32 = 10;
 /// How much around a constraint's bound does not matter, as a share of the bound.
 const TOLERANCE: f64 = 0.01;
-/// The same where the bound is 0.
-const TOLERANCE_AT_ZERO: f64 = 1e-6;
 /// A race's shortest runs last at least so many times as long as the drain, which is the longest that anybody waits: before
 /// that, a queue that will be far too long is not yet full, and looks like the best of all.
 const DRAINS: f64 = 3.0;
@@ -55,13 +56,20 @@ impl Task {
                 halving,
             },
         };
-        let tolerance = |number: f64| if number == 0.0 { TOLERANCE_AT_ZERO } else { TOLERANCE * number.abs() };
         let mut search = Settings::halving(points, budget, seed);
         search.method = method;
-        search.tolerances = self.constraints.iter().map(|(_, bound)| tolerance(bound.number)).collect();
+        search.tolerances = self.tolerances();
         search.zone = settings.indifference.map_or(search.zone, |zone| Zone::Absolute(zone.value()));
         search.alpha = settings.error.map_or(search.alpha, crate::units::Fraction::value);
         search
+    }
+
+    /// How much around each constraint's bound does not matter, in its unit: a hundredth of the bound, and no less than a report
+    /// can show.
+    #[must_use]
+    pub fn tolerances(&self) -> Vec<f64> {
+        let of = |(measure, bound): &(Measure, Bound)| (TOLERANCE * bound.number.abs()).max(measure.resolution());
+        self.constraints.iter().map(of).collect()
     }
 }
 
@@ -96,7 +104,7 @@ pub struct Around {
 /// What the parts beside the search itself cost.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Beside {
-    /// The search of each future alone, where regret was asked for.
+    /// The search of each future alone, where regret was asked for, and their best settings on what the candidates met.
     pub alone: Spent,
     /// Plateaus, tornado and slice.
     pub around: Spent,
@@ -104,6 +112,19 @@ pub struct Beside {
     pub sensitivity: Spent,
     /// The choice, today's settings and rivals in other futures.
     pub elsewhere: Spent,
+    /// Finalists that tie, on what was held out.
+    pub ties: Spent,
+}
+
+/// The best settings of one future alone.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Alone {
+    /// Which future.
+    pub case: Case,
+    /// The settings; where nothing holds the constraints in it, those that come closest.
+    pub point: Point,
+    /// Their first objective, as its own search confirmed it.
+    pub best: f64,
 }
 
 /// Candidates whose settings do not go together: they lose without a run.
@@ -120,8 +141,8 @@ pub struct Refused {
 pub struct Tuned {
     /// The search.
     pub outcome: Outcome,
-    /// The best objective of each future alone, where regret was asked for.
-    pub alone: Vec<f64>,
+    /// The best of each future alone, where regret was asked for: of each that counts, in order.
+    pub alone: Vec<Alone>,
     /// What plateaus, tornado and slice stand around: the choice or, where that is today's settings, these as they are in force.
     /// `None` where nothing was looked at around it.
     pub centre: Option<Point>,
@@ -152,6 +173,8 @@ struct Tuning<'a> {
     problems: Vec<ScenarioProblem<'a>>,
     host: &'a dyn Host,
     beside: Beside,
+    /// What ties took: asked for from inside the search.
+    ties: Cell<Spent>,
 }
 
 /// Searches, and looks around what was found. `host` keeps problem 0, the futures that count as one, apart from 1, 2, ... (each
@@ -167,11 +190,25 @@ pub fn tune(
     host: &dyn Host,
 ) -> Result<Tuned, SearchFault> {
     let problems = futures.cases.iter().map(|case| problem(futures, task, *case, host)).collect();
-    let mut tuning = Tuning { task, settings: settings.clone(), around, futures, problems, host, beside: Beside::default() };
+    let mut tuning = Tuning {
+        task,
+        settings: settings.clone(),
+        around,
+        futures,
+        problems,
+        host,
+        beside: Beside::default(),
+        ties: Cell::default(),
+    };
     let alone = if tuning.by_regret() { tuning.alone()? } else { Vec::new() };
     let problem = tuning.together(&alone);
     let mut evaluator = Evaluator::new(&problem, 0, host);
-    let outcome = search(&task.space, &mut evaluator, &tuning.settings, Some(&task.current()))?;
+    let fits = |points: &[Point]| tuning.fits(points);
+    let today = Today { laid: &task.current(), in_force: tuning.in_force(), fits: &fits };
+    let outcome = search_from(&task.space, &mut evaluator, &tuning.settings, Some(&today))?;
+    let mut beside = tuning.beside.clone();
+    beside.alone += problem.references(&evaluator.asked());
+    beside.ties = tuning.ties.get();
     let stopped = matches!(outcome.ended, Ended::InScreening | Ended::InSelection | Ended::InConfirmation);
     let choice = outcome.choice.map(|id| outcome.point(id).clone());
     let refused = tuning.refused(&outcome);
@@ -184,7 +221,7 @@ pub fn tune(
         indices: None,
         slice: None,
         elsewhere: Vec::new(),
-        beside: tuning.beside.clone(),
+        beside,
         refused,
         stopped,
     };
@@ -213,20 +250,51 @@ impl Tuning<'_> {
         self.futures.by == RobustBy::Regret && self.problems.len() > 1
     }
 
-    /// The best first objective of each future alone. The zone becomes a share of them: regret itself may be nothing.
-    fn alone(&mut self) -> Result<Vec<f64>, SearchFault> {
+    /// Today's settings as they are in force.
+    fn in_force(&self) -> Option<Point> {
+        let scene = &self.futures.scenes[0];
+        self.task.in_force(&scene.scenario, scene.variant)
+    }
+
+    /// Which of `points` neither lose to today's settings nor break a constraint, beyond their intervals, on what is held out.
+    fn fits(&self, points: &[Point]) -> Result<Vec<bool>, Stopped> {
+        let mut fits = vec![true; points.len()];
+        for (of, (case, held_out)) in (1..).zip(self.cases()) {
+            if !held_out {
+                continue;
+            }
+            let problem = problem(self.futures, self.task, case, self.host);
+            let mut evaluator = Evaluator::new(&problem, of, self.host);
+            for (point, fits) in points.iter().zip(&mut fits) {
+                let both = [point, &self.task.current()];
+                let there = elsewhere(&mut evaluator, (case, true), both, (&[], None), HELD_OUT_MIN)?;
+                let loses = there.gain.first().copied().flatten().is_some_and(Figure::is_below_zero);
+                let breaks = there.constraints.iter().flatten().any(|slack| slack.is_below_zero());
+                *fits &= !loses && !breaks;
+            }
+            let mut ties = self.ties.get();
+            ties += evaluator.spent();
+            self.ties.set(ties);
+        }
+        Ok(fits)
+    }
+
+    /// The best settings of each future alone. The zone becomes a share of them: regret itself may be nothing.
+    fn alone(&mut self) -> Result<Vec<Alone>, SearchFault> {
         let mut bests = Vec::new();
-        for (of, problem) in (1..).zip(&self.problems) {
+        for ((of, problem), case) in (1..).zip(&self.problems).zip(&self.futures.cases) {
             let mut evaluator = Evaluator::new(problem, of, self.host);
             let outcome = search(&self.task.space, &mut evaluator, &self.settings, Some(&self.task.current()))?;
             self.beside.alone += evaluator.spent();
-            bests.push(match outcome.ended {
-                Ended::Complete | Ended::NothingFeasible => outcome.best().ok_or(SearchFault::Unmeasured(0))?,
-                Ended::InScreening | Ended::InSelection | Ended::InConfirmation => return Err(SearchFault::CutShort),
-            });
+            if !matches!(outcome.ended, Ended::Complete | Ended::NothingFeasible) {
+                return Err(SearchFault::CutShort);
+            }
+            let found = outcome.choice.or(outcome.closest).zip(outcome.best());
+            let (id, best) = found.ok_or(SearchFault::Unmeasured(0))?;
+            bests.push(Alone { case: *case, point: outcome.point(id).clone(), best });
         }
         if let Zone::Relative(share) = self.settings.zone {
-            let sizes: Vec<f64> = bests.iter().map(|best| best.abs()).collect();
+            let sizes: Vec<f64> = bests.iter().map(|alone| alone.best.abs()).collect();
             let size = crate::stats::mean(&sizes).filter(|size| *size > 0.0).unwrap_or(1.0);
             self.settings.zone = Zone::Absolute(share * size);
         }
@@ -234,10 +302,10 @@ impl Tuning<'_> {
     }
 
     /// The futures as one problem.
-    fn together(&self, alone: &[f64]) -> Robust<'_> {
+    fn together(&self, alone: &[Alone]) -> Robust<'_> {
         let combine = match self.futures.by {
             RobustBy::Mean => self.mean(),
-            RobustBy::Regret if self.by_regret() => Combine::Regret(alone.to_vec()),
+            RobustBy::Regret if self.by_regret() => Combine::Regret(alone.iter().map(|alone| alone.point.clone()).collect()),
             RobustBy::Worst | RobustBy::Regret => Combine::Worst,
         };
         self.combined(combine)
@@ -271,8 +339,7 @@ impl Tuning<'_> {
         let begun = evaluator.spent();
         let centre = self.centre(choice).filter(|_| replications > 0);
         if let Some(centre) = &centre {
-            tuned.tornado = tornado(space, evaluator, centre, replications)?;
-            tuned.plateaus = plateaus(space, evaluator, centre, LEVELS, replications)?;
+            (tuned.tornado, tuned.plateaus) = around(space, evaluator, centre, LEVELS, replications)?;
         }
         tuned.beside.around += since(evaluator.spent(), begun);
         if rows >= 2 {
@@ -296,8 +363,7 @@ impl Tuning<'_> {
         if *choice != self.task.current() {
             return Some(choice.clone());
         }
-        let scene = &self.futures.scenes[0];
-        self.task.in_force(&scene.scenario, scene.variant)
+        self.in_force()
     }
 
     /// The futures that the choice is looked at in, each with whether it is held out.
@@ -327,7 +393,9 @@ impl Tuning<'_> {
             let mut evaluator = Evaluator::new(&problem, of, self.host);
             let rivals = if several && !held_out { rivals.as_slice() } else { &[] };
             let both = [choice, &self.task.current()];
-            tuned.elsewhere.push(elsewhere(&mut evaluator, (case, held_out), both, rivals, replications)?);
+            let alone = tuned.alone.iter().find(|alone| alone.case == case && !held_out).map(|alone| alone.point.clone());
+            let others = (rivals, alone.as_ref());
+            tuned.elsewhere.push(elsewhere(&mut evaluator, (case, held_out), both, others, replications)?);
             tuned.beside.elsewhere += evaluator.spent();
         }
         Ok(())

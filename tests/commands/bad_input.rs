@@ -213,10 +213,11 @@ fn what_cannot_be_run_is_told_before_it_is() {
 /// `UPDATE_SNAPSHOTS=1` writes it anew, to be read before it is kept.
 #[test]
 fn what_is_bad_in_a_search_is_explained() {
-    const BAD: [(&str, &str, &str); 19] = [
+    const BAD: [(&str, &str, &str); 21] = [
         ("a path that does not exist", "policy.queue.max_queue_size", "policy.queue.max_queue_sizes"),
         ("a policy that does not exist", "policy.queue.max_queue_size", "policy.queues.max_queue_size"),
         ("an empty range", "[1, 64]", "[64, 1]"),
+        ("a range of one value", "[1, 64]", "[30, 30]"),
         ("a log range through zero", "[1, 64]", "[0, 64]"),
         ("an end that the setting cannot have", "[1, 64]\nscale = 'log'", "[0, 64]"),
         ("a range of the wrong kind", "[1, 64]", "['1 sec', '5 sec']"),
@@ -233,6 +234,7 @@ fn what_is_bad_in_a_search_is_explained() {
         ("a budget too small", "simulations = 200", "simulations = 3"),
         ("an error that cannot be kept", "simulations = 200", "error = 0.0"),
         ("a future that is none", "simulations = 200", "robust = { load = [1.5, 0.7] }"),
+        ("a regret of one future", "simulations = 200", "robust = { by = 'regret' }"),
     ];
     let folder = tempfile::tempdir().unwrap();
     let (scenario, out) = (folder.path().join("q.toml"), folder.path().join("run"));
@@ -270,7 +272,7 @@ fn what_only_a_search_can_tell_is_told_by_it() {
     let hard = super::tune::QUEUE.replace("simulations = 200", "constraints = ['mean_e2e_s <= 0.5']");
     fs::write(scenario, hard).unwrap();
     let output = plimsoll(&search);
-    assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
+    assert_eq!(output.status.code(), Some(3), "{}", told(&output.stderr));
     assert!(told(&output.stdout).replace("\n  ", " ").contains("The closest is "), "{}", told(&output.stdout));
 }
 

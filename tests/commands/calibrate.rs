@@ -1,8 +1,10 @@
 //! `calibrate` on measured runs of a real server, and what it says of bad questions.
 
+use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{plimsoll, told};
 
@@ -61,12 +63,12 @@ fn a_calibration_that_fails_marks_later_runs() {
     let output = calibrate(&logs, &["--fit", "d8", "--hold-out", "cap8", "--speeds", "5", "--write", &section]);
     assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
     assert!(told(&output.stdout).starts_with("NOT VALIDATED: held out: "), "{}", told(&output.stdout));
-    let written = std::fs::read_to_string(&section).unwrap();
+    let written = fs::read_to_string(&section).unwrap();
     assert!(written.contains("validated = false") && written.contains("cap8"), "{written}");
     let scenario = file("on_it.toml");
     let rest = "[run]\nduration = \"20s\"\nwarmup = \"0s\"\nreplications = 2\n[arrival]\nprocess = \"poisson\"\nrate = 1\n\
                 [[class]]\nname = \"a\"\ninput = { dist = \"fixed\", value = 40 }\noutput = { dist = \"fixed\", value = 20 }\n";
-    std::fs::write(&scenario, format!("schema = 1\n{rest}{written}")).unwrap();
+    fs::write(&scenario, format!("schema = 1\n{rest}{written}")).unwrap();
     let output = plimsoll(&["simulate", &scenario, "--quiet"]);
     assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
     let marked = "Not validated: the server's calibration failed on what was held out (";
@@ -82,9 +84,21 @@ fn a_folder_has_the_result_the_section_and_the_residuals() {
     let more = ["--fit", "d1,d8,p1500", "--speeds", "5", "--out", folder.path().to_str().unwrap()];
     let output = calibrate(&logs, &more);
     assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
-    for name in ["result.txt", "result.json", "upstream.toml", "plots/residuals.svg", "plots/residuals.csv"] {
+    for name in ["result.txt", "result.json", "upstream.toml", "plots/residuals.svg", "plots/residuals-time.csv"] {
         assert!(Path::new(folder.path()).join(name).exists(), "{name}");
     }
+    let page = fs::read_to_string(folder.path().join("report.html")).unwrap();
+    let at = |part: &str| page.find(part).unwrap_or_else(|| panic!("{part} is not in the page"));
+    assert!(at("class=\"verdict\"") < at("tp, a prompt token") && at("tp, a prompt token") < at("id=\"residuals-time\""));
+    for part in
+        ["iterations.log.zst, d1.jsonl.zst", "plimsoll calibrate", "Nothing was held out", "<dd>1</dd>", "upstream.toml"]
+    {
+        at(part);
+    }
+    fs::remove_file(folder.path().join("report.html")).unwrap();
+    let again = plimsoll(&["report", folder.path().to_str().unwrap()]);
+    assert_eq!((again.status.code(), told(&again.stderr).as_str()), (Some(0), ""));
+    assert!(page == fs::read_to_string(folder.path().join("report.html")).unwrap(), "the same page, byte for byte");
     assert!(told(&output.stdout).contains("step lines alone"), "{}", told(&output.stdout));
     let beats = calibrate(&logs, &["--fit", "d1,d8,p1500", "--speeds", "5", "--hardware", "llama-3.1-8b-h100"]);
     assert!(told(&beats.stdout).contains("not beaten"), "{}", told(&beats.stdout));
@@ -102,11 +116,104 @@ fn bad_questions_and_bad_logs_are_told() {
     assert!(refused(&[RUNS], &["--hardware", "cpu-16m"]).contains("name one of a GPU"));
     assert!(refused(&[folder.path().to_str().unwrap()], &[]).contains("has no file that ends in .log or .jsonl"));
     let bad = folder.path().join("bad.log");
-    std::fs::write(&bad, "# run a\nIteration(1): 1 context requests, 5 context tokens, no more\n").unwrap();
+    fs::write(&bad, "# run a\nIteration(1): 1 context requests, 5 context tokens, no more\n").unwrap();
     let said = refused(&[bad.to_str().unwrap()], &[]);
     assert!(said.contains("bad.log, line 2: ") && said.contains("generation requests"), "{said}");
-    std::fs::write(&bad, "INFO: 127.0.0.1 \"POST /v1/completions\" 200 OK\n").unwrap();
+    fs::write(&bad, "INFO: 127.0.0.1 \"POST /v1/completions\" 200 OK\n").unwrap();
     assert!(refused(&[bad.to_str().unwrap()], &[]).contains("there is no engine step in it"));
+}
+
+/// What vLLM would have traced of a recorded run: one `llm_request` span a request, in one document on one line.
+fn spans(run: &str, first_token: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(RUNS).join(format!("{run}.jsonl.zst"));
+    let lines = BufReader::new(zstd::Decoder::new(fs::File::open(path).unwrap()).unwrap()).lines();
+    #[allow(clippy::cast_possible_truncation)]
+    let nanos = |secs: f64| (1_760_000_000_000_000_000 + (secs * 1e9) as i64).to_string();
+    let span = |(number, line): (usize, std::io::Result<String>)| {
+        let request: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        let secs = |key: &str| request[key].as_f64().unwrap();
+        let tokens = |key: &str, count: u64| json!({ "key": key, "value": { "intValue": count.to_string() } });
+        let lasting = |key: &str, secs: f64| json!({ "key": key, "value": { "doubleValue": secs } });
+        let mut span = json!({
+            "name": "llm_request", "spanId": format!("{number:016x}"), "startTimeUnixNano": nanos(secs("sched")),
+            "endTimeUnixNano": nanos(secs("end")),
+            "attributes": [tokens("gen_ai.usage.prompt_tokens", request["prompt"].as_u64().unwrap())],
+        });
+        let chunks: Vec<f64> = request["chunks"].as_array().unwrap().iter().filter_map(Value::as_f64).collect();
+        if request["outcome"] == "ok" {
+            let attributes = span["attributes"].as_array_mut().unwrap();
+            attributes.push(tokens("gen_ai.usage.completion_tokens", chunks.len() as u64));
+            attributes.push(lasting(first_token, chunks[0] - secs("sched")));
+            attributes.push(lasting("gen_ai.latency.e2e", chunks[chunks.len() - 1] - secs("sched")));
+        } else {
+            span["status"] = json!({ "code": 2 });
+        }
+        span
+    };
+    let spans: Vec<Value> = lines.enumerate().map(span).collect();
+    let health =
+        json!({ "name": "GET /health", "spanId": "ffff", "startTimeUnixNano": nanos(0.0), "endTimeUnixNano": nanos(0.1) });
+    let spans = [spans, vec![health]].concat();
+    json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": spans }] }] }).to_string()
+}
+
+const FIRST_TOKEN: &str = "gen_ai.latency.time_to_first_token";
+
+/// Spans alone, which say when an answer began and ended: the held-out open run is predicted within every tolerance.
+#[test]
+fn spans_alone_make_a_calibration() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |run: &str| {
+        let path = folder.path().join(format!("{run}.json"));
+        fs::write(&path, spans(run, FIRST_TOKEN)).unwrap();
+        path.display().to_string()
+    };
+    let logs: Vec<String> = FIT.split(',').chain(["open06"]).map(file).collect();
+    let logs: Vec<&str> = logs.iter().map(String::as_str).collect();
+    let output = calibrate(&logs, &["--hold-out", "open06", "--speeds", "5", "--format", "json"]);
+    assert_eq!((output.status.code(), told(&output.stderr).as_str()), (Some(0), ""));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(json["fitted"].as_array().unwrap().iter().all(|part| part["reading"] == "ends_alone"), "{}", json["fitted"]);
+    assert_eq!(json["validated"], true, "{}", json["reason"]);
+    let held = run(&json, "open06");
+    assert_eq!((&held["standing"], &held["requests"]), (&"tested".into(), &328.into()));
+    assert!(held["figures"].get("wasted_prefill_share").is_none(), "what was computed for nothing no span tells: {held}");
+    // Of a single run the last third is held out, and its rate is that of the third.
+    let alone = calibrate(&logs[7..], &["--speeds", "5", "--format", "json"]);
+    let json: Value = serde_json::from_slice(&alone.stdout).unwrap();
+    assert!(error(run(&json, "open06"), "completed_rps").abs() < 0.05, "{}", run(&json, "open06"));
+    let text = told(&calibrate(&logs[7..], &["--speeds", "5"]).stdout).replace("\n  ", " ");
+    assert!(text.contains("one row an answer") && text.contains("Not known: how that divides into step and"), "{text}");
+}
+
+#[test]
+fn what_spans_cannot_tell_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |text: &str| {
+        let path = folder.path().join("spans.json");
+        fs::write(&path, text).unwrap();
+        let output = calibrate(&[path.to_str().unwrap()], &[]);
+        assert_eq!((output.status.code(), told(&output.stdout).as_str()), (Some(2), ""));
+        told(&output.stderr)
+    };
+    let said = refused(&spans("cap8", "gen_ai.latency.of_something_else"));
+    assert!(said.contains("times of both the first and the last token") && said.contains(FIRST_TOKEN), "{said}");
+    let said = refused(&spans("cap8", FIRST_TOKEN).replace("gen_ai.usage.completion_tokens", "other"));
+    assert!(said.contains("line 1: there is no `gen_ai.usage.output_tokens`"), "{said}");
+    let said = refused(&spans("d1", FIRST_TOKEN));
+    assert!(said.contains("the runs to fit have 3 complete answers") && said.contains("at least 30 are needed"), "{said}");
+}
+
+/// Request records with the time of every token and no step lines.
+#[test]
+fn tokens_times_alone_make_a_calibration() {
+    let logs: Vec<String> = FIT.split(',').chain(["open06"]).map(|run| format!("{RUNS}/{run}.jsonl.zst")).collect();
+    let logs: Vec<&str> = logs.iter().map(String::as_str).collect();
+    let output = calibrate(&logs, &["--hold-out", "open06", "--speeds", "5", "--format", "json"]);
+    assert_eq!((output.status.code(), told(&output.stderr).as_str()), (Some(0), ""));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(json["fitted"].as_array().unwrap().iter().all(|part| part["reading"] == "tokens_alone"), "{}", json["fitted"]);
+    assert_eq!((&json["validated"], &json["between"]), (&true.into(), &Value::Null), "{}", json["reason"]);
 }
 
 /// A machine that became a quarter slower after the calibration: not validated, and the pace of the runs' own steps says why.

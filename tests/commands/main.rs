@@ -17,6 +17,7 @@ mod scenario_property;
 mod simulate;
 mod trace;
 mod tune;
+mod tune_trace;
 mod usage;
 
 use std::path::Path;

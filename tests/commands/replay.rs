@@ -181,8 +181,8 @@ fn bad_logs() {
     gzip.write_all(format!("{head}{}", good.repeat(20_000)).as_bytes()).unwrap();
     let gzip = gzip.finish().unwrap();
     for (name, bytes, says) in [
-        ("cut.csv.gz", &gzip[..gzip.len() / 2], "cut.csv.gz"),
-        ("empty.csv", &b""[..], "empty.csv"),
+        ("cut.csv.gz", &gzip[..gzip.len() / 2], "the file is cut off"),
+        ("empty.csv", &b""[..], "empty.csv: the file has no row"),
         ("head.csv", head.as_bytes(), "no row"),
         ("prose.txt", b"dear reader\nhow are you\n", "no format known here"),
         ("nothing.csv", b"time,input_tokens,output_tokens\nx,1,1\ny,1,1\n", "no request that could be replayed"),
@@ -195,8 +195,13 @@ fn bad_logs() {
     }
     let folder = place.0.path().display().to_string();
     let other = place.file("other.csv", format!("{head}{good}"));
-    assert_eq!(place.replay(&folder, &[]).status.code(), Some(2));
-    assert_eq!(place.replay(&other, &["--log-format", "mooncake"]).status.code(), Some(2));
+    let refused = |log: &str, more: &[&str]| {
+        let output = place.replay(log, more);
+        assert_eq!((output.status.code(), told(&output.stdout).as_str()), (Some(2), ""), "{more:?}");
+        told(&output.stderr)
+    };
+    assert!(refused(&folder, &[]).contains("name a file, or a folder or archive of ServeGen's"), "a folder");
+    assert!(refused(&other, &["--log-format", "mooncake"]).contains("other.csv: not mooncake: there is no `timestamp` among"));
     assert_eq!(place.replay(&other, &["--log-format", "nonsense"]).status.code(), Some(2));
     assert_eq!(place.replay(&other, &["--policy", &place.path("nowhere.toml")]).status.code(), Some(2));
     assert_eq!(place.replay(&other, &["--policy", &place.path("world.toml")]).status.code(), Some(2));
@@ -208,6 +213,7 @@ fn bad_logs() {
         (format!("{head}0,NaN,1\n1,-5,1\n2,1,1\n"), 1, 2),
         (format!("{head}0,1,1\n40000000,1,1\n2,1,1\n"), 2, 1),
         (format!("{head}0,1,1\n{long}4,1,1\n"), 2, 1),
+        ("time,input_tokens,output_tokens,request\n0,1,1,a\n1,1,1,b\n1.5,1,1,a\n".to_owned(), 2, 1),
         ("time,input_tokens,output_tokens,class\n0,1,1,\"chat\"\n1,1,1,\"two\nlines\"\n".to_owned(), 2, 0),
     ] {
         let file = place.file("rows.csv", &rows);
@@ -221,6 +227,68 @@ fn bad_logs() {
         assert_eq!((read["replayed"].as_u64(), dropped), (Some(kept), lost), "{shown}");
         assert_eq!(accounts["rows"].as_u64(), Some(kept + lost), "{shown}");
     }
+}
+
+/// A log's own 503 was turned away, its 500 broke, its 400 was wrong: three fates, of which one is a refusal.
+#[test]
+fn refused_and_failed_are_not_the_same() {
+    let place = Place::new();
+    let statuses = ["200", "429", "503", "529", "500", "502", "400", "504", "499", "0"];
+    let rows: Vec<String> = (0..50).map(|i| format!("{i},5,5,{},{},chat", statuses[i % 10], i + 1)).collect();
+    let log = place.file("fates.csv", format!("time,in,out,status,end,class\n{}\n", rows.join("\n")));
+    let map = MAP.replace(",attempt=try", "");
+    let output = place.replay(&log, &["--map", &map, "--format", "json", "--fold", "off"]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let counts = &json["replay"]["recorded"]["counts"];
+    let count = |name: &str| counts[name].as_u64().unwrap_or_else(|| panic!("{name}: {counts}"));
+    assert_eq!((count("good"), count("rejected"), count("failed")), (5, 15, 20));
+    assert_eq!((count("timed_out"), count("gave_up")), (5, 5));
+    assert_eq!(json["replay"]["log"]["accounts"]["censored"]["rejected"], 15);
+}
+
+#[test]
+fn the_seed_is_the_scenarios_unless_another_is_named() {
+    let place = Place::new();
+    let log = place.file("rows.csv", "time,input_tokens,output_tokens\n0,1,1\n1,1,1\n");
+    let seed = |more: &[&str]| -> Value {
+        let output = place.replay(&log, &[&["--format", "json"], more].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()["seed"].clone()
+    };
+    assert_eq!(
+        (seed(&[]), seed(&["--set", "run.seed=7"]), seed(&["--set", "run.seed=7", "--seed", "9"])),
+        ("1".into(), "7".into(), "9".into())
+    );
+    // It also draws what the log does not say.
+    let log = place.file(
+        "drawn.csv",
+        (0..400).fold("time,in,out,status,end\n".to_owned(), |text, i| {
+            let out = if i % 2 == 0 { String::new() } else { (i % 37 + 1).to_string() };
+            text + &format!("{i},{},{out},{},{i}\n", i % 91 + 1, if i % 2 == 0 { 429 } else { 200 })
+        }),
+    );
+    let map = "arrival=time:s,input=in,output=out,status=status,end=end:s";
+    let drawn = |more: &[&str]| {
+        let output = place.replay(&log, &[&["--map", map, "--format", "json"], more].concat());
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        json["replay"]["log"]["accounts"]["imputed"]["output_tokens"].as_u64().unwrap()
+    };
+    assert_eq!(drawn(&["--set", "run.seed=7"]), drawn(&["--seed", "7"]));
+    assert_ne!(drawn(&["--set", "run.seed=7"]), drawn(&[]));
+}
+
+#[test]
+fn a_recording_in_a_scenario_says_what_does_not_arrive() {
+    let place = Place::new();
+    place.file("rows.csv", "time,input_tokens,output_tokens,status\n0,1,1,200\n1,1,,429\n2,,,429\n3,1,1,200\n4,0,1,200\n");
+    let recorded = WORLD.replace("process = 'poisson'\nrate = 1", "process = 'recorded'\nfile = 'rows.csv'");
+    let scenario = place.file("recorded.toml", recorded);
+    let output = plimsoll(&["simulate", &scenario, "--set", "run.duration='9s'", "--quiet"]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
+    let said = told(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("rows.csv: 3 of 5 recorded requests are left out"), "{said}");
+    assert!(said.contains("(no prompt or answer length: 2, prompt of 0 tokens: 1)"), "{said}");
 }
 
 #[test]

@@ -166,6 +166,39 @@ fn a_part_has_the_rows_of_its_window() {
     assert!(err.contains("no request is left to write") && err.contains("600: outside the window"), "{err}");
 }
 
+/// The same id twice is one request; after a failure it is another try; ten minutes later it is another request.
+#[test]
+fn an_id_that_comes_twice_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = "0,1,1,a,200\n1,1,1,a,200\n2,1,,b,429\n3,1,1,b,200\n700,1,1,a,200\n701,1,1,,200\n702,1,1,,200\n";
+    let log = file(folder.path(), "ids.csv", &format!("time,input_tokens,output_tokens,request,status\n{rows}"));
+    let accounts = &figures(&["stats", &log])["accounts"];
+    let dropped = &accounts["dropped"];
+    assert_eq!((&accounts["rows"], &accounts["emitted"]), (&7.into(), &5.into()));
+    assert_eq!(
+        (&dropped["duplicate"], &dropped["folded"], &accounts["folded_by"]["request"]),
+        (&1.into(), &1.into(), &1.into())
+    );
+    let (_, text, _) = trace(&["stats", &log]);
+    assert!(text.contains("left out 1: of an id that came before"), "{text}");
+}
+
+/// A tenant whose prompts are all alike, a fifth of them refused: none is swallowed, and the doubt is told.
+#[test]
+fn what_cannot_be_told_from_a_retry_is_a_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = |i: u32| {
+        format!("{},100,{},team,{}\n", i * 250, if i % 5 == 3 { "" } else { "20" }, if i % 5 == 3 { 429 } else { 200 })
+    };
+    let log =
+        file(folder.path(), "alike.csv", &("ts,in,out,team,status\n".to_owned() + &(0..500).map(row).collect::<String>()));
+    let map = "arrival=ts:ms,input=in,output=out,status=status,tenant=team";
+    let found = figures(&["stats", &log, "--map", map]);
+    assert_eq!((&found["requests"], &found["accounts"]["fold_undecided"]), (&500.into(), &100.into()));
+    let (_, text, _) = trace(&["stats", &log, "--map", map]);
+    assert!(text.contains("not folded: 100 rows (20.0 %)"), "{text}");
+}
+
 #[test]
 fn the_same_seed_writes_the_same_file() {
     let folder = tempfile::tempdir().unwrap();

@@ -125,7 +125,7 @@ fn constraints_that_nobody_can_meet_name_who_comes_closest() {
     let folder = folder(&QUEUE.replace("candidates = 12", "candidates = 12\nconstraints = ['mean_e2e_s <= 0.5']"));
     let output = tune(folder.path(), &[]);
     let text = told(&output.stdout).replace("\n  ", " ");
-    assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
+    assert_eq!(output.status.code(), Some(3), "{}", told(&output.stderr));
     assert!(text.starts_with("No candidate that was tried holds the constraints. The closest is "), "{text}");
     assert!(text.contains("`mean_e2e_s <= 0.5` is missed by"), "{text}");
     assert!(!text.contains("The time was over") && !text.contains("Cut short"), "{text}");
@@ -138,7 +138,11 @@ fn another_search_does_not_go_on_from_this_one() {
     assert_eq!(tune(folder.path(), &[]).status.code(), Some(0));
     let output = tune(folder.path(), &["--seed", "2"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(told(&output.stderr).contains("holds the observations of another search"), "{}", told(&output.stderr));
+    let said = told(&output.stderr);
+    assert!(said.contains("holds the observations of another search") && said.contains("`--fresh`"), "{said}");
+    let output = tune(folder.path(), &["--seed", "2", "--fresh"]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
+    assert!(read(folder.path(), "result.json").contains("\"seed\":2"));
 }
 
 #[test]
@@ -211,12 +215,22 @@ fn regret_is_measured_against_each_future_alone() {
     let text = told(&output.stdout).replace("\n  ", " ");
     assert!(text.contains("goodput_rps less the best that each of 3 futures has alone, at worst, is "), "{text}");
     let json: serde_json::Value = serde_json::from_str(&read(folder.path(), "result.json")).unwrap();
-    let alone: Vec<f64> = json["tune"]["alone"].as_array().unwrap().iter().map(|best| best.as_f64().unwrap()).collect();
+    let alone = json["tune"]["alone"].as_array().unwrap();
+    let alone: Vec<f64> = alone.iter().map(|alone| alone["best"].as_f64().unwrap()).collect();
     assert_eq!(alone.len(), 3);
     // One server, a request a second: at 90 % load, 150 % and 210 %, the best goodput cannot be above 1 a second.
     assert!(alone.iter().all(|best| (0.3..1.0).contains(best)), "{alone:?}");
     let regret = json["tune"]["outcome"]["confirmation"]["objectives"][0]["mean"].as_f64().unwrap();
     assert!((-0.3..0.05).contains(&regret), "{regret}");
+    // Each future tells its own best settings, and how far the choice is behind the best of all that were run there.
+    assert_eq!(text.matches("best here alone, ").count(), 3, "{text}");
+    for there in json["tune"]["elsewhere"].as_array().unwrap() {
+        assert!(there["alone"]["objective"]["mean"].as_f64().unwrap() > 0.3, "{there}");
+        assert!(
+            there["regret"]["mean"].as_f64().unwrap() >= there["alone"]["ahead"]["mean"].as_f64().unwrap().max(0.0),
+            "{there}"
+        );
+    }
 }
 
 #[cfg(unix)]
@@ -327,6 +341,8 @@ fn the_worst_of_a_rate_is_warned_of_and_figures_say_which_future_they_are_of() {
     let scenario = folder.path().join("q.toml");
     let checked = told(&plimsoll(&["check", scenario.to_str().unwrap()]).stdout);
     assert!(checked.contains("warning[worst_of_a_rate]: tune.objective"), "{checked}");
+    assert!(checked.contains("tune: successive halving of 12 candidates over 1 parameter, "), "{checked}");
+    assert!(checked.contains("each a run in "), "{checked}");
 }
 
 #[test]

@@ -150,7 +150,7 @@ fn requests(plan: &Plan) -> Vec<Request> {
 /// One request to the model itself.
 async fn in_model(server: Arc<Server>, request: Request) -> Times {
     let (input, output) = (request.input_tokens, request.output_tokens);
-    let work = Work { class: request.class, input, output, max_tokens: output, length: true };
+    let work = Work { class: request.class, input, output, max_tokens: output, length: true, prefix: request.prefix };
     let mut call = server.machine().begin(work);
     let mut times = Times::default();
     while let Some(news) = call.next().await {

@@ -165,3 +165,35 @@ async fn terminated_with_patience_streams_finish() {
     ended.await.unwrap();
     assert!(other.complete(&[], body(1, 1)).await.is_err());
 }
+
+/// Clients that vanish at any point (waiting for their turn, for the first token, in the middle) and others that stay: those
+/// who stay are served, and the server is empty in the end.
+#[tokio::test(start_paused = true)]
+async fn many_clients_vanish_and_the_others_are_served() {
+    let server = Server::start(settings(FAST, &[]));
+    let mut staying = Vec::new();
+    for number in 0..300_u64 {
+        let mut client = Client::over(server.connect()).await;
+        let one = async move { Stream::of(client.complete(&[], body(30, 20)).await.unwrap()).all().await.unwrap().len() };
+        if number % 10 == 0 {
+            staying.push(tokio::spawn(one));
+        } else {
+            let patience = Duration::from_millis(1 + number * 7 % 97);
+            tokio::spawn(tokio::time::timeout(patience, one));
+        }
+        tokio::time::sleep(Duration::from_millis(number % 3)).await;
+    }
+    for one in staying {
+        assert_eq!(one.await.unwrap(), 20 + 2, "tokens, usage and the end");
+    }
+    server.machine().idle().await;
+    assert_eq!(server.machine().gauges(), plimsoll::upstream::Gauges::default());
+    let metrics = server.machine().exposition();
+    let count = |name: &str| -> u64 {
+        let line = metrics.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+        line.rsplit(' ').next().unwrap_or_default().parse().unwrap_or(0)
+    };
+    let (served, left) = (count("vllm:request_success_total"), count("plimsoll_emulate_abandoned_total"));
+    assert_eq!(served + left, 300, "{served} served, {left} left");
+    assert!(served >= 30 && left >= 100, "{served} served, {left} left");
+}

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use plimsoll::tune::{
     Domain, Ended, Evaluator, Finished, Halving, Host, Method, Model, Observation, Outcome, Parameter, Point, Pool, Problem,
-    Scale, SearchFault, Setting, Settings, Space, Standing, Verdict, Zone, search,
+    Scale, SearchFault, Setting, Settings, Space, Standing, TooLittle, Verdict, Zone, search,
 };
 
 use crate::problems::{Bowls, Known, Limit, normal};
@@ -116,9 +116,9 @@ fn a_budget_too_small_says_how_much_would_do() {
     let mut settings = small;
     for _ in 0..6 {
         match run(&settings) {
-            Err(SearchFault::TooLittle(lacks)) => {
-                assert!(lacks.needed > settings.budget, "{lacks}");
-                settings.budget = lacks.needed;
+            Err(SearchFault::TooLittle(TooLittle { needed, .. }) | SearchFault::NoChoice { needed, .. }) => {
+                assert!(needed > settings.budget, "{needed}");
+                settings.budget = needed;
             }
             Ok(outcome) => {
                 assert_eq!(outcome.ended, Ended::Complete);
@@ -172,6 +172,7 @@ impl Problem for Bad {
         Observation {
             objectives: vec![self.objective.map(|y| y + luck)],
             constraints: vec![Some(self.slack - *x as f64 + 0.1 * luck)],
+            second: None,
             requests: 1,
         }
     }
@@ -207,7 +208,7 @@ impl Problem for Apart {
         let Some(Setting::Integer(x)) = candidate.setting(0) else { panic!("a whole number") };
         let luck = 0.01 * normal(&mut plimsoll::rng::Streams::new(1, replication).named("luck"));
         let (a, b) = if *x % 3 == 0 { (0.0, 0.0) } else { (*x as f64, 10.0 - *x as f64) };
-        Observation { objectives: vec![Some(a + luck), Some(b - luck)], constraints: vec![], requests: 1 }
+        Observation { objectives: vec![Some(a + luck), Some(b - luck)], constraints: vec![], second: None, requests: 1 }
     }
 }
 
@@ -232,7 +233,7 @@ fn the_model_finds_more_than_sobol_points_in_eight_dimensions() {
         fn run(&self, candidate: &Point, replication: u32, share: f64) -> Observation {
             let luck = normal(&mut plimsoll::rng::Streams::new(self.0, replication).named("luck"));
             let objective = deep(candidate) + 0.05 * luck / share.sqrt();
-            Observation { objectives: vec![Some(objective)], constraints: vec![], requests: 1 }
+            Observation { objectives: vec![Some(objective)], constraints: vec![], second: None, requests: 1 }
         }
     }
     fn deep(point: &Point) -> f64 {

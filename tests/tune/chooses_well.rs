@@ -1,7 +1,7 @@
 //! Does it choose well, and for how much less than a grid?
 
 use plimsoll::stats::wilson;
-use plimsoll::tune::{Evaluator, Halving, Method, Point, Settings, Spent, Zone, search};
+use plimsoll::tune::{Evaluator, Halving, Method, Model, Point, Settings, Spent, Zone, search};
 use rayon::prelude::*;
 
 use crate::problems::{Known, all};
@@ -167,6 +167,61 @@ fn it_chooses_well_and_cheaply() {
     let grid: f64 = rows.iter().map(|(halving, ratio)| halving.requests * ratio).sum();
     println!("all: {:.2} and {:.1} million requests, {:.1} times fewer", all / 1e6, grid / 1e6, grid / all);
     assert!(grid >= 10.0 * all);
+}
+
+/// The problems for a model: those with several parameters and an objective that rises towards its best.
+fn modelled() -> Vec<Box<dyn Known>> {
+    all().into_iter().filter(|problem| problem.model().is_some()).collect()
+}
+
+fn modelling(model: Model) -> impl Fn() -> Method + Sync {
+    move || Method::Model { model: model.clone(), halving: racing() }
+}
+
+/// The model on the problems that are for it, a row each.
+fn model_rows(seeds: u64) -> Vec<(Box<dyn Known>, Measure)> {
+    let only = std::env::var("PLIMSOLL_PROBLEM").unwrap_or_default();
+    let problems = modelled().into_iter().filter(|problem| problem.name().contains(&only));
+    let row = |problem: Box<dyn Known>| {
+        let model = problem.model().expect("one for a model");
+        let found = measure(problem.as_ref(), problem.budget(), seeds, &modelling(model));
+        println!(
+            "| {} | {} of {seeds} | {:.3} | {:.0} | {:.2} | {} |",
+            problem.name(),
+            found.right,
+            found.lower(),
+            found.simulations,
+            found.requests / 1e6,
+            found.undecided
+        );
+        (problem, found)
+    };
+    problems.map(row).collect()
+}
+
+/// 200 seeds each (`PLIMSOLL_SEEDS` for others, `PLIMSOLL_PROBLEM` for those with that in their name):
+/// `cargo test --release --test tune -- --ignored --nocapture the_model_chooses_well`
+#[test]
+#[ignore = "takes minutes"]
+fn the_model_chooses_well() {
+    let seeds = std::env::var("PLIMSOLL_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(200);
+    println!("| problem | right | lower bound | simulations | million requests | undecided |");
+    println!("|---|---|---|---|---|---|");
+    for (problem, found) in model_rows(seeds).iter().filter(|(problem, _)| problem.model_is_right()) {
+        assert!(found.lower() >= BOUND, "{}: {} of {seeds}", problem.name(), found.right);
+    }
+}
+
+/// The light one for the model: two problems, and fewer seeds.
+#[test]
+fn the_model_chooses() {
+    let problems = modelled().into_iter().filter(|problem| problem.model_is_right() && problem.budget() <= 1_000.0);
+    for problem in problems.take(2) {
+        let model = problem.model().expect("one for a model");
+        let found = measure(problem.as_ref(), problem.budget(), 12, &modelling(model));
+        // 9 of 12 is what a method that is right 95 times in 100 falls below once in 400.
+        assert!(found.right >= 9, "{}: {} of 12", problem.name(), found.right);
+    }
 }
 
 /// The light one: fewer seeds, and no grid.

@@ -3,7 +3,7 @@
 
 use plimsoll::rng::{Streams, fnv1a, mix, open01};
 use plimsoll::time::Span;
-use plimsoll::tune::{Condition, Domain, Observation, Parameter, Point, Pool, Problem, Scale, Setting, Space};
+use plimsoll::tune::{Condition, Domain, Model, Observation, Parameter, Point, Pool, Problem, Scale, Setting, Space};
 use rand_chacha::rand_core::Rng;
 
 /// A problem whose truth is known.
@@ -15,6 +15,14 @@ pub trait Known: Problem {
     /// Who races: the whole grid, or as a scenario's `[tune]` has it, points that fill the space.
     fn pool(&self) -> Pool {
         Pool::Grid { levels: self.levels() }
+    }
+    /// How a model proposes candidates here; `None` where none would: its space has no neighbourhoods, or nothing rises in it.
+    fn model(&self) -> Option<Model> {
+        None
+    }
+    /// Whether a model is right here as often as is asked for.
+    fn model_is_right(&self) -> bool {
+        true
     }
     /// The true objective.
     fn value(&self, point: &Point) -> f64;
@@ -59,7 +67,7 @@ fn length(share: f64) -> u64 {
 }
 
 fn seen(objective: f64, constraints: Vec<Option<f64>>, requests: u64) -> Observation {
-    Observation { objectives: vec![Some(objective)], constraints, requests }
+    Observation { objectives: vec![Some(objective)], constraints, second: None, requests }
 }
 
 fn integer(point: &Point, parameter: usize) -> i64 {
@@ -141,6 +149,13 @@ impl Known for Room {
     fn levels(&self) -> usize {
         40
     }
+    fn model(&self) -> Option<Model> {
+        Some(Model::default())
+    }
+    /// The best admits all, at the end of its range: what a model proposes stops just short of it, by a little more than the zone.
+    fn model_is_right(&self) -> bool {
+        false
+    }
     fn value(&self, point: &Point) -> f64 {
         let room = i32::try_from(integer(point, 0)).unwrap();
         let rate = ROOM_RATE * number(point, 1);
@@ -202,6 +217,9 @@ impl Known for Staff {
     }
     fn levels(&self) -> usize {
         40
+    }
+    fn model(&self) -> Option<Model> {
+        Some(Model::default())
     }
     fn value(&self, point: &Point) -> f64 {
         let (servers, speed) = (integer(point, 0), number(point, 1));
@@ -340,6 +358,13 @@ impl Known for Bowls {
     fn levels(&self) -> usize {
         9
     }
+    fn model(&self) -> Option<Model> {
+        Some(Model::default())
+    }
+    /// A branch whose best is better, and whose middling is worse, loses to the other before its best is found.
+    fn model_is_right(&self) -> bool {
+        false
+    }
     fn value(&self, point: &Point) -> f64 {
         let (x, y) = (number(point, 1), number(point, 2));
         match point.setting(3).and_then(Setting::number) {
@@ -379,6 +404,9 @@ impl Known for Limit {
     }
     fn levels(&self) -> usize {
         40
+    }
+    fn model(&self) -> Option<Model> {
+        Some(Model::default())
     }
     fn value(&self, point: &Point) -> f64 {
         number(point, 0) - misplaced(number(point, 1))
@@ -427,6 +455,9 @@ impl Known for Interval {
     }
     fn levels(&self) -> usize {
         31
+    }
+    fn model(&self) -> Option<Model> {
+        Some(Model::default())
     }
     fn value(&self, point: &Point) -> f64 {
         let off = libm::log(number(point, 0) / 5.0);

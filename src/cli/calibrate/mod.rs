@@ -66,7 +66,8 @@ pub struct Arguments {
     /// How the result is written
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Also write the result into this folder: `result.json`, `result.txt`, `upstream.toml`, and `plots/`
+    /// Also write the result into this folder: `report.html` with everything, `result.json`, `result.txt`, `upstream.toml`, and
+    /// `plots/`
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Threads. Default: one for each core. Results do not depend on it
@@ -86,6 +87,8 @@ struct Found {
     tests: Vec<Grade>,
     /// Which runs were held out, where nobody said.
     choice: Option<String>,
+    /// Runs of which requests are missing: how many are here, and how many are not.
+    unsaid: Vec<(String, usize, u64)>,
 }
 
 /// Fits, predicts, and writes what came of it. All that can be wrong with what was asked for is told before anything is
@@ -103,7 +106,9 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
     }
     let runs = select::read(&inputs)?;
     let parts = select::parts(&runs, &arguments.fit, &arguments.hold_out)?;
-    let found = in_pool(arguments.jobs, || find(arguments, &parts))??;
+    let mut found = in_pool(arguments.jobs, || find(arguments, &parts))??;
+    let missing = runs.iter().filter(|run| run.unsaid > 0);
+    found.unsaid = missing.map(|run| (run.name.clone(), run.served.len(), run.unsaid)).collect();
     let (json, mut text) = (result::json(&found, arguments), text::text(&found, arguments));
     let section = result::section(&found, typed)?;
     if let Some(path) = &arguments.write {
@@ -111,12 +116,9 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
     }
     if let Some(folder) = &arguments.out {
         let drawn = report::draw::calibration(&found.calibration, arguments.seed);
-        let written = [("result.txt", &text), ("result.json", &json), (UPSTREAM, &section)];
-        for (name, content) in written {
-            files::write_whole(&folder.join(name), content)?;
-        }
-        publish::plots(folder, &drawn)?;
-        let written: Vec<PathBuf> = written.iter().map(|(name, _)| folder.join(name)).collect();
+        files::write_whole(&folder.join(UPSTREAM), &section)?;
+        let mut written = publish::publish(folder, &json, &text, &drawn, typed)?;
+        written.push(folder.join(UPSTREAM));
         text.push_str(&publish::told(&written, &drawn));
     }
     match arguments.format {
@@ -153,7 +155,7 @@ fn find(arguments: &Arguments, parts: &Parts) -> Result<Found, Failure> {
     let fitted: Vec<Grade> = again.iter().map(|test| predictor.grade(test, true)).collect();
     let tests: Vec<Grade> = parts.tests.iter().map(|test| predictor.grade(test, false)).collect();
     settings.calibration = Some(verdict(&tests));
-    Ok(Found { calibration, model, settings, fitted, tests, choice: parts.choice.clone() })
+    Ok(Found { calibration, model, settings, fitted, tests, choice: parts.choice.clone(), unsaid: Vec::new() })
 }
 
 /// What the calibration says of itself: validated where every figure of every run that tests it passes, and there is one.

@@ -1,9 +1,11 @@
 //! A calibration for programs: JSON, and the section of a scenario.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Arguments, Found, on_hardware, upstream};
+use super::{Arguments, Found, on_hardware, shown, upstream};
 use crate::calibrate::{Fit, Grade, Reading, Standing};
 use crate::cli::Failure;
 use crate::upstream::UpstreamSettings;
@@ -24,10 +26,12 @@ pub(super) fn json(found: &Found, arguments: &Arguments) -> String {
         calibration.stretches.iter().map(|(run, ratio)| json!({ "run": run, "ratio": ratio })).collect();
     json!({
         "schema": "plimsoll.calibration/1",
+        "logs": logs(arguments),
         "seed": arguments.seed,
         "validated": found.settings.calibration.as_ref().is_some_and(|note| note.validated),
         "reason": found.settings.calibration.as_ref().map(|note| &note.reason),
         "choice": found.choice,
+        "missing_requests": found.unsaid.iter().map(|(run, _, missing)| json!({ "run": run, "requests": missing })).collect::<Vec<Value>>(),
         "step": { "t0_s": t0, "t0p_s": t0p, "tp_s": tp, "td_s": td, "tk_s": tk,
                   "scale_s": calibration.step.scale, "spike_share": calibration.step.spikes, "mean_factor": calibration.step.factor },
         "between": between,
@@ -51,6 +55,17 @@ pub(super) fn json(found: &Found, arguments: &Arguments) -> String {
     })
     .to_string()
         + "\n"
+}
+
+/// The logs by name: the first few of many.
+fn logs(arguments: &Arguments) -> String {
+    const SHOWN: usize = 3;
+    let name = |path: &PathBuf| path.file_name().map_or_else(|| shown(path), |name| name.display().to_string());
+    let names: Vec<String> = arguments.logs.iter().take(SHOWN).map(name).collect();
+    match arguments.logs.len().saturating_sub(SHOWN) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
+    }
 }
 
 /// A fit's coefficients with their intervals.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::shown;
-use crate::calibrate::{self, Run, Served};
+use crate::calibrate::{self, Run};
 use crate::cli::Failure;
 
 /// A run to predict.
@@ -20,11 +20,12 @@ impl Test {
         Self { run: run.clone(), from_s: 0.0 }
     }
 
-    /// The requests that count. Without a whole run, its step lines tell nothing of them alone.
+    /// The requests that count, in time since the first that might. Without a whole run, its step lines tell nothing of them alone.
     pub(super) fn counted(&self) -> Run {
-        let served: Vec<Served> = self.run.served.iter().filter(|one| one.arrival_s >= self.from_s).cloned().collect();
+        let counts = self.run.served.iter().filter(|one| one.arrival_s >= self.from_s);
+        let served = counts.map(|one| one.earlier(self.from_s)).collect();
         let steps = if self.from_s > 0.0 { Vec::new() } else { self.run.steps.clone() };
-        Run { name: self.run.name.clone(), steps, served }
+        Run { name: self.run.name.clone(), steps, served, unsaid: self.run.unsaid }
     }
 }
 
@@ -55,14 +56,14 @@ pub(super) fn files(logs: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
         let mut found = Vec::new();
         for entry in std::fs::read_dir(log).map_err(wrong)? {
             let path = entry.map_err(wrong)?.path();
-            let plain = if has_ending(&path, &["zst"]) { path.with_extension("") } else { path.clone() };
+            let plain = if has_ending(&path, &["zst", "gz"]) { path.with_extension("") } else { path.clone() };
             if path.is_file() && has_ending(&plain, &["jsonl", "log"]) {
                 found.push(path);
             }
         }
         if found.is_empty() {
             return Err(Failure::Input(format!(
-                "{}: the folder has no file that ends in .log or .jsonl, or one of these with .zst",
+                "{}: the folder has no file that ends in .log or .jsonl, or one of these with .zst or .gz",
                 shown(log)
             )));
         }
@@ -150,7 +151,7 @@ fn halves(run: &Run) -> Parts {
         so_far += step.elapsed_s;
         so_far <= took * (1.0 - HELD_OUT)
     });
-    let fitted = Run { name: run.name.clone(), steps: steps.copied().collect(), served };
+    let fitted = Run { name: run.name.clone(), steps: steps.copied().collect(), served, unsaid: run.unsaid };
     let choice = format!(
         "Held out because nothing was named: the requests of {} that arrive from {from_s:.1} s on, its last third.",
         run.name
@@ -161,7 +162,7 @@ fn halves(run: &Run) -> Parts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calibrate::{Fate, Step};
+    use crate::calibrate::{Fate, Figure, Served, Step, measure};
 
     fn run(name: &str, recorded: bool) -> Run {
         let served = (0..9).map(|i| Served {
@@ -174,7 +175,8 @@ mod tests {
             fate: Fate::Complete,
         });
         let step = Step { line: 1, prefilling: 1, prefill_tokens: 4, decoding: 0, elapsed_s: 0.1, kv_use: 0.0 };
-        Run { name: name.into(), steps: vec![step; 9], served: if recorded { served.collect() } else { Vec::new() } }
+        let served = if recorded { served.collect() } else { Vec::new() };
+        Run { name: name.into(), steps: vec![step; 9], served, unsaid: 0 }
     }
 
     fn names(parts: &Parts) -> (Vec<&str>, Vec<&str>) {
@@ -196,6 +198,9 @@ mod tests {
             (alone.tests[0].counted().served.len(), alone.fitted[0].served.len(), alone.fitted[0].steps.len()),
             (3, 5, 6)
         );
+        // A request a second, whichever part of the run is looked at: of the last 2.7 s, half a second of which nobody came.
+        let rate = measure(&alone.tests[0].counted()).of(Figure::Rate).unwrap();
+        assert!((rate - 3.0 / (8.5 - 16.0 / 3.0)).abs() < 1e-9, "{rate}");
     }
 
     #[test]

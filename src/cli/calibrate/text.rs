@@ -27,6 +27,14 @@ fn verdict(found: &Found) -> String {
     if let Some(choice) = &found.choice {
         text += &(wrap(choice) + "\n");
     }
+    for (run, here, missing) in &found.unsaid {
+        let said = format!(
+            "{missing} of {} requests of {run} are missing: its log does not say how long they were, or how they ended. Less arrives in what \
+             is predicted of it than did, and the share that was completed is too high.",
+            *here as u64 + missing
+        );
+        text += &(wrap(&said) + "\n");
+    }
     text
 }
 

@@ -51,8 +51,8 @@ pub struct Arguments {
     /// How rounds follow each other
     #[arg(long, value_enum, default_value_t)]
     order: OrderArgument,
-    /// Token ids in prompts are below this
-    #[arg(long, value_name = "N", default_value_t = VOCABULARY, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Token ids in prompts are below this, and from 10 on
+    #[arg(long, value_name = "N", default_value_t = VOCABULARY, value_parser = clap::value_parser!(u32).range(11..))]
     vocabulary: u32,
     /// Longest silence of an answer that has begun
     #[arg(long, value_name = "TIME", default_value = "60s")]

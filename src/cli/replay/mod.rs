@@ -22,7 +22,7 @@ use crate::scenario::REPLICATIONS_MAX;
 use crate::sim::{self, Prepared};
 use crate::time::Time;
 use crate::trace::TraceError;
-use crate::trace::flow::Impute;
+use crate::trace::flow::{Impute, Rules};
 use crate::workload::Rows;
 use world::World;
 
@@ -109,10 +109,12 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
     if let Some(folder) = &arguments.out {
         publish::check(folder, &inputs(arguments))?;
     }
-    let log = log(arguments, path, clients)?;
+    let scenario = world::load(arguments)?;
+    let seed = scenario.as_ref().map_or(Rules::SEED, |scenario| scenario.run.seed);
+    let log = log(arguments, path, clients, seed)?;
     let progress = Progress::new(arguments.quiet);
     let survey = Survey::of(&log).map_err(unreadable)?;
-    let world = world::build(arguments, &survey, clients)?;
+    let world = world::build(arguments, scenario, &survey, clients, log.rules.seed)?;
     check_asserts(&arguments.asserts, &world)?;
     let replay = Replay {
         log,
@@ -129,8 +131,9 @@ fn inputs(arguments: &Arguments) -> Vec<PathBuf> {
     arguments.log.iter().chain(&arguments.policies).chain(&arguments.scenario).cloned().collect()
 }
 
-/// The log as it is to be read; what is too long to be sorted in memory is sorted beside the result.
-fn log(arguments: &Arguments, path: PathBuf, clients: Clients) -> Result<Log, Failure> {
+/// The log as it is to be read, by `seed` unless the user names one; what is too long to be sorted in memory is sorted beside the
+/// result.
+fn log(arguments: &Arguments, path: PathBuf, clients: Clients, seed: u64) -> Result<Log, Failure> {
     let named = LogArguments {
         log: path.clone(),
         log_format: arguments.log_format.clone(),
@@ -138,7 +141,7 @@ fn log(arguments: &Arguments, path: PathBuf, clients: Clients) -> Result<Log, Fa
         preset: arguments.preset.clone(),
     };
     let beside = arguments.out.as_ref().map_or_else(std::env::temp_dir, |out| folder_of(out));
-    let rules = clients.rules(arguments.rules.rules(Impute::Draw, &beside)?);
+    let rules = clients.rules(arguments.rules.rules(Impute::Draw, &beside, seed)?);
     Ok(Log { path, options: named.options(rules.seed)?, rules })
 }
 

@@ -1,10 +1,10 @@
 //! `plimsoll replay --verify`: a journal's inputs through the engine again, every decision compared.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::cli::{Exit, Failure};
-use crate::journal::{Changed, JournalError, Mismatch, verify};
+use crate::journal::{Changed, JournalError, Mismatch, verify, verify_segments};
 use crate::policy::Action;
 use crate::report::format::count;
 
@@ -13,12 +13,19 @@ use crate::report::format::count;
 /// # Errors
 /// A journal that cannot be read, was changed, or decides otherwise: [`Failure::Invalid`] for the latter two.
 pub(super) fn run(path: &Path, out: &mut impl Write) -> Result<Exit, Failure> {
-    let verified = verify(path).map_err(|error| match error {
+    let wrong = |error: JournalError| match error {
         JournalError::Io { .. } | JournalError::Cut { .. } | JournalError::Line { .. } | JournalError::Empty { .. } => {
             Failure::Input(error.to_string())
         }
-    })?;
-    let shown = path.display().to_string();
+    };
+    let segments = if path.is_dir() { segments(path)? } else { Vec::new() };
+    let (verified, shown) = if segments.is_empty() {
+        (verify(path).map_err(wrong)?, path)
+    } else {
+        let (verified, at) = verify_segments(segments.iter().map(PathBuf::as_path)).map_err(wrong)?;
+        (verified, at.unwrap_or(path))
+    };
+    let shown = shown.display().to_string();
     if !verified.holds() {
         let changed = verified.changed.as_ref().map(|changed| told_changed(&shown, changed));
         let mismatch = verified.mismatch.as_ref().map(|mismatch| told_mismatch(&shown, mismatch));
@@ -33,8 +40,33 @@ pub(super) fn run(path: &Path, out: &mut impl Write) -> Result<Exit, Failure> {
         if verified.runs == 1 { "" } else { "s" },
         count(verified.inputs)
     )?;
+    if verified.segments > 0 {
+        let (share, missed) = (100.0 * verified.covered(), count(verified.missed));
+        let (segments, s) = (count(verified.segments), if verified.segments == 1 { "" } else { "s" });
+        writeln!(out, "{segments} segment{s} of a live journal: {share:.4} % of its inputs; {missed} are in none.")?;
+    }
     out.flush()?;
     Ok(Exit::Done)
+}
+
+/// The segments in a live journal's folder, in order.
+fn segments(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let unreadable = |why: std::io::Error| Failure::Input(format!("cannot read the folder `{}`: {why}", folder.display()));
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if name.starts_with("segment-") && !name.ends_with(".partial") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    if found.is_empty() {
+        let shown = folder.display();
+        let help = "a live journal's folder holds `segment-00000001.jsonl.zst` and so on";
+        return Err(Failure::Input(format!("no segment of a journal stands in `{shown}`\n  = {help}")));
+    }
+    Ok(found)
 }
 
 fn told_changed(shown: &str, Changed { line, why, text }: &Changed) -> String {

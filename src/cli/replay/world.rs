@@ -1,6 +1,6 @@
 //! The world that a log is replayed in: a scenario, or a shipped preset where nobody names one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Arguments, LOG};
 use crate::cli::Failure;
@@ -42,21 +42,33 @@ impl World {
     }
 }
 
-/// Builds it.
+/// The scenario that is named, if one is.
 ///
 /// # Errors
-/// A scenario or settings that are wrong or do not go together, a log without a request, classes that the scenario lacks.
-pub(super) fn build(arguments: &Arguments, survey: &Survey, clients: Clients) -> Result<World, Failure> {
+/// What is wrong with it.
+pub(super) fn load(arguments: &Arguments) -> Result<Option<Scenario>, Failure> {
+    let load = |path: &PathBuf| Scenario::load(path, &arguments.sets);
+    Ok(arguments.scenario.as_ref().map(load).transpose()?)
+}
+
+/// Builds it from the scenario, or from a preset.
+///
+/// # Errors
+/// Settings that are wrong or do not go with the scenario, a log without a request, classes that the scenario lacks.
+pub(super) fn build(
+    arguments: &Arguments,
+    scenario: Option<Scenario>,
+    survey: &Survey,
+    clients: Clients,
+    seed: u64,
+) -> Result<World, Failure> {
     if survey.replayed == 0 {
         return Err(Failure::Input(nothing(survey)));
     }
     let mut remarks = Vec::new();
-    let mut scenario = match &arguments.scenario {
-        Some(path) => Scenario::load(path, &arguments.sets)?,
-        None => preset(survey)?,
-    };
+    let mut scenario = scenario.map_or_else(|| preset(survey), Ok)?;
     let policies = arguments.policies.iter().map(|path| policy(path, &mut remarks)).collect::<Result<Vec<_>, _>>()?;
-    scenario.run.seed = arguments.rules.seed;
+    scenario.run.seed = seed;
     let (asked, lasting) = (policies.len(), survey.lasting());
     scenario.replay(LOG, lasting, distinct(policies))?;
     if scenario.variants.len() < asked {
@@ -76,9 +88,7 @@ pub(super) fn build(arguments: &Arguments, survey: &Survey, clients: Clients) ->
 
 fn nothing(survey: &Survey) -> String {
     let said = survey.accounts.sentences().join("; ");
-    let first = survey.accounts.fates.dropped.values().next();
-    let first = first.map_or(String::new(), |lost| format!("; the first of them: {}", lost.first.problem));
-    format!("{} has no request that could be replayed: {said}{first}", survey.head.file)
+    format!("{} has no request that could be replayed: {said}", survey.head.file)
 }
 
 fn refused(error: &ClassesError) -> Failure {

@@ -63,9 +63,10 @@ pub struct RuleArguments {
     /// Play the log so many times, one after the other
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub repeat: u32,
-    /// Seed of everything that is drawn: spreading, lengths, thinning, `ServeGen`'s arrivals
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
+    /// Seed of everything that is drawn: spreading, lengths, thinning, `ServeGen`'s arrivals. Default: that of the scenario that
+    /// a log is replayed in, else 1
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
     /// Where rows are put in order of arrival
     #[arg(long, value_enum, default_value_t)]
     pub sort: Sort,
@@ -89,11 +90,11 @@ pub struct RuleArguments {
 const SCALES: std::ops::RangeInclusive<f64> = 0.001..=1_000.0;
 
 impl RuleArguments {
-    /// The rules. Lengths come from `impute` unless the user says otherwise; sorting happens in `folder`.
+    /// The rules. Lengths come from `impute` and the seed is `seed` unless the user says otherwise; sorting happens in `folder`.
     ///
     /// # Errors
     /// If one of them is wrong.
-    pub fn rules(&self, impute: Impute, folder: &Path) -> Result<Rules, Failure> {
+    pub fn rules(&self, impute: Impute, folder: &Path, seed: u64) -> Result<Rules, Failure> {
         let scaled = |name: &str, factor: f64| {
             let allowed = SCALES.contains(&factor);
             let (least, most) = (SCALES.start(), SCALES.end());
@@ -114,7 +115,7 @@ impl RuleArguments {
             rate_scale: scaled("--rate-scale", self.rate_scale)?,
             time_scale: scaled("--time-scale", self.time_scale)?,
             repeat: self.repeat,
-            seed: self.seed,
+            seed: self.seed.unwrap_or(seed),
         })
     }
 }

@@ -11,7 +11,7 @@ use crate::cli::common::Format;
 use crate::cli::progress::Progress;
 use crate::cli::{Exit, Failure, files};
 use crate::report::plot::{Plot, PlotError};
-use crate::trace::flow::Impute;
+use crate::trace::flow::{Impute, Rules};
 use crate::trace::stats::Stats;
 
 /// Say what a log holds: rows by fate, rates and peaks, lengths, tenants, and what is wrong with it
@@ -35,7 +35,7 @@ pub struct Arguments {
 /// Reads the log once, and writes the figures.
 pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<Exit, Failure> {
     let temporary = arguments.out.clone().unwrap_or_else(std::env::temp_dir);
-    let rules = arguments.rules.rules(Impute::Draw, &temporary)?;
+    let rules = arguments.rules.rules(Impute::Draw, &temporary, Rules::SEED)?;
     let mut flow = log::open(&arguments.log, rules)?;
     if let Some(folder) = &arguments.out {
         files::writable_folder(folder)?;

@@ -12,7 +12,7 @@ use super::shown;
 use crate::cli::common::Format;
 use crate::cli::progress::Progress;
 use crate::cli::{Exit, Failure, files};
-use crate::trace::flow::{Flow, Impute};
+use crate::trace::flow::{Flow, Impute, Rules};
 use crate::trace::write::{Target, Writer};
 
 /// From which log into which file.
@@ -46,7 +46,7 @@ pub fn run(arguments: &WriteArguments, out: &mut impl io::Write) -> Result<Exit,
         return Err(Failure::Input(format!("`{}` would be written over, but the log is read from it", path.display())));
     }
     let impute = if target.keeps_unknown() { Impute::Keep } else { Impute::Draw };
-    let rules = arguments.rules.rules(impute, &log::folder_of(path))?;
+    let rules = arguments.rules.rules(impute, &log::folder_of(path), Rules::SEED)?;
     if rules.impute == Impute::Keep && !target.keeps_unknown() {
         let why = "has no place for unknown lengths: choose --impute draw, class-median or drop";
         return Err(Failure::Input(format!("--impute keep: {} {why}", target.name())));

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use super::Arguments;
 use crate::cli::export::{Language, written};
 use crate::cli::{Failure, files};
-use crate::policy::Settings as Policies;
+use crate::policy::{Lost, Settings as Policies};
 use crate::report::Tuning;
 use crate::scenario::Scenario;
-use crate::tune::{Domain, Ended, Figure, Parameter, Setting, Task, Tuned};
+use crate::tune::{Domain, Doubt, Ended, Parameter, Setting, Task};
 
 /// The recommended settings, in every language.
 const SETTINGS: [(&str, Language); 3] =
@@ -60,7 +60,8 @@ pub(super) fn write(
     let sets = tuning.task.sets(outcome.point(choice));
     let chosen = scenario.candidate(tuning.task.variant, &sets)?;
     let mut made = settings_files(&chosen.policy, folder, arguments.quiet)?;
-    if let Some(why) = doubt(tuning.tuned).filter(|_| arguments.write) {
+    if let Some(doubt) = tuning.tuned.doubt(tuning.held_out).filter(|_| arguments.write) {
+        let why = words(doubt, tuning.recorded);
         let _ = writeln!(std::io::stderr(), "note: {why}, so the scenario is left as it is");
     } else if arguments.write && !sets.is_empty() {
         let path = &arguments.scenario.scenario;
@@ -72,21 +73,16 @@ pub(super) fn write(
     Ok(made)
 }
 
-/// Why the settings are not for deployment, whatever was asked for.
-fn doubt(tuned: &Tuned) -> Option<&'static str> {
-    let breaks = |slacks: &[Option<Figure>]| slacks.iter().flatten().any(|slack| slack.is_below_zero());
-    let loses = |gain: &[Option<Figure>]| gain.first().copied().flatten().is_some_and(Figure::is_below_zero);
-    let held_out = || tuned.elsewhere.iter().filter(|one| one.held_out);
-    if tuned.outcome.ended != Ended::Complete {
-        return Some("the search was cut short");
+/// Why the settings are not for deployment, whatever was asked for. `recorded` where the confirmation met the arrivals that it was
+/// chosen by.
+const fn words(doubt: Doubt, recorded: bool) -> &'static str {
+    match doubt {
+        Doubt::CutShort => "the search was cut short",
+        Doubt::Untried => "the time was over before the settings were tried on all that was held out",
+        Doubt::Breaks if recorded => "the settings break a constraint in the recording itself",
+        Doubt::Breaks => "the settings break a constraint on fresh replications",
+        Doubt::HeldOut => "what was held out speaks against the settings",
     }
-    if tuned.outcome.confirmation.as_ref().is_some_and(|confirmation| breaks(&confirmation.constraints)) {
-        return Some("the settings break a constraint on fresh replications");
-    }
-    if held_out().any(|one| breaks(&one.constraints) || loses(&one.gain)) {
-        return Some("the settings lose, or break a constraint, in what was held out");
-    }
-    None
 }
 
 fn remove(folder: &Path) -> Result<(), Failure> {
@@ -115,22 +111,17 @@ fn settings_files(policies: &Policies, folder: &Path, quiet: bool) -> Result<Vec
 }
 
 /// What a file cannot carry, in one line.
-fn in_short(name: &str, lost: &[String]) -> String {
+fn in_short(name: &str, lost: &[Lost]) -> String {
     /// Settings that are named.
     const NAMED: usize = 3;
-    let names: Vec<&str> = lost.iter().take(NAMED).map(|sentence| setting(sentence)).collect();
+    let names: Vec<&str> = lost.iter().take(NAMED).map(|lost| lost.setting.as_str()).collect();
     let (names, more) = (names.join(", "), if lost.len() > NAMED { ", ..." } else { "" });
     let many = if lost.len() == 1 { "setting has" } else { "settings have" };
     format!("{} {many} no name in {name} ({names}{more}): they are told in its head; settings.toml has everything", lost.len())
 }
 
-/// The setting that a sentence begins with: `queue.codel: flags cannot say it`.
-fn setting(sentence: &str) -> &str {
-    sentence.split([' ', ':']).next().unwrap_or(sentence)
-}
-
 /// Comments before settings that a file cannot carry whole; nothing where it carries all.
-fn head(language: Language, lost: &[String]) -> String {
+fn head(language: Language, lost: &[Lost]) -> String {
     if lost.is_empty() {
         return String::new();
     }
@@ -139,13 +130,13 @@ fn head(language: Language, lost: &[String]) -> String {
         Language::Env => "# The adapter's environment.\n",
         Language::Toml => "",
     };
-    let queue = if language == Language::Env && lost.iter().any(|sentence| setting(sentence).split('.').next() == Some("queue"))
-    {
+    let queue = if language == Language::Env && lost.iter().any(|lost| lost.is_in("queue")) {
         "# The adapter that reads it has no queue and no name for one: what was recommended of `policy.queue` is not in this file.\n"
     } else {
         ""
     };
-    let each = lost.join("\n#   ");
+    let each: Vec<String> = lost.iter().map(ToString::to_string).collect();
+    let each = each.join("\n#   ");
     format!("{about}{queue}# Without a name here, or always set by who reads it (settings.toml has everything):\n#   {each}\n")
 }
 
@@ -155,16 +146,20 @@ mod tests {
 
     #[test]
     fn what_a_file_cannot_carry_is_told_in_one_line_and_in_its_head() {
-        let lost = ["queue: an environment file cannot say it", "breaker is absent: it is always set", "a.b is 1: no", "c: no"];
-        let lost = lost.map(ToOwned::to_owned);
-        assert_eq!(
-            in_short("settings.env", &lost),
-            "4 settings have no name in settings.env (queue, breaker, a.b, ...): they are told in its head; settings.toml has everything"
-        );
+        let mut policies = Policies::seed_adapter();
+        policies.queue = Some(crate::policy::Queue::default());
+        (policies.breaker, policies.finalise, policies.limiter) = (None, None, None);
+        let (_, lost) = written(&policies, Language::Env);
+        let line = in_short("settings.env", &lost);
+        let names = format!("{}, {}, {}", lost[0].setting, lost[1].setting, lost[2].setting);
+        assert!(lost.len() > 3 && line.contains(&format!("({names}, ...)")), "{line}");
+        assert!(line.starts_with(&format!("{} settings have no name in settings.env", lost.len())), "{line}");
         let told = head(Language::Env, &lost);
         assert!(told.lines().all(|line| line.starts_with('#')) && told.contains("has no queue"), "{told}");
-        assert!(lost.iter().all(|sentence| told.contains(sentence)), "{told}");
-        assert!(!head(Language::Env, &lost[1..]).contains("has no queue"));
+        assert!(lost.iter().all(|lost| told.contains(&lost.to_string())), "{told}");
+        let queue_at = lost.iter().position(|lost| lost.is_in("queue")).unwrap();
+        let others: Vec<Lost> = lost.iter().enumerate().filter(|(i, _)| *i != queue_at).map(|(_, lost)| lost.clone()).collect();
+        assert!(!head(Language::Env, &others).contains("has no queue"));
         assert_eq!(head(Language::Flags, &[]), "");
     }
 

@@ -1,10 +1,13 @@
 //! `plimsoll tune`: search the settings, choose with confidence, write what can be deployed.
 
 mod deploy;
+mod outlook;
 mod result;
 mod scenes;
 mod search;
 mod traces;
+
+pub use outlook::Outlook;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -15,11 +18,14 @@ use super::common::{Format, JOBS_MAX, ScenarioArguments, in_pool, tell_not_valid
 use super::{Exit, Failure, publish};
 use crate::report::Tuning;
 use crate::scenario::{Scenario, TuneSettings};
-use crate::tune::{RobustBy, RobustText, Store, Task};
+use crate::tune::{Ended, Outcome, RobustBy, RobustText, Store, Task};
 use crate::units::Count;
 
 /// The observations of a search, in its folder.
 const OBSERVATIONS: &str = "observations.jsonl";
+
+/// Replications at each setting beside the choice, where nothing else is asked for.
+const AROUND: u32 = 10;
 
 /// Search a scenario's [tune] section for the best settings, and say how sure that is
 #[derive(Clone, Debug, Args)]
@@ -49,7 +55,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     simulations: Option<u32>,
     /// Replications at each setting beside the choice: plateaus, a fifth less and more, other loads. 0 leaves them out
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = AROUND)]
     around: u32,
     /// Rows of the Sobol indices (a power of two; each takes as many runs as there are parameters, and two more). 0 leaves
     /// them out
@@ -62,7 +68,11 @@ pub struct Arguments {
     /// one was interrupted. Default: the scenario's name and `.tune`
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Also write the recommended settings into the scenario file, comments kept
+    /// Throw away what an earlier search left in the folder, and begin anew
+    #[arg(long)]
+    fresh: bool,
+    /// Also write the recommended settings into the scenario file, comments kept. The same command then begins a new search, of
+    /// the changed scenario, and needs `--fresh`
     #[arg(long)]
     write: bool,
     /// Threads. Default: one for each core. Results do not depend on it
@@ -81,12 +91,13 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
     let (settings, task) = understand(arguments, &scenario)?;
     let folder = arguments.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.tune", scenario.name)));
     let places = scenes::find(arguments, &scenario, &settings)?;
-    search::check(&places, &settings, &task)?;
+    let variants = search::check(&places, &settings, &task, arguments)?;
     let inputs: Vec<PathBuf> = places.iter().flat_map(|place| place.inputs.clone()).collect();
     publish::check(&folder, &inputs)?;
     deploy::check(&folder, &inputs)?;
     tell_not_validated(&scenario);
     let names: Vec<String> = places.iter().map(|place| place.name.clone()).collect();
+    let places = places.into_iter().zip(variants).collect();
     let found = in_pool(arguments.jobs, || search::search(arguments, places, &settings, &task, &folder))??;
     Store::sort(&folder.join(OBSERVATIONS)).map_err(|why| Failure::Write { path: folder.join(OBSERVATIONS), why })?;
 
@@ -102,6 +113,7 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
         scenes: &names,
         by: settings.robust.as_ref().map_or(RobustBy::default(), |robust| robust.by),
         futures: found.futures.len(),
+        held_out: found.held_out,
         recorded: found.scenes[0].prepared.plans.iter().any(|plan| !plan.workload.recorded.is_empty()),
         tuned: &found.tuned,
         beside: &found.beside,
@@ -114,7 +126,16 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
     let text = format!("{}{}", tuning.text(), publish::told(&files, &drawn));
     out.write_all(if arguments.format == Format::Json { json.as_bytes() } else { text.as_bytes() })?;
     out.flush()?;
-    Ok(Exit::Done)
+    Ok(exit(&found.tuned.outcome))
+}
+
+/// A search that recommends nothing is no success: its constraints are assertions that nobody holds, or time ran out first.
+fn exit(outcome: &Outcome) -> Exit {
+    match outcome.choice {
+        Some(_) => Exit::Done,
+        None if outcome.ended == Ended::NothingFeasible => Exit::AssertionFailed,
+        None => Exit::Failed,
+    }
 }
 
 /// What is asked for, understood.
@@ -124,19 +145,20 @@ fn understand(arguments: &Arguments, scenario: &Scenario) -> Result<(TuneSetting
     Ok((settings, task))
 }
 
-/// Makes sure that `plimsoll tune` would search `scenario`, without measuring or running anything; one without `[tune]` has
-/// nothing to search.
+/// Makes sure that `plimsoll tune` would search `scenario`, without measuring or running anything, and says what it would run; one
+/// without `[tune]` has nothing to search.
 ///
 /// # Errors
 /// What `plimsoll tune` would refuse.
-pub(super) fn inspect(named: &ScenarioArguments, scenario: &Scenario) -> Result<(), Failure> {
+pub(super) fn inspect(named: &ScenarioArguments, scenario: &Scenario) -> Result<Option<Outlook>, Failure> {
     if scenario.file.tune.is_none() {
-        return Ok(());
+        return Ok(None);
     }
     let arguments = Arguments::of_scenario(named.clone());
     let (settings, task) = understand(&arguments, scenario)?;
     let places = scenes::find(&arguments, scenario, &settings)?;
-    search::check(&places, &settings, &task)
+    let variants = search::check(&places, &settings, &task, &arguments)?;
+    Ok(Some(outlook::outlook(&arguments, &settings, &task, (&places, variants[0]))))
 }
 
 impl Arguments {
@@ -150,10 +172,11 @@ impl Arguments {
             traces: Vec::new(),
             hold_out: Vec::new(),
             simulations: None,
-            around: 0,
+            around: AROUND,
             sensitivity: 0,
             format: Format::default(),
             out: None,
+            fresh: false,
             write: false,
             jobs: None,
             quiet: true,
@@ -187,9 +210,8 @@ fn rows(text: &str) -> Result<u32, String> {
         Ok(0) => Ok(0),
         Ok(rows @ 2..=ROWS_MAX) if rows.is_power_of_two() => Ok(rows),
         Ok(rows @ 2..=ROWS_MAX) => {
-            let above = rows.next_power_of_two();
-            let near = if above > ROWS_MAX { (above / 2).to_string() } else { format!("{} or {above}", above / 2) };
-            Err(format!("the points lie evenly for powers of two only: {near} is near"))
+            let above = rows.next_power_of_two(); // at most `ROWS_MAX`, which is one itself
+            Err(format!("the points lie evenly for powers of two only: {} or {above} is near", above / 2))
         }
         _ => Err(format!("0, or a power of two from 2 to {ROWS_MAX}")),
     }

@@ -76,22 +76,30 @@ fn once_each(arguments: &Arguments, settings: &TuneSettings) -> Result<(), Failu
 
 /// Marks what is held out.
 fn hold_out(places: &mut [Place], settings: &TuneSettings) -> Result<(), Failure> {
-    let stretch = |name: &String| settings.traces.len() == 1 && name.contains(".."); // is a place of its own already
-    for name in settings.held_out().into_iter().filter(|name| name != traces::NONE && !stretch(name)) {
+    let stretch = traces::stretch(settings); // is a place of its own already
+    for name in settings.held_out().into_iter().filter(|name| name != traces::NONE && stretch != Some(name)) {
         match places.iter().position(|place| place.name == name) {
             Some(0) => {
                 let help = "  = the search needs it: hold out another";
                 return Err(Failure::Input(format!("`{name}` is the first, and cannot be held out\n{help}")));
             }
             Some(index) => places[index].held_out = true,
-            None => {
-                let known: Vec<&str> = places.iter().skip(1).map(|place| place.name.as_str()).collect();
-                let known = if known.is_empty() { "there is nothing beside the scenario".to_owned() } else { known.join(", ") };
-                return Err(Failure::Input(format!(
-                    "`{name}` cannot be held out, for nothing is called that; there are: {known}"
-                )));
-            }
+            None => return Err(Failure::Input(nothing_called(&name, places, settings))),
         }
     }
     Ok(())
+}
+
+/// What could be held out instead of `name`.
+fn nothing_called(name: &str, places: &[Place], settings: &TuneSettings) -> String {
+    let names: Vec<String> = places.iter().skip(1).map(|place| format!("`{}`", place.name)).collect();
+    let known = match (&names[..], settings.traces.len()) {
+        ([], 0) => {
+            "there is nothing beside the scenario: name other scenarios (`--also`) or traces (`--trace`) first".to_owned()
+        }
+        ([], _) => format!("of one trace a stretch of time can be, such as `40m..50m`, or nothing (`{}`)", traces::NONE),
+        (names, 1) => format!("{} can, or a stretch of the trace, such as `40m..50m`", names.join(", ")),
+        (names, _) => format!("{} can", names.join(", ")),
+    };
+    format!("`{name}` cannot be held out: nothing is called that\n  = {known}")
 }

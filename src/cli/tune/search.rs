@@ -43,26 +43,28 @@ pub(super) struct Found {
     pub beside: Summary,
     /// The futures that it was made for.
     pub futures: Vec<Case>,
+    /// How many futures are held out of it.
+    pub held_out: usize,
 }
 
-/// Prepares `places` and searches.
+/// Prepares `places`, whose variants [`check`] found, and searches.
 ///
 /// # Errors
 /// What is wrong with a scene, a store that cannot be used, a search that cannot be made or was interrupted.
 pub(super) fn search(
     arguments: &Arguments,
-    places: Vec<Place>,
+    places: Vec<(Place, usize)>,
     settings: &TuneSettings,
     task: &Task,
     folder: &Path,
 ) -> Result<Found, Failure> {
-    let asked = task.settings(settings, &scenarios(&places), places[0].scenario.run.seed);
+    let scenarios: Vec<&Scenario> = places.iter().map(|(place, _)| &place.scenario).collect();
+    let asked = task.settings(settings, &scenarios, scenarios[0].run.seed);
     let progress = Progress::of_budget(arguments.quiet);
-    let fingerprint = fingerprint(&places, settings);
-    let held_out: Vec<usize> = (0..places.len()).filter(|i| places[*i].held_out).collect();
-    let counting: Vec<usize> = (0..places.len()).filter(|i| !places[*i].held_out).collect();
-    let scenes = prepare(places, settings, task)?;
-    let store = Store::open(&folder.join(OBSERVATIONS), &fingerprint).map_err(refused)?;
+    let fingerprint = fingerprint(places.iter().map(|(place, _)| place), settings);
+    let (held_out, counting): (Vec<usize>, Vec<usize>) = (0..places.len()).partition(|i| places[*i].0.held_out);
+    let scenes = prepare(places)?;
+    let store = Store::open(&folder.join(OBSERVATIONS), &fingerprint, arguments.fresh).map_err(refused)?;
     if store.held() > 0 && !arguments.quiet {
         let _ = writeln!(std::io::stderr(), "note: going on with {} observations of an earlier run", store.held());
     }
@@ -79,15 +81,16 @@ pub(super) fn search(
     host.progress.advance(steps(host.store.simulations()));
     let around = Around { replications: arguments.around, rows: arguments.sensitivity };
     let found = tune::tune(task, &futures, &asked, around, &host);
-    let futures = futures.cases;
+    let (futures, held_out) = (futures.cases, futures.held_out.len());
     let over = host.is_over();
     let Desk { store, interrupted, .. } = host;
     store.finish().map_err(refused)?;
     if interrupted.load(Ordering::Relaxed) {
         return Err(Failure::Interrupted(folder.join(OBSERVATIONS)));
     }
-    let tuned = found.map_err(|fault| fruitless(&fault, task))?;
-    if tuned.outcome.choice.is_none() && tuned.outcome.ended != Ended::NothingFeasible {
+    let tuned = found.map_err(|fault| fruitless(&fault, task, arguments))?;
+    let told = tuned.outcome.choice.or(tuned.outcome.closest).is_some() || tuned.outcome.ended == Ended::NothingFeasible;
+    if !told {
         let help = "give it more time (`tune.time`): the same command goes on from here";
         return Err(Failure::Input(format!(
             "the time was over before anything was measured that could be chosen by\n  = {help}"
@@ -97,7 +100,7 @@ pub(super) fn search(
     if interrupted.load(Ordering::Relaxed) {
         return Err(Failure::Interrupted(folder.join(OBSERVATIONS)));
     }
-    Ok(Found { scenes, tuned, beside, futures })
+    Ok(Found { scenes, tuned, beside, futures, held_out })
 }
 
 /// Today's settings and, where there are others, the recommended ones: everything that is known of a run.
@@ -116,11 +119,18 @@ fn beside(scene: &Scene, task: &Task, tuned: &Tuned, stop: &AtomicBool) -> Resul
     Ok(sim::run_from(&plans, CONFIRMATION_FROM, count, &context, Some(stop)))
 }
 
-/// Makes sure that `places` can be searched, without measuring or running anything.
+/// Makes sure that `places` can be searched, without measuring or running anything. Returns the position of the variant that is
+/// tuned in each.
 ///
 /// # Errors
 /// A file that cannot be read, a parameter that a place cannot have, a class that it lacks, a budget that pays for nothing.
-pub(super) fn check(places: &[Place], settings: &TuneSettings, task: &Task) -> Result<(), Failure> {
+pub(super) fn check(
+    places: &[Place],
+    settings: &TuneSettings,
+    task: &Task,
+    arguments: &Arguments,
+) -> Result<Vec<usize>, Failure> {
+    let mut variants = Vec::new();
     let varies_capacity = settings.robust.as_ref().is_some_and(|robust| robust.capacity.is_some());
     for (index, Place { name, scenario, given, .. }) in places.iter().enumerate() {
         // What is wrong with the scenario that asks stands in its file; of another one it is told by name.
@@ -137,29 +147,32 @@ pub(super) fn check(places: &[Place], settings: &TuneSettings, task: &Task) -> R
             return Err(Failure::Input(format!("`{name}` has no vLLM upstream, whose speed alone can be varied")));
         }
         task.try_ends(scenario, variant).map_err(unfit)?;
+        variants.push(variant);
     }
-    let asked = task.settings(settings, &scenarios(places), places[0].scenario.run.seed);
-    tune::affordable(&task.space, &asked, Some(&task.current())).map_err(|fault| match fault {
-        // Where the file says it, and nothing else was typed, it is shown there.
-        SearchFault::TooLittle(lacks)
-            if places[0].scenario.file.tune.as_ref().is_some_and(|own| own.simulations == settings.simulations) =>
-        {
-            let help = format!("raise it to {} at least, or try fewer candidates", number(lacks.needed));
-            Unfit::new("tune.simulations", lacks.to_string()).help(help).diagnose(&places[0].scenario).into()
+    let counting: Vec<usize> = (0..places.len()).filter(|place| !places[*place].held_out).collect();
+    tune::check_futures(settings, &counting).map_err(|unfit| unfit.diagnose(&places[0].scenario))?;
+    let scenarios: Vec<&Scenario> = places.iter().map(|place| &place.scenario).collect();
+    let asked = task.settings(settings, &scenarios, scenarios[0].run.seed);
+    let paid = tune::affordable(&task.space, &asked, Some(&task.current()));
+    // Where the file says it, and nothing else was typed, it is shown there.
+    let shown = |what: String, needed: f64, fewer: &str| {
+        let help = format!("raise it to {} at least{fewer}", number(needed));
+        Failure::from(Unfit::new("tune.simulations", what).help(help).diagnose(&places[0].scenario))
+    };
+    paid.map_err(|fault| match fault {
+        SearchFault::TooLittle(lacks) if arguments.simulations.is_none() => {
+            shown(lacks.to_string(), lacks.needed, ", or try fewer candidates")
         }
-        fault => fruitless(&fault, task),
-    })
+        SearchFault::NoChoice { needed, .. } if arguments.simulations.is_none() => shown(fault.to_string(), needed, ""),
+        fault => fruitless(&fault, task, arguments),
+    })?;
+    Ok(variants)
 }
 
-fn scenarios(places: &[Place]) -> Vec<&Scenario> {
-    places.iter().map(|place| &place.scenario).collect()
-}
-
-fn prepare(places: Vec<Place>, settings: &TuneSettings, task: &Task) -> Result<Vec<Scene>, Failure> {
-    let one = |Place { name, scenario, given, .. }: Place| {
-        let unfit = |Unfit { message, .. }: Unfit| Failure::Input(format!("`{name}` cannot be tuned for: {message}"));
+fn prepare(places: Vec<(Place, usize)>) -> Result<Vec<Scene>, Failure> {
+    let one = |(Place { name, scenario, given, .. }, variant)| {
         let prepared = sim::prepare_given(&scenario, &given)?;
-        Scene::new(name.clone(), scenario, prepared, task, settings.variant.as_deref()).map_err(unfit)
+        Ok(Scene { name, scenario, prepared, variant })
     };
     places.into_iter().map(one).collect()
 }
@@ -261,7 +274,8 @@ fn refused(error: StoreError) -> Failure {
     }
 }
 
-fn fruitless(fault: &SearchFault, task: &Task) -> Failure {
+fn fruitless(fault: &SearchFault, task: &Task, arguments: &Arguments) -> Failure {
+    let budget = if arguments.simulations.is_some() { "--simulations" } else { "tune.simulations" };
     Failure::Input(match fault {
         SearchFault::Unmeasured(objective) => {
             format!(
@@ -286,14 +300,15 @@ fn fruitless(fault: &SearchFault, task: &Task) -> Failure {
             "{fault}\n  = let requests arrive between the warm-up and the end of the run (`run.duration`, `run.warmup`), in \
              settings that go together"
         ),
-        SearchFault::TooLittle(lacks) => format!("{lacks}\n  = raise `tune.simulations`, or try fewer candidates"),
+        SearchFault::TooLittle(lacks) => format!("{lacks}\n  = raise `{budget}`, or try fewer candidates"),
+        SearchFault::NoChoice { .. } => format!("{fault}\n  = raise `{budget}`"),
         SearchFault::CutShort => format!("{fault}\n  = give it more time: the same command goes on from here"),
         other => other.to_string(),
     })
 }
 
 /// Of everything that an observation depends on.
-fn fingerprint(places: &[Place], settings: &TuneSettings) -> String {
+fn fingerprint<'a>(places: impl Iterator<Item = &'a Place>, settings: &TuneSettings) -> String {
     let paths: Vec<&str> = settings.parameter.iter().map(|parameter| parameter.path.as_str()).collect();
     let wanted = (&settings.variant, &settings.objective, &settings.pareto, &settings.constraints, &settings.robust, paths);
     let mut text = format!("{} {wanted:?}", env!("CARGO_PKG_VERSION"));

@@ -105,18 +105,25 @@ fn remark(arguments: &Arguments, Read { name, survey, .. }: &Read) {
     }
 }
 
+/// The stretch of time that `--hold-out` asks for, as it was typed: of one trace alone, a name with `..` that nothing has.
+pub(super) fn stretch(settings: &TuneSettings) -> Option<&str> {
+    let has_name = |text: &String| settings.traces.contains(text) || settings.also.contains(text);
+    let mut asked = settings.hold_out.iter().flatten().filter(|text| text.contains("..") && !has_name(text));
+    asked.next().filter(|_| settings.traces.len() == 1).map(String::as_str)
+}
+
 /// The part that is held out; `None` for nothing.
 fn window(settings: &TuneSettings, read: &Read, lasting: Span) -> Result<Option<Range<Span>>, Failure> {
     let warmup = match read.scenario.run.warmup {
         Warmup::Time(span) => span,
         Warmup::Mser5 => Span::ZERO,
     };
-    let Some(asked) = &settings.hold_out else {
+    if settings.hold_out.is_none() {
         let window = Span::from_nanos(lasting.as_nanos() / HELD_OUT * (HELD_OUT - 1))..lasting;
         let enough = window.end.as_nanos() - window.start.as_nanos() > warmup.as_nanos();
         return Ok(enough.then_some(window));
-    };
-    let Some(text) = asked.iter().find(|name| name.contains("..")) else { return Ok(None) };
+    }
+    let Some(text) = stretch(settings) else { return Ok(None) };
     let wrong =
         |why: &str| Failure::Input(format!("`--hold-out {text}`: {why}\n  = such as `40m..50m`, of a trace of {lasting}"));
     let (from, to) = text.split_once("..").ok_or_else(|| wrong("not a stretch of time"))?;
@@ -174,6 +181,22 @@ fn within(row: &Recorded, parts: &[Range<Span>]) -> Option<Recorded> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_with_two_points_is_a_stretch_only_where_nothing_has_it() {
+        let asked = |traces: &[&str], also: &[&str], hold_out: &[&str]| {
+            let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<String>>();
+            let text = "objective = 'goodput_rps'\nparameter = [{ path = 'a', range = [1, 2] }]";
+            let mut settings: TuneSettings = toml::from_str(text).unwrap();
+            (settings.traces, settings.also, settings.hold_out) = (own(traces), own(also), Some(own(hold_out)));
+            stretch(&settings).map(ToOwned::to_owned)
+        };
+        assert_eq!(asked(&["a.csv"], &[], &["40m..50m"]).as_deref(), Some("40m..50m"));
+        assert_eq!(asked(&["a..b.csv"], &[], &["a..b.csv"]), None);
+        assert_eq!(asked(&["a.csv"], &["x..y.toml"], &["x..y.toml"]), None);
+        assert_eq!(asked(&["a.csv", "b.csv"], &[], &["1m..2m"]), None, "of several traces whole ones are held out");
+        assert_eq!(asked(&["a.csv"], &[], &["none"]), None);
+    }
 
     #[test]
     fn parts_are_put_together_without_a_gap() {

@@ -16,13 +16,31 @@ pub struct Measure {
     pub class: Option<String>,
 }
 
+/// What a figure is counted in.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum MeasureKind {
+    /// Requests a second, which what is offered bounds: of two loads the lower one has the lower best.
+    Rate,
+    /// A part of a whole, from 0 to 1.
+    Share,
+    /// Milliseconds, not below 0.
+    Milliseconds,
+    /// Seconds, not below 0.
+    Seconds,
+    /// A number that is not below 0 and may be above 1.
+    Count,
+}
+
 /// What a measure is of beside its class: the variant that it names, if any.
 pub type Placed = (Measure, Option<String>);
 
 #[derive(Copy, Clone, Debug)]
 enum Figure {
     /// A mean over replications, or a ratio of sums.
-    Mean(fn(&Metrics) -> &Option<Replicated>),
+    Mean {
+        of: fn(&Metrics) -> &Option<Replicated>,
+        kind: MeasureKind,
+    },
     /// A column's share of what was offered.
     Share(fn(&Counts) -> u64),
     /// Attempts for each request offered.
@@ -30,10 +48,13 @@ enum Figure {
     Latency {
         of: fn(&Metrics) -> &LatencyMetric,
         at: At,
-        per_s: f64,
+        kind: MeasureKind,
     },
     /// Of a spike, the worst of several; known of the whole run only.
-    Spike(fn(&Recovery) -> Option<f64>),
+    Spike {
+        of: fn(&Recovery) -> Option<f64>,
+        kind: MeasureKind,
+    },
     Utilisation,
 }
 
@@ -94,7 +115,7 @@ impl Measure {
     #[must_use]
     pub fn of(&self, variant: &VariantSummary) -> Option<f64> {
         match self.figure {
-            Figure::Spike(of) => {
+            Figure::Spike { of, .. } => {
                 let each: Option<Vec<f64>> = variant.recovery.iter().map(of).collect();
                 each?.into_iter().reduce(f64::max)
             }
@@ -113,10 +134,14 @@ impl Measure {
         &self.name
     }
 
-    /// Whether it is a rate, which what is offered bounds: of two loads the lower one has the lower best.
+    /// What it is counted in.
     #[must_use]
-    pub fn is_rate(&self) -> bool {
-        self.name == "goodput_rps"
+    pub const fn kind(&self) -> MeasureKind {
+        match self.figure {
+            Figure::Mean { kind, .. } | Figure::Spike { kind, .. } | Figure::Latency { kind, .. } => kind,
+            Figure::Share(_) | Figure::Utilisation => MeasureKind::Share,
+            Figure::AttemptsPerRequest => MeasureKind::Count,
+        }
     }
 
     /// Whether more of it is better: of goodput and utilisation, and of nothing else that has a name here.
@@ -130,7 +155,8 @@ impl Measure {
     /// # Errors
     /// A sentence that says between what it lies.
     pub fn check_bound(&self, bound: Bound) -> Result<(), String> {
-        let most = if self.is_share() { 1.0 } else { f64::INFINITY };
+        let is_share = self.kind() == MeasureKind::Share;
+        let most = if is_share { 1.0 } else { f64::INFINITY };
         let can = match bound.relation {
             Relation::AtLeast => bound.number <= most,
             Relation::Above => bound.number < most,
@@ -140,19 +166,30 @@ impl Measure {
         if can {
             return Ok(());
         }
-        let range = if self.is_share() { "is a share, from 0 to 1" } else { "is never below 0" };
+        let range = if is_share { "is a share, from 0 to 1" } else { "is never below 0" };
         Err(format!("`{}` {range}, so nothing can ever keep this", self.name))
     }
 
-    fn is_share(&self) -> bool {
-        matches!(self.figure, Figure::Share(_) | Figure::Utilisation)
-            || matches!(self.name.as_str(), "wait_probability" | "wasted_fraction")
+    /// The least difference in it that a report tells apart, in its unit: a hundredth of a point, a tenth of a millisecond.
+    #[must_use]
+    pub const fn resolution(&self) -> f64 {
+        match self.kind() {
+            MeasureKind::Share | MeasureKind::Seconds => 1e-4,
+            MeasureKind::Milliseconds => 0.1,
+            MeasureKind::Rate | MeasureKind::Count => 1e-3,
+        }
+    }
+
+    /// Whether it is a share, from 0 to 1.
+    #[must_use]
+    pub fn is_share(&self) -> bool {
+        self.kind() == MeasureKind::Share
     }
 
     /// Whether it times the recovery from spikes.
     #[must_use]
     pub fn needs_spikes(&self) -> bool {
-        matches!(self.figure, Figure::Spike(_))
+        matches!(self.figure, Figure::Spike { .. })
     }
 }
 
@@ -184,15 +221,15 @@ impl PartialEq for Measure {
 
 impl Figure {
     const fn is_of_the_run(self) -> bool {
-        matches!(self, Self::Spike(_) | Self::Utilisation)
+        matches!(self, Self::Spike { .. } | Self::Utilisation)
     }
 
     fn of(self, counts: &Counts, metrics: &Metrics) -> Option<f64> {
         match self {
-            Self::Mean(of) => of(metrics).as_ref().map(|figure| figure.mean),
+            Self::Mean { of, .. } => of(metrics).as_ref().map(|figure| figure.mean),
             Self::Share(column) => counts.share(column(counts)),
             Self::AttemptsPerRequest => counts.share(counts.attempts),
-            Self::Latency { of, at, per_s } => {
+            Self::Latency { of, at, kind } => {
                 let latency = of(metrics);
                 let seconds = match at {
                     At::Mean => latency.mean.as_ref().map(|mean| mean.mean),
@@ -200,16 +237,16 @@ impl Figure {
                     At::P90 => latency.p90,
                     At::P99 => latency.p99,
                 };
-                seconds.map(|seconds| seconds * per_s)
+                seconds.map(|seconds| if kind == MeasureKind::Milliseconds { seconds * 1e3 } else { seconds })
             }
-            Self::Spike(_) | Self::Utilisation => None,
+            Self::Spike { .. } | Self::Utilisation => None,
         }
     }
 }
 
 fn figure(name: &str) -> Option<Figure> {
     Some(match name {
-        "goodput_rps" => Figure::Mean(|metrics| &metrics.goodput_rps),
+        "goodput_rps" => Figure::Mean { of: |metrics| &metrics.goodput_rps, kind: MeasureKind::Rate },
         "goodput_fraction" => Figure::Share(|counts| counts.good),
         "late_fraction" => Figure::Share(|counts| counts.late),
         "degraded_fraction" => Figure::Share(|counts| counts.degraded),
@@ -220,11 +257,11 @@ fn figure(name: &str) -> Option<Figure> {
         "in_flight_fraction" => Figure::Share(|counts| counts.in_flight),
         "retried_fraction" => Figure::Share(|counts| counts.retried),
         "attempts_per_request" => Figure::AttemptsPerRequest,
-        "wait_probability" => Figure::Mean(|metrics| &metrics.wait_probability),
-        "wasted_fraction" => Figure::Mean(|metrics| &metrics.wasted_fraction),
+        "wait_probability" => Figure::Mean { of: |metrics| &metrics.wait_probability, kind: MeasureKind::Share },
+        "wasted_fraction" => Figure::Mean { of: |metrics| &metrics.wasted_fraction, kind: MeasureKind::Share },
         "utilisation" => Figure::Utilisation,
-        "recovery_s" => Figure::Spike(Recovery::mean_at_least_s),
-        "hysteresis_fraction" => Figure::Spike(Recovery::hysteresis),
+        "recovery_s" => Figure::Spike { of: Recovery::mean_at_least_s, kind: MeasureKind::Seconds },
+        "hysteresis_fraction" => Figure::Spike { of: Recovery::hysteresis, kind: MeasureKind::Share },
         _ => return latency(name),
     })
 }
@@ -247,12 +284,12 @@ fn latency(name: &str) -> Option<Figure> {
         "wait" => |metrics| &metrics.wait,
         _ => return None,
     };
-    let per_s = match unit {
-        "ms" => 1e3,
-        "s" => 1.0,
+    let kind = match unit {
+        "ms" => MeasureKind::Milliseconds,
+        "s" => MeasureKind::Seconds,
         _ => return None,
     };
-    Some(Figure::Latency { of, at, per_s })
+    Some(Figure::Latency { of, at, kind })
 }
 
 #[cfg(test)]
@@ -260,17 +297,49 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_resolution_is_of_the_figures_unit() {
+        let of = |name: &str| name.parse::<Measure>().unwrap().resolution();
+        assert_eq!(["late_fraction", "utilisation"].map(of).map(f64::to_bits), [1e-4f64; 2].map(f64::to_bits));
+        assert_eq!(
+            ["p99_ttft_ms", "p99_e2e_s", "goodput_rps"].map(of).map(f64::to_bits),
+            [0.1f64, 1e-4, 1e-3].map(f64::to_bits)
+        );
+    }
+
+    #[test]
     fn a_bound_that_nothing_can_keep_is_told() {
         let check = |text: &str| {
             let (left, bound) = Bound::split(text).unwrap();
             left.parse::<Measure>().unwrap().check_bound(bound)
         };
-        for bad in ["goodput_fraction >= 2", "late_fraction < 0", "utilisation > 1", "p99_ttft_ms <= -1", "goodput_rps < 0"] {
+        for bad in [
+            "goodput_fraction >= 2",
+            "late_fraction < 0",
+            "utilisation > 1",
+            "p99_ttft_ms <= -1",
+            "goodput_rps < 0",
+            "hysteresis_fraction >= 2",
+        ] {
             assert!(check(bad).unwrap_err().contains("nothing can ever keep"), "{bad} was taken");
         }
         for good in ["goodput_fraction >= 1", "late_fraction <= 0", "goodput_rps >= 500", "attempts_per_request <= 3"] {
             assert_eq!(check(good), Ok(()), "{good}");
         }
         assert!(check("wasted_fraction >= 1.5").unwrap_err().contains("from 0 to 1"));
+    }
+
+    /// A name says what its figure is counted in.
+    #[test]
+    fn kinds_are_as_the_names_say() {
+        let kind = |name: &str| name.parse::<Measure>().unwrap().kind();
+        let named = Measure::NAMES.split([',', ' ']).map(str::trim).filter(|name| name.contains('_') && name.len() > 1);
+        for name in named.filter(|name| name.parse::<Measure>().is_ok()) {
+            let is_share = name.ends_with("_fraction") || name == "wait_probability";
+            assert_eq!(kind(name) == MeasureKind::Share, is_share, "{name}");
+        }
+        assert_eq!(kind("utilisation"), MeasureKind::Share);
+        assert_eq!((kind("goodput_rps"), kind("recovery_s")), (MeasureKind::Rate, MeasureKind::Seconds));
+        assert_eq!((kind("p99_ttft_ms"), kind("mean_e2e_s")), (MeasureKind::Milliseconds, MeasureKind::Seconds));
+        assert_eq!(kind("attempts_per_request"), MeasureKind::Count);
     }
 }

@@ -24,7 +24,7 @@ pub use counts::{Counts, RunCounts};
 pub use detail::{Timeline, curve};
 pub use groups::{Group, groups};
 pub use label::{Evidence, Label, label};
-pub use measure::{Measure, Placed};
+pub use measure::{Measure, MeasureKind, Placed};
 pub use metered::{MeteredSummary, Multiplier};
 pub use metrics::{LatencyMetric, Metrics, RunMetrics};
 pub use paired::{ALL_PAIRS_MAX, LEVEL, Paired, PairedMetric, compare};

@@ -8,6 +8,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::body::length;
 use super::line::Word;
 use super::reading::{End, Reading, Trail, whole};
 use super::refusal::{refused, retry_after};
@@ -95,7 +96,7 @@ async fn refusal(response: Response<Leased>, trail: &mut Trail) -> End {
 
 async fn one_piece(call: &Call, body: Leased, ear: &Ear, trail: &mut Trail) -> End {
     match Limited::new(body, ANSWER_BYTES_MAX).collect().await {
-        Ok(body) => whole(&body.to_bytes(), 200, ear.clock.now(), call.request.output_tokens, trail),
+        Ok(body) => whole(&body.to_bytes(), 200, ear.clock.now(), length(&call.request), trail),
         Err(broken) => {
             trail.error = Some(broken.to_string());
             End::failed(Cause::Connection, Word::Exc)
@@ -104,7 +105,7 @@ async fn one_piece(call: &Call, body: Leased, ear: &Ear, trail: &mut Trail) -> E
 }
 
 async fn stream(call: &Call, way: &Way, mut body: Leased, ear: &Ear, trail: &mut Trail) -> End {
-    let mut reading = Reading::new(call.request.output_tokens);
+    let mut reading = Reading::new(length(&call.request));
     loop {
         let next = timeout(way.idle_timeout, body.frame());
         // Until the first token a server may make its clients wait as long as they will.

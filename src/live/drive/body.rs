@@ -10,16 +10,24 @@ use crate::rng::mix;
 /// Token ids are below this where nothing else is said: every model's vocabulary is larger.
 pub const VOCABULARY: u32 = 1_000;
 
+/// Ids below are often special (beginning, end, padding): none is sent.
+const FIRST_ID: u32 = 10;
+
 /// Keeps the ids of shared beginnings apart from those of the requests' own.
 const SHARED: u64 = 0x5348_4152_4544; // "SHARED"
 
 /// Longest prompt for which room is made at once, in bytes of its text.
 const ROOM_MAX: usize = 1 << 20;
 
+/// The answer's length: what was drawn, cut where the client's own limit cuts it.
+pub(super) fn length(request: &Request) -> u32 {
+    request.output_tokens.min(request.max_tokens).max(1)
+}
+
 /// Draws prompts.
 #[derive(Copy, Clone, Debug)]
 pub struct Prompts {
-    /// Ids are below it; at least 1.
+    /// Ids are below it, and from 10 on.
     pub vocabulary: u32,
     /// Seed of the shared beginnings.
     pub seed: u64,
@@ -37,7 +45,8 @@ impl Prompts {
         };
         let bits = mix(stream, u64::from(place)) >> 32;
         // The high half of a product is uniform to one part in 2^32 / vocabulary.
-        u32::try_from((bits * u64::from(self.vocabulary)) >> 32).expect("below a u32")
+        let ids = u64::from(self.vocabulary.saturating_sub(FIRST_ID).max(1));
+        FIRST_ID + u32::try_from((bits * ids) >> 32).expect("below a u32")
     }
 
     /// The body of a request for a completion by `model`. Its length is exact: the server is told to ignore the end that the
@@ -52,7 +61,7 @@ impl Prompts {
             let comma = if place > 0 { "," } else { "" };
             let _ = write!(text, "{comma}{}", self.id(request, place));
         }
-        let _ = write!(text, "],\"max_tokens\":{},\"temperature\":0,\"ignore_eos\":true", request.output_tokens);
+        let _ = write!(text, "],\"max_tokens\":{},\"temperature\":0,\"ignore_eos\":true", length(request));
         if request.tenant > 0 {
             let _ = write!(text, ",\"user\":\"tenant-{}\"", request.tenant);
         }
@@ -106,7 +115,8 @@ mod tests {
         let facts = Facts::read(&body).unwrap();
         assert!(facts.stream && facts.include_usage);
         assert_eq!(EstimateRule::default().input_tokens(&facts.weight), 20); // a list of ids is counted, not guessed
-        assert!(ids(PROMPTS, &request(5, None)).iter().all(|id| *id < 50));
+        assert!(ids(PROMPTS, &request(5, None)).iter().all(|id| (10..50).contains(id)));
+        assert_eq!(length(&Request { max_tokens: 3, ..request(5, None) }), 3);
     }
 
     #[test]

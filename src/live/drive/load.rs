@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::body::length;
 use crate::journal::Window;
 use crate::request::Request;
 use crate::rng::Streams;
@@ -70,11 +71,11 @@ pub fn first_misfit(load: &Load, model: &str, max_model_len: u32) -> Option<Misf
         source.next_arrival()?;
         let request = source.take();
         source.finished(request.arrival, request.id, request.arrival);
-        if u64::from(request.input_tokens) + u64::from(request.output_tokens) > u64::from(max_model_len) {
+        if u64::from(request.input_tokens) + u64::from(length(&request)) > u64::from(max_model_len) {
             return Some(Misfit {
                 class: load.class_of(&request).to_owned(),
                 input_tokens: request.input_tokens,
-                output_tokens: request.output_tokens,
+                output_tokens: length(&request),
                 max_model_len,
                 model: model.to_owned(),
             });

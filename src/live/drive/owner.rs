@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep_until, timeout};
 
 use super::attempt::{Ear, Told, What, attempt};
+use super::body::length;
 use super::line::{Line, Stamp, Word};
 use super::load::Load;
 use super::reading::{End, Trail};
@@ -265,7 +266,7 @@ impl<'a> Owner<'a> {
             done: trail.done,
             end: trail.end.max(due),
             prompt: request.input_tokens,
-            max_tokens: request.output_tokens,
+            max_tokens: length(&request),
             status: trail.status,
             usage: trail.usage.map(Into::into),
             outcome,

@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use hyper::Request as HttpRequest;
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::body::Prompts;
+use crate::live::emulate::{CLASS_HEADER, PREFIX_HEADER};
 use crate::live::http::{Payload, Pool, PoolTerms, Target, client_config};
-use crate::request::Request;
+use crate::request::{Prefix, Request};
 use crate::time::{Span, Time};
 
 /// The header that names a request's class, for a gateway's rules.
-pub const CLASS: &str = "x-plimsoll-class";
+pub const CLASS: &str = CLASS_HEADER;
 /// The header in which a client says how many milliseconds it will wait, where its class announces that.
 pub const DEADLINE: &str = "x-plimsoll-deadline-ms";
 /// The header in which clients of OpenAI's SDKs say which retry this is, from 0.
@@ -30,13 +30,10 @@ pub const TERMS: PoolTerms = PoolTerms { connect_timeout: Duration::from_secs(5)
 /// # Errors
 /// If TLS cannot be set up for it.
 pub fn connections(target: &Target) -> io::Result<Arc<Pool>> {
-    let tls = if target.tls {
-        client_config(None).map_err(io::Error::other)?
-    } else {
-        // Nobody is to be trusted where nothing is encrypted.
-        Arc::new(ClientConfig::builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth())
-    };
-    Pool::new(target.clone(), tls)
+    if !target.tls {
+        return Ok(Pool::plain(target.clone()));
+    }
+    Pool::secure(target.clone(), client_config(None).map_err(io::Error::other)?)
 }
 
 /// Where attempts go, and what all of them have in common.
@@ -109,11 +106,11 @@ pub(super) struct Call {
     pub deadline: Option<Time>,
 }
 
-/// A class's name as a header can carry it: as it is, but for characters beyond visible ASCII.
+/// A class's name as a header can carry it: as it is, but for what is no printable ASCII.
 #[must_use]
 pub fn class_header(name: &str) -> HeaderValue {
-    let shown: String = name.chars().map(|c| if c.is_ascii_graphic() { c } else { '_' }).collect();
-    HeaderValue::from_str(&shown).expect("visible ASCII")
+    let shown: String = name.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '_' }).collect();
+    HeaderValue::from_str(&shown).expect("printable ASCII")
 }
 
 impl Way {
@@ -125,6 +122,11 @@ impl Way {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CLASS, call.class.clone());
         headers.insert(RETRY, HeaderValue::from(call.number - 1));
+        // No real server asks: its cache sees the ids. A server that is emulated has no cache of ids.
+        if let Some(Prefix { group, tokens }) = call.request.prefix {
+            let value = HeaderValue::try_from(format!("{group}:{tokens}"));
+            headers.insert(PREFIX_HEADER, value.expect("digits make a header"));
+        }
         if let Some(deadline) = call.deadline {
             let left: Span = deadline.since(call.due);
             headers.insert(DEADLINE, HeaderValue::from(left.as_nanos() / 1_000_000));

@@ -14,8 +14,8 @@ use super::metrics::Metrics;
 use crate::latency::Latency;
 use crate::live::clock::Clock;
 use crate::policy::Usage;
-use crate::request::{CallId, Cause, ClassId};
-use crate::time::{Span, Time};
+use crate::request::{CallId, Cause, ClassId, Prefix};
+use crate::time::Time;
 use crate::upstream::{Call, EventKind, Fleet, Gauges, Output, OutputKind, Totals, Upstream};
 
 /// What comes out of the model for one request.
@@ -87,6 +87,8 @@ pub struct Work {
     pub max_tokens: u32,
     /// Whether the answer runs into its limit.
     pub length: bool,
+    /// What its prompt shares with others.
+    pub prefix: Option<Prefix>,
 }
 
 impl Machine {
@@ -122,10 +124,10 @@ impl Machine {
         let now = self.clock.now();
         state.run(now, EventKind::Completion);
         let (news, receiver) = mpsc::unbounded_channel();
-        let Work { class, input, output, max_tokens, length } = work;
+        let Work { class, input, output, max_tokens, length, prefix } = work;
         let open = Open { news, arrived: now, began: None, first: None, latest: now, input, output, max_tokens, length };
         let id = state.open.insert(open);
-        state.fleet.start(now, &Call { max_tokens, ..Call::plain(id, class, input, output) });
+        state.fleet.start(now, &Call { prefix, max_tokens, ..Call::plain(id, class, input, output) });
         state.deliver();
         drop(state);
         self.stirred.notify_one();
@@ -356,6 +358,6 @@ impl Drop for InModel {
 /// How late, at the median and the 99th percentile.
 #[must_use]
 pub fn lag_words(lag: &Latency) -> String {
-    let at = |q| lag.quantile_s(q).map_or(Span::ZERO, Span::from_secs_f64);
-    format!("{} events, late by {} at the median and {} at p99", lag.count(), at(0.5), at(0.99))
+    let at = |q| 1e3 * lag.quantile_s(q).unwrap_or(0.0);
+    format!("{} steps and outputs, late by {:.1} ms at the median and {:.1} ms at p99", lag.count(), at(0.5), at(0.99))
 }

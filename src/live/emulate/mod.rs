@@ -19,5 +19,5 @@ mod server;
 pub use body::{Answer, BrokenOff, TokenStream};
 pub use faults::{Fault, Faults, HEADER as FAULT_HEADER, NotAFault};
 pub use machine::{InModel, Machine, News, NewsKind, Work, lag_words};
-pub use routes::CLASS_HEADER;
+pub use routes::{CLASS_HEADER, PREFIX_HEADER};
 pub use server::{Running, Server, Settings, Unsupported};

@@ -15,10 +15,14 @@ use super::server::{Phase, Server};
 use crate::live::clock::duration;
 use crate::live::openai::{ApiError, DONE, Endpoint, Facts, Stop, Writer};
 use crate::policy::Usage;
-use crate::request::{Cause, ClassId};
+use crate::request::{Cause, ClassId, Prefix};
 
 /// Header with which a request says of which of the scenario's classes it is; else its `user` may, and else it is of the first.
 pub const CLASS_HEADER: &str = "x-plimsoll-class";
+
+/// Header with which a request says what its prompt shares with others, `GROUP:TOKENS`: the model's prefix cache knows groups and
+/// not contents. Without it a prompt shares nothing.
+pub const PREFIX_HEADER: &str = "x-plimsoll-prefix";
 
 /// Longest body taken, bytes.
 const BODY_MAX: usize = 64 << 20;
@@ -142,11 +146,7 @@ async fn generate(server: &Arc<Server>, endpoint: Endpoint, request: Request<Inc
     // The first look, as vLLM takes it: before the request has been read. Who passes it and is refused all the same is
     // refused in band.
     let was_full = server.machine().is_full();
-    let class = match class_of(server, request.headers()) {
-        Ok(class) => class,
-        Err(error) => return Ok(failed(&error)),
-    };
-    let asked = match body_of(request).await.and_then(|body| Asked::read(server, endpoint, class, number, &body)) {
+    let asked = match Asked::read(server, endpoint, number, request).await {
         Ok(asked) => asked,
         Err(error) => return Ok(failed(&error)),
     };
@@ -229,6 +229,14 @@ fn class_of(server: &Server, headers: &HeaderMap) -> Result<Option<ClassId>, Api
     })
 }
 
+fn prefix_of(headers: &HeaderMap) -> Result<Option<Prefix>, ApiError> {
+    let Some(text) = header(headers, PREFIX_HEADER) else { return Ok(None) };
+    let parts =
+        text.split_once(':').and_then(|(group, tokens)| Some((group.trim().parse().ok()?, tokens.trim().parse().ok()?)));
+    let prefix = parts.map(|(group, tokens)| Some(Prefix { group, tokens }));
+    prefix.ok_or_else(|| error(400, "BadRequestError", format!("{PREFIX_HEADER}: `{text}` is not GROUP:TOKENS, such as 3:128")))
+}
+
 /// A request as it is understood.
 struct Asked {
     facts: Facts,
@@ -237,9 +245,10 @@ struct Asked {
 }
 
 impl Asked {
-    fn read(server: &Server, endpoint: Endpoint, class: Option<ClassId>, number: u64, body: &[u8]) -> Result<Self, ApiError> {
+    async fn read(server: &Server, endpoint: Endpoint, number: u64, request: Request<Incoming>) -> Result<Self, ApiError> {
         let bad = |message: String| error(400, "BadRequestError", message);
-        let facts = Facts::read(body).map_err(|wrong| bad(wrong.to_string()))?;
+        let (class, prefix) = (class_of(server, request.headers())?, prefix_of(request.headers())?);
+        let facts = Facts::read(&body_of(request).await?).map_err(|wrong| bad(wrong.to_string()))?;
         let settings = server.settings();
         if let Some(wanted) = facts.model.as_ref().filter(|wanted| **wanted != settings.name) {
             return Err(unknown_model(server, wanted));
@@ -260,7 +269,7 @@ impl Asked {
         let most = max_tokens.min(room).max(1);
         let drawn = if facts.ignore_eos { None } else { server.answers().tokens(class, number) };
         let (output, length) = drawn.filter(|drawn| *drawn <= most).map_or((most, true), |drawn| (drawn, false));
-        let work = Work { class, input, output, max_tokens, length };
+        let work = Work { class, input, output, max_tokens, length, prefix };
         Ok(Self { facts, work, never_fits: room == 0 })
     }
 

@@ -72,12 +72,6 @@ impl Classes {
         Self { by_key: rules.iter().any(|class| class.key.is_some()), rules }
     }
 
-    /// Their names, by position.
-    #[must_use]
-    pub fn names(&self) -> Vec<String> {
-        self.rules.iter().map(|class| class.rule.name.clone()).collect()
-    }
-
     /// The class of a request.
     #[must_use]
     pub fn of(&self, shown: &Shown<'_>) -> (ClassId, &Class) {
@@ -176,7 +170,7 @@ mod tests {
         let headers: HeaderMap = pairs.collect();
         let facts = Facts::read(body.as_bytes()).unwrap();
         let (id, class) = classes.of(&Shown { path, headers: &headers, facts: &facts, body: body.as_bytes() });
-        assert_eq!(classes.names()[id.index()], class.rule.name);
+        assert_eq!(serve.class_names()[id.index()], class.rule.name);
         class.rule.name.clone()
     }
 

@@ -146,6 +146,12 @@ impl ClassRule {
 }
 
 impl Serve {
+    /// The classes' names, by position; the last is that of those who fit none.
+    #[must_use]
+    pub fn class_names(&self) -> Vec<String> {
+        self.class.iter().map(|class| class.name.clone()).chain([OTHER.to_owned()]).collect()
+    }
+
     /// The policies with this process's share of what they give out by rate. At least one token or request is left.
     #[must_use]
     pub fn shared(&self, settings: &Settings) -> Settings {

@@ -95,6 +95,14 @@ impl Server {
         self.address
     }
 
+    /// Asks the upstream for its models, as a client would.
+    ///
+    /// # Errors
+    /// What was tried, and what came of it.
+    pub async fn probe(&self) -> Result<(), String> {
+        self.service.probe().await
+    }
+
     /// Puts new settings in force; what of them takes a restart.
     #[must_use]
     pub fn reload(&self, written: &Written) -> Vec<String> {

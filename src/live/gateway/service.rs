@@ -108,6 +108,26 @@ impl Service {
         }
     }
 
+    /// Asks the upstream for its models.
+    ///
+    /// # Errors
+    /// What was tried, and what came of it.
+    pub async fn probe(&self) -> Result<(), String> {
+        let mut request = Request::new(Payload::Whole(None));
+        *request.uri_mut() = self.upstream_uri(&Uri::from_static("/v1/models"));
+        request.headers_mut().insert(header::HOST, self.pool.target().host_header());
+        let tried = format!("GET {}/v1/models", self.pool.target());
+        let limit = self.settings().pool_terms().connect_timeout;
+        let sent = tokio::time::timeout(limit, self.pool.send(request, self.settings().pool_terms())).await;
+        let response = sent.map_err(|_| format!("{tried}: no answer within {} s", limit.as_secs_f64()))?;
+        match response.map_err(|why| format!("{tried}: {why}"))?.status() {
+            // It may want a key, which is its clients' business.
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(()),
+            status if status.is_success() => Ok(()),
+            status => Err(format!("{tried}: {status}: is it an OpenAI-compatible server?")),
+        }
+    }
+
     /// The headers that go on to the upstream.
     #[must_use]
     pub fn upstream_headers(&self, mut headers: HeaderMap) -> HeaderMap {

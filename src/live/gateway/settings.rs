@@ -63,7 +63,7 @@ impl InForce {
     #[must_use]
     pub fn new(written: &Written, meter: &Meter) -> Self {
         let classes = Classes::new(&written.serve);
-        let meters = classes.names().iter().map(|name| meter.class(name)).collect();
+        let meters = written.serve.class_names().iter().map(|name| meter.class(name)).collect();
         Self { serve: written.serve.clone(), classes, hash: settings_hash(&written.shared()), meters }
     }
 

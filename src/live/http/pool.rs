@@ -87,18 +87,19 @@ impl std::fmt::Debug for Way {
 }
 
 impl Pool {
-    /// Connections to `target` over the network, by TLS where it says so.
+    /// Connections to `target` over the network.
+    #[must_use]
+    pub fn plain(target: Target) -> Arc<Self> {
+        Self::by(target, Way::Tcp)
+    }
+
+    /// The same by TLS.
     ///
     /// # Errors
     /// If its host cannot stand in a certificate.
-    pub fn new(target: Target, tls: Arc<ClientConfig>) -> io::Result<Arc<Self>> {
-        let way = if target.tls {
-            let name = ServerName::try_from(target.host.clone()).map_err(io::Error::other)?;
-            Way::Tls(TlsConnector::from(tls), name)
-        } else {
-            Way::Tcp
-        };
-        Ok(Self::by(target, way))
+    pub fn secure(target: Target, tls: Arc<ClientConfig>) -> io::Result<Arc<Self>> {
+        let name = ServerName::try_from(target.host.clone()).map_err(io::Error::other)?;
+        Ok(Self::by(target, Way::Tls(TlsConnector::from(tls), name)))
     }
 
     /// Connections by a network inside the process.

@@ -3,6 +3,7 @@
 //! Names and defaults are those of the systems they come from.
 
 mod answers;
+mod draws;
 mod field;
 mod metered;
 mod overload;
@@ -81,17 +82,6 @@ pub enum Mode {
 }
 
 impl Settings {
-    /// Whether any engine decides by an attempt's random draw: rejection in proportion to what runs abandoned or waits, the
-    /// throttle, the limiter, whose waits may have jitter, and a breaker whose cooldowns have it.
-    #[must_use]
-    pub fn draws(&self) -> bool {
-        let graduated = self.graduated.as_ref().is_some_and(|gate| gate.mode != Mode::Off);
-        let by_depth = self.queue.as_ref().is_some_and(|queue| queue.mode != Mode::Off && queue.graduated.is_some());
-        let throttle = self.throttle.is_some();
-        let cooldown = self.breaker.as_ref().is_some_and(|breaker| breaker.jitter.value() > 0.0);
-        graduated || by_depth || throttle || cooldown || self.limiter.is_some()
-    }
-
     /// The system of seeds 000 and 001 with its defaults, given the one setting that they do not default.
     #[must_use]
     pub fn seed(max_abandoned: Count) -> Self {

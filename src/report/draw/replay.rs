@@ -192,10 +192,15 @@ fn over_time(summary: &Summary, frame: &Frame<'_>, beside: &Beside<'_>) -> Burst
         }),
     ];
     let began = beside.began_unix_ns.map_or_else(|| "0 s".to_owned(), clock);
-    let what =
-        format!("The log begins at {began}. Of the policies the first replication; of waiting requests the most in each bin.");
-    let head =
-        head("recorded-time", "Over the log's own time: recorded and replayed", frame.caption(summary.replications, &what));
-    let rows = rows.into_iter().flatten().collect();
+    // A row of nothing is said, not drawn.
+    let empty = |row: &Row| row.unit != "%" && !row.traces.iter().any(|trace| trace.values.iter().any(|value| *value > 0.0));
+    let (nothing, rows): (Vec<Row>, Vec<Row>) = rows.into_iter().flatten().partition(empty);
+    let nothing: Vec<String> = nothing.iter().map(|row| format!(" {}: none.", row.title)).collect();
+    let what = format!(
+        "The log begins at {began}. Of the policies the first replication; of waiting requests the most in each bin.{}",
+        nothing.concat()
+    );
+    let title = if measured.is_some() { "recorded and replayed" } else { "replayed" };
+    let head = head("recorded-time", format!("Over the log's own time: {title}"), frame.caption(summary.replications, &what));
     Burst { head, times_s: shown.times_s(), rows, spans: Vec::new(), began_unix_ns: beside.began_unix_ns }
 }

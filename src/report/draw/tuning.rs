@@ -1,12 +1,13 @@
 //! A tuning's plots: the race, the front of two objectives, and what [`super::tuning_sets`] draws over the parameters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Drawn, head, tuning_cases, tuning_sets};
+use crate::journal::summary::Measure;
 use crate::report::format::{NONE, count};
-use crate::report::plot::{Candidate, Estimate, Fate, Head, ParetoFront, ParetoPoint, Racing};
+use crate::report::plot::{Candidate, Estimate, Fate, Head, ParetoFront, ParetoKind, ParetoPoint, Racing, Unit};
 use crate::report::tuned::Tuning;
-use crate::tune::{Figure, Finalist, Id, Outcome, RobustBy, Setting, Verdict, of_futures};
+use crate::tune::{Figure, Finalist, Id, Outcome, RobustBy, Setting, Verdict, Visit, hold, of_futures};
 
 /// Parameters that a caption names one by one.
 const PATHS_MAX: usize = 6;
@@ -62,6 +63,11 @@ pub(super) fn objective_around(tuning: &Tuning<'_>) -> String {
     of_futures(&tuning.task.objectives[0].measure.to_string(), by, tuning.futures)
 }
 
+/// How values of a figure are written.
+pub(super) fn unit(measure: &Measure) -> Unit {
+    if measure.is_share() { Unit::Percent } else { Unit::Number }
+}
+
 /// The value of objective number `k` as people read it: a search makes everything large.
 pub(super) fn own(tuning: &Tuning<'_>, k: usize, figure: Option<Figure>) -> f64 {
     figure.map_or(f64::NAN, |figure| tuning.task.objectives[k].sign * figure.mean)
@@ -74,24 +80,39 @@ fn pareto(tuning: &Tuning<'_>, drawn: &mut Drawn) {
         return;
     };
     let finalists = outcome.selection.iter().flat_map(|selection| &selection.finalists);
-    let holds = |finalist: &&Finalist| finalist.constraints.iter().flatten().all(|slack| slack.mean >= 0.0);
-    let point = |finalist: &Finalist| ParetoPoint {
-        name: name(tuning, finalist.candidate),
-        x: own(tuning, 0, finalist.objectives.first().copied().flatten()),
-        y: own(tuning, 1, finalist.objectives.get(1).copied().flatten()),
-        chosen: Some(finalist.candidate) == outcome.choice,
+    let holds = |finalist: &&Finalist| hold(&finalist.constraints);
+    let point = |candidate: Id, objectives: &[Option<Figure>], kind| ParetoPoint {
+        name: name(tuning, candidate),
+        x: own(tuning, 0, objectives.first().copied().flatten()),
+        y: own(tuning, 1, objectives.get(1).copied().flatten()),
+        chosen: Some(candidate) == outcome.choice,
+        kind: if Some(candidate) == outcome.baseline { ParetoKind::Today } else { kind },
     };
+    let mut points: Vec<ParetoPoint> = (finalists.clone().filter(holds))
+        .map(|finalist| point(finalist.candidate, &finalist.objectives, ParetoKind::Finalist))
+        .collect();
+    // Who was screened only, by the last that was seen of it.
+    let met: BTreeSet<Id> = finalists.map(|finalist| finalist.candidate).collect();
+    let visits = outcome.rungs.iter().flat_map(|rung| &rung.visits);
+    let last: BTreeMap<Id, &Visit> = visits.map(|visit| (visit.candidate, visit)).collect();
+    let screened = last.into_iter().filter(|(id, visit)| !met.contains(id) && hold(&visit.constraints));
+    points.extend(screened.map(|(id, visit)| point(id, &visit.objectives, ParetoKind::Screened)));
     let hypervolume =
         outcome.front.as_ref().filter(|_| tuning.task.objectives.len() == 2).and_then(|front| match &front.reference[..] {
             [at_x, at_y] => Some((Estimate::exact(front.hypervolume), (x.sign * at_x, y.sign * at_y))),
             _ => None,
         });
-    let what = format!("The finalists that hold the constraints, all on the same replications. {}", named(tuning));
+    let which = if tuning.constraints.is_empty() { "The finalists" } else { "The finalists that hold the constraints" };
+    let what = format!(
+        "{which}, all on the same replications. Those that were screened only had fewer or shorter runs, and are not compared with \
+         them. {}",
+        named(tuning)
+    );
     let plot = ParetoFront {
         head: titled(tuning, "pareto", format!("{} against {}", x.measure, y.measure), &what),
         x: (objective(tuning, 0), x.sign > 0.0),
         y: (objective(tuning, 1), y.sign > 0.0),
-        points: finalists.filter(holds).map(point).collect(),
+        points,
         hypervolume,
     };
     drawn.add(plot.plot());
@@ -116,7 +137,7 @@ fn racing(tuning: &Tuning<'_>) -> Racing {
         *fate = Some(Fate::Finalist);
     }
     let candidates = spent.into_iter().map(|(id, (spent, fate))| {
-        let fate = if Some(id) == outcome.choice { Fate::Chosen } else { fate.unwrap_or(Fate::Dropped) };
+        let fate = if Some(id) == outcome.selected() { Fate::Chosen } else { fate.unwrap_or(Fate::Dropped) };
         Candidate { name: name(tuning, id), spent, fate }
     });
     let what = format!(

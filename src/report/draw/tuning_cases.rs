@@ -1,11 +1,11 @@
 //! The recommended settings beside today's at other loads and capacities.
 
 use super::Drawn;
-use super::tuning::titled;
+use super::tuning::{titled, unit};
 use crate::report::plot::{Cases, Compared, Estimate};
 use crate::report::tuned::Tuning;
 use crate::stats::significant;
-use crate::tune::{Case, Elsewhere, Figure};
+use crate::tune::{Case, Elsewhere, Figure, hold};
 
 /// Both settings in one case.
 struct Row {
@@ -40,7 +40,14 @@ pub(super) fn draw(tuning: &Tuning<'_>, drawn: &mut Drawn) {
     let with_capacity = rows.iter().any(|row| row.case.varies_capacity());
     let broken = rows.iter().any(|row| !row.feasible);
     let constraints = if broken && !alone { " Constraints are told of the recommended settings only." } else { "" };
-    let what = format!("Means with 95 % intervals over replications that nothing was chosen by.{constraints}");
+    let how = if tuning.tuned.outcome.without_chance {
+        "One run in each case: nothing in them is left to chance."
+    } else if tuning.recorded {
+        "Means with 95 % intervals over replications."
+    } else {
+        "Means with 95 % intervals over replications that nothing was chosen by."
+    };
+    let what = format!("{how}{constraints}");
     let plot = Cases {
         head: titled(
             tuning,
@@ -49,6 +56,7 @@ pub(super) fn draw(tuning: &Tuning<'_>, drawn: &mut Drawn) {
             &what,
         ),
         objective: objective.measure.to_string(),
+        unit: unit(&objective.measure),
         more_is_better: objective.sign > 0.0,
         cases: rows.iter().map(|row| words(tuning.scenes, row.case, with_capacity)).collect(),
         compared,
@@ -58,11 +66,10 @@ pub(super) fn draw(tuning: &Tuning<'_>, drawn: &mut Drawn) {
 
 /// By rising load and falling capacity.
 fn rows(tuning: &Tuning<'_>) -> Vec<Row> {
-    let holds = |slacks: &[Option<Figure>]| slacks.iter().flatten().all(|slack| slack.mean >= 0.0);
     let row = |one: &Elsewhere| Row {
         case: one.case,
         recommended: estimate(tuning, one.choice.first()),
-        feasible: holds(&one.constraints),
+        feasible: hold(&one.constraints),
         today: estimate(tuning, one.current.first()),
     };
     let mut rows: Vec<Row> = tuning.tuned.elsewhere.iter().map(row).collect();
@@ -72,7 +79,7 @@ fn rows(tuning: &Tuning<'_>) -> Vec<Row> {
         rows.push(Row {
             case: Case::EXPECTED,
             recommended: estimate(tuning, confirmed.objectives.first()),
-            feasible: holds(&confirmed.constraints),
+            feasible: hold(&confirmed.constraints),
             today: estimate(tuning, confirmed.baseline_objectives.first()),
         });
     }

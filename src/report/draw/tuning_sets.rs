@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::Drawn;
-use super::tuning::{objective, objective_around, own, titled};
+use super::tuning::{objective, objective_around, own, titled, unit};
 use crate::report::plot::{Along, Estimate, Head, Heatmap, HeatmapCell, Sensitivity, SobolIndex, Swing, Values};
 use crate::report::tuned::Tuning;
-use crate::tune::{Bar, Domain, Index, PLATEAU, Parameter, Scale, Setting, SliceCell};
+use crate::tune::{Bar, Domain, Figure, Index, PLATEAU, Parameter, Setting, Side, SliceCell, Visit, hold};
 
 /// The objective over two parameters: the candidates themselves where they are a full grid of two, else the slice through
 /// the choice.
@@ -30,8 +30,8 @@ fn of_grid(tuning: &Tuning<'_>) -> Option<Heatmap> {
         return None;
     }
     let objective = objective(tuning, 0);
-    let what = "Each cell is one candidate of the screening, all on the same replications.";
-    let head = titled(tuning, "heatmap", format!("{objective} over both parameters"), what);
+    let what = format!("Each cell is one candidate of the screening, all on the same replications. {EVEN}");
+    let head = titled(tuning, "heatmap", over_both(tuning, &objective, [0, 1]), &what);
     let choice = tuning.tuned.centre.as_ref().or_else(|| outcome.choice.map(|choice| outcome.point(choice)));
     let chosen = choice.and_then(|point| Some([point.setting(0)?.clone(), point.setting(1)?.clone()]));
     Some(over(tuning, head, ([0, 1], objective), &cells, chosen.as_ref()))
@@ -42,7 +42,9 @@ fn of_slice(tuning: &Tuning<'_>) -> Option<Heatmap> {
     let parameters = tuning.task.space.parameters();
     let cell = |cell: &SliceCell| {
         let value = own(tuning, 0, cell.objective);
-        (cell.settings.clone(), HeatmapCell { value, feasible: cell.feasible })
+        // Along the choice's own row and column more replications than the slice's may have told already.
+        let feasible = told_around(tuning, slice.parameters, &cell.settings).unwrap_or(cell.feasible);
+        (cell.settings.clone(), HeatmapCell { value, feasible, better: feasible && cell.better })
     };
     let cells: BTreeMap<[Setting; 2], HeatmapCell> = slice.cells.iter().map(cell).collect();
     let choice = tuning.tuned.centre.as_ref()?;
@@ -52,15 +54,39 @@ fn of_slice(tuning: &Tuning<'_>) -> Option<Heatmap> {
     let held = if held.is_empty() { String::new() } else { format!(" All else as recommended: {}.", held.join(", ")) };
     let many = if slice.replications == 1 { "" } else { "s" };
     let what = format!(
-        "Each cell is the mean of the same {} replication{many}, measured beside the search's budget.{held}",
+        "Each cell is the mean of the same {} replication{many}, measured beside the search's budget. {EVEN}{held}",
         slice.replications
     );
-    let which = if parameters.len() > 2 { "the two numbers that matter most" } else { "both parameters" };
     let objective = objective_around(tuning);
-    let title = format!("{objective} over {which}");
+    let title = over_both(tuning, &objective, slice.parameters);
     let [x, y] = slice.parameters;
     let chosen = choice.setting(x).cloned().zip(choice.setting(y).cloned()).map(|(x, y)| [x, y]);
     Some(over(tuning, titled(tuning, "heatmap", title, &what), ([x, y], objective), &cells, chosen.as_ref()))
+}
+
+/// What a caption says of the axes.
+const EVEN: &str = "Cells stand for the settings named beside them, and are of the same size whatever lies between.";
+
+/// `goodput_fraction over max_queue_size and max_concurrent_requests`.
+fn over_both(tuning: &Tuning<'_>, objective: &str, of: [usize; 2]) -> String {
+    let parameters = tuning.task.space.parameters();
+    let [x, y] = of.map(|k| parameters[k].path.rsplit('.').next().unwrap_or(&parameters[k].path));
+    format!("{objective} over {x} and {y}")
+}
+
+/// Whether the constraints hold at `settings` of the parameters `of`, all else as chosen, as plateau or tornado found it; `None`
+/// where neither looked there.
+fn told_around(tuning: &Tuning<'_>, of: [usize; 2], settings: &[Setting; 2]) -> Option<bool> {
+    let centre = tuning.tuned.centre.as_ref()?;
+    let own = |k: usize| centre.setting(of[k]) == Some(&settings[k]);
+    let moved = match (own(0), own(1)) {
+        (false, true) => 0,
+        (true, false) => 1,
+        _ => return None,
+    };
+    let levels = tuning.tuned.plateaus.iter().filter(|one| one.parameter == of[moved]).flat_map(|one| &one.levels);
+    let bars = tuning.tuned.tornado.iter().filter(|one| one.parameter == of[moved]).flat_map(|one| &one.sides);
+    levels.chain(bars).find(|side| side.setting == settings[moved]).map(|side: &Side| side.feasible)
 }
 
 /// The picture of a full grid of cells of `objective` over parameters number `of`.
@@ -80,6 +106,7 @@ fn over(
         x: along(x, &columns),
         y: along(y, &rows),
         objective,
+        unit: unit(&tuning.task.objectives[0].measure),
         more_is_better: tuning.task.objectives[0].sign > 0.0,
         within: PLATEAU,
         chosen: pairs.iter().position(|pair| Some(pair) == chosen),
@@ -91,14 +118,25 @@ fn over(
 fn candidates(tuning: &Tuning<'_>) -> BTreeMap<[Setting; 2], HeatmapCell> {
     let outcome = &tuning.tuned.outcome;
     let Some(rung) = outcome.rungs.iter().rfind(|rung| rung.series.share >= 1.0) else { return BTreeMap::new() };
-    let cell = |visit: &crate::tune::Visit| {
+    let choice = rung.visits.iter().find(|visit| Some(visit.candidate) == outcome.choice);
+    let sure = outcome.without_chance || rung.series.count > 1;
+    let cell = |visit: &Visit| {
         let point = outcome.point(visit.candidate);
         let pair = [point.setting(0)?.clone(), point.setting(1)?.clone()];
         let value = own(tuning, 0, visit.objectives.first().copied().flatten());
-        let feasible = visit.constraints.iter().flatten().all(|slack| slack.mean >= 0.0);
-        Some((pair, HeatmapCell { value, feasible }))
+        let better = sure && choice.is_some_and(|choice| is_apart(visit, choice));
+        Some((pair, HeatmapCell { value, feasible: hold(&visit.constraints), better }))
     };
     rung.visits.iter().filter_map(cell).collect()
+}
+
+/// Whether a candidate surely holds the constraints, and its interval lies wholly above that of `choice`.
+fn is_apart(visit: &Visit, choice: &Visit) -> bool {
+    let first = |visit: &Visit| visit.objectives.first().copied().flatten();
+    let end = |figure: Figure, of: fn(crate::stats::Interval) -> f64| figure.interval.map_or(figure.mean, of);
+    let above = first(visit).zip(first(choice));
+    above.is_some_and(|(one, other)| end(one, |interval| interval.lo) > end(other, |interval| interval.hi))
+        && visit.constraints.iter().all(|slack| slack.is_some_and(Figure::is_above_zero))
 }
 
 /// All settings of one parameter, rising, each once.
@@ -110,16 +148,10 @@ fn levels<'a>(settings: impl Iterator<Item = &'a Setting>) -> Vec<Setting> {
 }
 
 fn along(parameter: &Parameter, levels: &[Setting]) -> Along {
-    let log = matches!(
-        parameter.domain,
-        Domain::Real { scale: Scale::Log, .. }
-            | Domain::Integer { scale: Scale::Log, .. }
-            | Domain::Duration { scale: Scale::Log, .. }
-    );
     let unit = if matches!(parameter.domain, Domain::Duration { .. }) { " [s]" } else { "" };
     let numbers: Option<Vec<f64>> = levels.iter().map(Setting::number).collect();
     let values = match numbers {
-        Some(values) => Values::Numbers { log: log && values.iter().all(|x| *x > 0.0), values },
+        Some(values) => Values::Numbers(values),
         None => Values::Choices(levels.iter().map(|setting| setting.to_string().replace('"', "")).collect()),
     };
     Along { name: format!("{}{unit}", parameter.path), values }
@@ -152,9 +184,11 @@ pub(super) fn sensitivity(tuning: &Tuning<'_>, drawn: &mut Drawn) {
             tuning,
             "sensitivity",
             format!("Which parameters matter for {objective}"),
-            "The tornado changes one parameter at a time; of choices it shows the lowest and the highest.",
+            "The tornado changes one parameter at a time, with 95 % intervals of the change; of choices it shows the lowest and the \
+             highest.",
         ),
         objective,
+        unit: unit(&tuning.task.objectives[0].measure),
         at_choice,
         step: "20 %".to_owned(),
         swings,
@@ -165,19 +199,28 @@ pub(super) fn sensitivity(tuning: &Tuning<'_>, drawn: &mut Drawn) {
 
 fn swing(tuning: &Tuning<'_>, bar: &Bar, at_choice: f64) -> Option<Swing> {
     let own_setting = tuning.tuned.centre.as_ref()?.setting(bar.parameter)?;
-    let changed = |side: &crate::tune::Side| at_choice + own(tuning, 0, side.change.first().copied().flatten());
-    let (mut down, mut up) = (f64::NAN, f64::NAN);
+    let sign = tuning.task.objectives[0].sign;
+    let changed = |side: &Side| {
+        let change = side.change.first().copied().flatten()?;
+        let ends = change.interval.map_or((f64::NAN, f64::NAN), |interval| (sign * interval.lo, sign * interval.hi));
+        let (lo, hi) = (at_choice + ends.0.min(ends.1), at_choice + ends.0.max(ends.1));
+        Some(Estimate { mean: at_choice + sign * change.mean, lo, hi })
+    };
+    let (mut down, mut up): (Option<Estimate>, Option<Estimate>) = (None, None);
     for side in &bar.sides {
-        let value = changed(side);
+        let Some(value) = changed(side) else { continue };
         if own_setting.number().is_none() {
-            (down, up) = (down.min(value), up.max(value)); // of a number and none, min and max take the number
+            down = down.filter(|down| down.mean <= value.mean).or(Some(value));
+            up = up.filter(|up| up.mean >= value.mean).or(Some(value));
         } else if side.setting < *own_setting {
-            down = value;
+            down = Some(value);
         } else {
-            up = value;
+            up = Some(value);
         }
     }
-    Some(Swing { name: tuning.task.space.parameters()[bar.parameter].path.clone(), down, up })
+    let none = Estimate::exact(f64::NAN);
+    let name = tuning.task.space.parameters()[bar.parameter].path.clone();
+    Some(Swing { name, down: down.unwrap_or(none), up: up.unwrap_or(none) })
 }
 
 fn estimate(index: Index) -> Estimate {

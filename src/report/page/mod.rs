@@ -10,6 +10,7 @@
 //! too). Without the script everything can be read; with it, values show under the pointer or finger. It stays under
 //! [`BYTES_MAX`]: pictures that do not fit are linked instead, in the order of their files.
 
+mod calibration;
 mod figure;
 mod html;
 mod section;
@@ -45,6 +46,8 @@ pub(super) enum Kind {
     Capacity,
     /// Of `tune`.
     Tune,
+    /// Of `calibrate`.
+    Calibration,
 }
 
 /// Why a folder's result makes no page.
@@ -54,7 +57,9 @@ pub enum Unfit {
     #[error("it is no JSON ({0})")]
     Json(serde_json::Error),
     /// Not one of ours.
-    #[error("its `schema` is {0}, and none of \"plimsoll.run/1\", \"plimsoll.capacity/1\" and \"plimsoll.tune/1\"")]
+    #[error(
+        "its `schema` is {0}, and none of \"plimsoll.run/1\", \"plimsoll.capacity/1\", \"plimsoll.tune/1\" and \"plimsoll.calibration/1\""
+    )]
     Schema(String),
     /// Written to standard output, not by `--out`.
     #[error("it does not say by which command it was made (`made`)")]
@@ -87,6 +92,7 @@ impl Folder {
             Some("plimsoll.run/1") => Kind::Run,
             Some("plimsoll.capacity/1") => Kind::Capacity,
             Some("plimsoll.tune/1") => Kind::Tune,
+            Some("plimsoll.calibration/1") => Kind::Calibration,
             _ => return Err(Unfit::Schema(json["schema"].to_string())),
         };
         if !json["made"].is_object() {
@@ -143,8 +149,10 @@ fn opening(folder: &Folder) -> String {
 }
 
 impl Folder {
+    /// What it is a result of: a scenario, or the logs of a calibration.
     fn scenario(&self) -> &str {
-        self.json["scenario"].as_str().unwrap_or("a scenario")
+        let name = if self.kind == Kind::Calibration { "logs" } else { "scenario" };
+        self.json[name].as_str().unwrap_or("a scenario")
     }
 }
 
@@ -155,6 +163,7 @@ impl Kind {
             Self::Live => "live run",
             Self::Capacity => "load line",
             Self::Tune => "tuning",
+            Self::Calibration => "calibration",
         }
     }
 }

@@ -113,12 +113,14 @@ pub(super) fn text(folder: &Folder, most: usize) -> String {
 /// What it takes to get the same page again.
 pub(super) fn made(folder: &Folder) -> String {
     let json = &folder.json;
-    let mut facts: Vec<(&str, String)> = vec![("Scenario", folder.scenario().to_owned())];
+    let of = if folder.kind == Kind::Calibration { ("Logs", "logs") } else { ("Scenario", "scenario") };
+    let mut facts: Vec<(&str, String)> = vec![(of.0, folder.scenario().to_owned())];
     let mut fact = |name, value: Option<String>| facts.extend(value.map(|value| (name, value)));
     fact("Variant", json["tune"]["variant"].as_str().map(ToOwned::to_owned));
     fact("Server", json["live"]["target"].as_str().map(ToOwned::to_owned));
     fact("Model", json["live"]["server"]["model"]["id"].as_str().map(ToOwned::to_owned));
-    fact("Seed", json["seed"].as_str().map(ToOwned::to_owned));
+    let seed = &json["seed"];
+    fact("Seed", seed.as_str().map(ToOwned::to_owned).or_else(|| seed.as_u64().map(|seed| seed.to_string())));
     fact("Replications", json["replications"].as_u64().map(|n| n.to_string()));
     fact(
         if folder.kind == Kind::Live { "Digest of the requests" } else { "Digest of all events" },
@@ -131,15 +133,15 @@ pub(super) fn made(folder: &Folder) -> String {
     fact("Load 1.0", capacity.map(load));
     fact("Plimsoll", json["made"]["version"].as_str().map(|version| format!("version {version}")));
     let rows = each(&facts, |(name, value)| format!("<dt>{name}</dt><dd>{}</dd>", escaped(value)));
-    let settings = if folder.kind == Kind::Tune {
-        "<p>The recommended settings stand beside this page: settings.toml, settings.flags and settings.env.</p>"
-    } else {
-        ""
+    let settings = match folder.kind {
+        Kind::Tune => "<p>The recommended settings stand beside this page: settings.toml, settings.flags and settings.env.</p>",
+        Kind::Calibration => "<p>The scenario section with these costs stands beside this page: upstream.toml.</p>",
+        Kind::Run | Kind::Live | Kind::Capacity => "",
     };
     let again = if folder.kind == Kind::Live {
-        "The same command and scenario send the same requests; what comes of them is the server's."
+        "The same command and scenario send the same requests; what comes of them is the server's.".to_owned()
     } else {
-        "The same command, scenario and version give the same bytes on any number of threads."
+        format!("The same command, {} and version give the same bytes on any number of threads.", of.1)
     };
     format!(
         "<section id=\"made\"><h2>How it was made</h2>{}<dl>{rows}</dl>{settings}<p>{again} Options that change no figure (where \

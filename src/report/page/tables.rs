@@ -15,6 +15,7 @@ pub(super) fn section(folder: &Folder) -> String {
         Kind::Live => run(&folder.json) + &beside(&folder.json["live"]),
         Kind::Capacity => capacity(&folder.json),
         Kind::Tune => tune(&folder.json),
+        Kind::Calibration => super::calibration::tables(&folder.json),
     };
     format!("<section id=\"figures\"><h2>Figures</h2>{made}</section>")
 }
@@ -23,12 +24,12 @@ fn variants(json: &Value) -> impl Iterator<Item = &Value> {
     json["variants"].as_array().into_iter().flatten().take(ROWS_MAX)
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     value.as_str().unwrap_or(NONE).to_owned()
 }
 
 /// `form` of a number, or a dash.
-fn shown(value: &Value, form: impl Fn(f64) -> String) -> String {
+pub(super) fn shown(value: &Value, form: impl Fn(f64) -> String) -> String {
     value.as_f64().map_or(NONE.to_owned(), form)
 }
 

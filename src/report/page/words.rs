@@ -18,6 +18,7 @@ pub(super) fn title(family: &str) -> &'static str {
         "sensitivity" => "Sensitivity",
         "pareto" => "Trade-off",
         "racing" => "The race",
+        "residuals" => "What the fit leaves over",
         _ => "More",
     }
 }
@@ -50,12 +51,13 @@ pub(super) fn how_to_read(family: &str) -> &'static str {
             "On the diagonal a class gets the share of the good answers that it has of the demand. Below it others fare better."
         }
         "heatmap" => {
-            "Each cell was measured, nothing is interpolated. Brighter is better; the diamond marks the best, a circle what is \
-             recommended where that is another, the frame what is within 2 % of the best, hatching what breaks a constraint."
+            "Each cell was measured, nothing is interpolated, and cells are of one size whatever lies between their settings. Brighter \
+             is better; the diamond marks what is recommended, the frame what is at most 2 % worse, hatching where the constraints do \
+             not hold. A triangle would mark the best cell that is surely better."
         }
         "cases" => {
             "What the settings give where load or capacity is not what the scenario says. The dashed lines stand at the worst case \
-             of each; a hollow mark breaks a constraint."
+             of each; a hollow mark does not hold the constraints."
         }
         "rejection" => {
             "The lines are what the settings say: nothing is refused before the share where they begin, everything from the whole \
@@ -63,14 +65,20 @@ pub(super) fn how_to_read(family: &str) -> &'static str {
         }
         "sensitivity" => {
             "Left, what the objective becomes when one parameter is a fifth less or more than chosen. Right, where measured, how \
-             much of its variance over the whole space each parameter explains, alone (first) and with the others (total)."
+             much of its variance over the whole space each parameter explains, alone (first) and with the others (total). Bars across \
+             are 95 % intervals, in the tornado of the paired change."
         }
         "pareto" => {
-            "No grey point is better than the line in both objectives; along the line one can only be had for the other."
+            "No dark grey point is better than the line in both objectives; along the line one can only be had for the other. Pale \
+             points were seen in the screening alone, by fewer or shorter runs."
         }
         "racing" => {
             "Every bar is a candidate, as long as the budget that was spent on it. The many short bars are what racing saves: \
-             they were dropped early; finalists met again in the selection, on fresh requests."
+             they were dropped early; finalists met again in the selection, on fresh requests (of a recording, on the same)."
+        }
+        "residuals" => {
+            "Observed over predicted: 1 is as fitted. Against the predicted time, a line of medians that bends means that the form of \
+             the costs is wrong; through the logs, one that wanders means that the machine's speed drifted while it was measured."
         }
         _ => "",
     }
@@ -108,12 +116,16 @@ fn further(kind: Kind) -> &'static [(&'static str, &'static str)] {
             ("load line", "greatest sustained load: all arrivals denser or thinner by one factor, bracketed by halving"),
         ],
         Kind::Tune => &[
-            ("gain", "recommended - today's, paired on replications that nothing was chosen by"),
+            (
+                "gain",
+                "recommended - today's, paired on replications that nothing was chosen by (of a recording, on those of the selection)",
+            ),
             ("plateau", "settings around the choice that lose at most 2 % of the objective"),
             ("first index", "variance of the objective's mean given the parameter / variance (Saltelli 2010)"),
             ("total index", "variance left when all other parameters are known / variance (Jansen 1999)"),
             ("hypervolume", "area between the Pareto front and the reference point (Zitzler and Thiele 1999)"),
         ],
+        Kind::Calibration => &super::calibration::FORMULAS,
     }
 }
 
@@ -146,17 +158,27 @@ const fn own_limits(kind: Kind) -> &'static str {
             "The choice is one of the candidates that were tried, at the loads that were tried, for the errors that the text \
              names. The figures of candidates that were dropped early stand on short runs; the gain does not."
         }
+        Kind::Calibration => {
+            "Where the gateway, the load or the machine is another than in the logs, the held-out errors say nothing: calibrate again."
+        }
     }
 }
 
+/// What is true of all shares of a run.
+const OFFERED: &str = "<p>The denominator of every share is what was <em>offered</em>. Every request ends in exactly one outcome, by \
+                       its last attempt.</p>";
+
 /// Formulas and limits.
 pub(super) fn section(kind: Kind) -> String {
-    let rows = FORMULAS.iter().chain(further(kind)).map(|(name, formula)| vec![(*name).to_owned(), (*formula).to_owned()]);
-    let first = if kind == Kind::Live { DRIVEN } else { SIMULATED };
-    let limits = each([&first].into_iter().chain(&LIMITS).chain([&own_limits(kind)]), |limit| format!("<li>{limit}</li>"));
+    let (formulas, first, limits, before) = match kind {
+        Kind::Calibration => (&[][..], None, &super::calibration::LIMITS[..], ""),
+        Kind::Live => (&FORMULAS[..], Some(DRIVEN), &LIMITS[..], OFFERED),
+        Kind::Run | Kind::Capacity | Kind::Tune => (&FORMULAS[..], Some(SIMULATED), &LIMITS[..], OFFERED),
+    };
+    let rows = formulas.iter().chain(further(kind)).map(|(name, formula)| vec![(*name).to_owned(), (*formula).to_owned()]);
+    let limits = each(first.iter().chain(limits).chain([&own_limits(kind)]), |limit| format!("<li>{limit}</li>"));
     format!(
-        "<section id=\"meaning\"><h2>What the figures mean</h2><p>The denominator of every share is what was <em>offered</em>. Every \
-         request ends in exactly one outcome, by its last attempt.</p><div class=\"formulas\">{}</div></section><section \
+        "<section id=\"meaning\"><h2>What the figures mean</h2>{before}<div class=\"formulas\">{}</div></section><section \
          id=\"limits\"><h2>Limits of validity</h2><ul>{limits}</ul></section>",
         table(&["Figure", "Formula"], &[false, false], &rows.collect::<Vec<_>>())
     )

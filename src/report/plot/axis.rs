@@ -65,6 +65,17 @@ impl Axis {
         self
     }
 
+    /// The same with air above `most`, the greatest that it shows, where that stands at its end.
+    pub(super) fn roomy(mut self, most: f64) -> Self {
+        /// Share of the axis.
+        const AIR: f64 = 0.07;
+        let air = AIR * (self.hi - self.lo);
+        if !self.log && self.hi - most < air {
+            self.hi = most + air;
+        }
+        self
+    }
+
     /// The same with ticks at these values.
     pub(super) fn ticked(self, ticks: Vec<f64>) -> Self {
         Self::new(self.lo, self.hi, self.log, ticks, self.unit)
@@ -211,6 +222,12 @@ mod tests {
         }
         assert_eq!(Axis::log((0.01, 100.0), Unit::Number).map(&1.0, (0, 100)), 50);
         assert_eq!(Axis::choices(&["a".to_owned(), "b".to_owned()], 50.0).reversed().map(&0.0, (100, 0)), 25);
+    }
+
+    #[test]
+    fn what_stands_at_the_end_gets_air() {
+        let end = |most: f64| Axis::linear((0.0, most), 3, Unit::Number).roomy(most).ends().1;
+        assert!((end(3.0) - 3.21).abs() < 1e-9 && (end(2.2) - 2.5).abs() < 1e-9, "{} {}", end(3.0), end(2.2));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Plot 5: what happens through a burst: panels above each other on one time axis.
 
 use super::axis::{Axis, extent};
+use super::clock;
 use super::font;
 use super::palette::Ink;
 use super::panel::{Area, Axes, Look, Marker, Panel, filled, lined};
@@ -10,7 +11,7 @@ use super::table::{Cell, Table};
 use super::ticks::{Unit, one};
 use super::{Head, Plot, PlotError};
 
-const ROW: f64 = 104.0;
+const ROW: f64 = 108.0;
 
 /// Hover columns across the picture.
 const COLUMNS: usize = 120;
@@ -75,10 +76,13 @@ impl Burst {
         for trace in self.rows.iter().flat_map(|row| &row.traces) {
             self.head.expect("values in each series", self.times_s.len(), trace.values.len())?;
         }
-        let times = extent(self.times_s.iter().copied()).ok_or_else(|| self.head.no_data())?;
+        let times = self.span().ok_or_else(|| self.head.no_data())?;
         extent(self.rows.iter().flat_map(Row::values)).ok_or_else(|| self.head.no_data())?;
         let count = self.rows.len();
-        let keys: Vec<Key> = self.spans.iter().map(|span| Key::new(&span.name, Swatch::Band(span.ink()))).collect();
+        let first = |(i, span): &(usize, &TimeSpan)| self.spans[..*i].iter().all(|before| before.name != span.name);
+        let spans = self.spans.iter().enumerate().filter(first);
+        let keys: Vec<Key> = spans.map(|(_, span)| Key::new(&span.name, Swatch::Band(span.ink()))).collect();
+        let time_name = self.time_name(times);
         let sheet = Sheet::new(&self.head, ROW * count as f64 + 36.0, &keys);
         let left = self.rows.iter().map(|row| row.axis().label_room() + 12.0).fold(30.0, f64::max);
         let mut panels = Vec::new();
@@ -93,7 +97,7 @@ impl Burst {
             let axes = Axes {
                 x: if last { x } else { x.silent() },
                 y: row.axis(),
-                x_name: if last { self.time_name() } else { "" },
+                x_name: if last { &time_name } else { "" },
                 y_name: "",
                 title: &title,
                 left: Some(left),
@@ -107,8 +111,20 @@ impl Burst {
         Ok(sheet.finish(&self.head, self.table()))
     }
 
-    const fn time_name(&self) -> &'static str {
-        if self.began_unix_ns.is_some() { "Time of day [UTC]" } else { "Time since the start of the run [s]" }
+    /// From half a step before the first time to half a step behind the last: each stands for the middle of its bin.
+    fn span(&self) -> Option<(f64, f64)> {
+        let (first, last) = extent(self.times_s.iter().copied())?;
+        let half = self.times_s.windows(2).next().map_or(0.0, |pair| (pair[1] - pair[0]) / 2.0);
+        if half.is_finite() { Some(((first - half).max(first.min(0.0)), last + half)) } else { Some((first, last)) }
+    }
+
+    fn time_name(&self, times: (f64, f64)) -> String {
+        self.began_unix_ns.map_or_else(|| "Time since the start of the run [s]".to_owned(), |began| clock::name(times, began))
+    }
+
+    /// A time as it is told when hovered: on the clock, where there is one.
+    fn moment(&self, time: f64) -> String {
+        self.began_unix_ns.map_or_else(|| format!("{} s", one(time, Unit::Number)), |began| clock::moment(time, began))
     }
 
     fn row(&self, panel: &Panel, row: &Row, title: &str) {
@@ -135,7 +151,7 @@ impl Burst {
         let width = top.width / self.times_s.len().div_ceil(stride) as f64;
         for (i, time) in self.times_s.iter().enumerate().step_by(stride) {
             let Some((x, _)) = first.at(*time, first.floor()) else { continue };
-            let mut title = format!("{} s", one(*time, Unit::Number));
+            let mut title = self.moment(*time);
             for row in &self.rows {
                 for trace in &row.traces {
                     let value = one(trace.values[i], row.kind());
@@ -152,11 +168,14 @@ impl Burst {
 
     fn table(&self) -> Table {
         let traces = || self.rows.iter().flat_map(|row| row.traces.iter().map(move |trace| (row, trace)));
-        let header: Vec<String> =
-            ["time [s]".to_owned()].into_iter().chain(traces().map(|(row, trace)| row.header(trace))).collect();
+        let clock = self.began_unix_ns.map(|_| "clock [UTC]".to_owned());
+        let names = ["time [s]".to_owned()].into_iter().chain(clock);
+        let header: Vec<String> = names.chain(traces().map(|(row, trace)| row.header(trace))).collect();
         let mut table = Table::new(header.iter().map(String::as_str));
         for (i, time) in self.times_s.iter().enumerate() {
-            table.row([*time].into_iter().chain(traces().map(|(_, trace)| trace.values[i])).map(Cell::from));
+            let clock = self.began_unix_ns.map(|began| clock::moment(*time, began));
+            let times = [Cell::from(*time)].into_iter().chain(clock.as_deref().map(Cell::from));
+            table.row(times.chain(traces().map(|(_, trace)| Cell::from(trace.values[i]))));
         }
         table
     }
@@ -190,7 +209,8 @@ impl Row {
 
     fn axis(&self) -> Axis {
         let ends = extent(self.values().chain([0.0])).unwrap_or((0.0, 1.0));
-        Axis::linear(ends, 3, self.kind())
+        // Air above: what stands at its bound is not to look like the panel's edge.
+        Axis::linear(ends, 3, self.kind()).roomy(ends.1)
     }
 
     fn header(&self, trace: &Trace) -> String {

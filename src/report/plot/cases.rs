@@ -21,7 +21,7 @@ pub struct Compared {
     pub name: String,
     /// What it gives in each case; the mean is not a number where it was not measured.
     pub values: Vec<Estimate>,
-    /// Whether the constraints hold in each case; what is not known counts as holding.
+    /// Whether the constraints hold in each case. What is not asked about holds.
     pub feasible: Vec<bool>,
 }
 
@@ -32,6 +32,8 @@ pub struct Cases {
     pub head: Head,
     /// The objective with its unit: `goodput [req/s]`.
     pub objective: String,
+    /// How its values are written.
+    pub unit: Unit,
     /// Whether more of it is better.
     pub more_is_better: bool,
     /// The cases, from the top down.
@@ -56,7 +58,7 @@ impl Cases {
         let sheet = Sheet::new(&self.head, ROW * self.cases.len() as f64 + 50.0, &self.keys());
         let axis_name = format!("{}, {} is better", self.objective, if self.more_is_better { "more" } else { "less" });
         let axes = Axes {
-            x: Axis::linear(ends, 6, Unit::Number),
+            x: Axis::linear(ends, 6, self.unit),
             y: Axis::choices(&self.cases, NAMES - 16.0).reversed(),
             x_name: &axis_name,
             y_name: "",
@@ -78,7 +80,7 @@ impl Cases {
             keys.push(Key::new("worst case of each", Swatch::Line(Ink::Muted, Dash::Dashed)));
         }
         if self.compared.iter().any(|compared| compared.feasible.contains(&false)) {
-            keys.push(Key::new("hollow: breaks a constraint", Swatch::Mark(HOLLOW)));
+            keys.push(Key::new("hollow: does not hold the constraints", Swatch::Mark(HOLLOW)));
         }
         keys
     }
@@ -96,7 +98,7 @@ impl Cases {
         // Side by side, and all in their row.
         let off = 0.3 * (which as f64 + 0.5 - self.compared.len() as f64 / 2.0);
         if let Some(value) = worst.filter(|_| self.cases.len() > 1).map(|case| compared.values[case].mean) {
-            let title = format!("{}\nworst case: {}", compared.name, one(value, Unit::Number));
+            let title = format!("{}\nworst case: {}", compared.name, one(value, self.unit));
             panel.group(Some(title), Dash::Dashed, |panel| {
                 panel.line(&[(value, -0.5), (value, self.cases.len() as f64 - 0.5)], lined(look.ink, 1.2));
             });
@@ -105,11 +107,11 @@ impl Cases {
             let y = case as f64 + off;
             let note = match (worst == Some(case), compared.feasible[case]) {
                 (true, true) => "\nits worst case",
-                (true, false) => "\nits worst case, breaks a constraint",
+                (true, false) => "\nits worst case, does not hold the constraints",
                 (false, true) => "",
-                (false, false) => "\nbreaks a constraint",
+                (false, false) => "\ndoes not hold the constraints",
             };
-            let (name, figure) = (&self.cases[case], value.text(Unit::Number));
+            let (name, figure) = (&self.cases[case], value.text(self.unit));
             panel.hover(Some(format!("{}\n{name}\n{}: {figure}{note}", compared.name, self.objective)), |panel| {
                 panel.interval_across(y, (value.lo, value.hi), look.ink);
                 panel.mark(value.mean, y, look.marker, 4.4, filled(look.ink, 1.0));

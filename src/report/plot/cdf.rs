@@ -165,7 +165,7 @@ impl LatencyCdf {
 
 impl LatencyPanel {
     /// The objectives as lines of no class's colour, each with its time, and with whose it is where they differ.
-    fn objectives(&self, panel: &Panel) {
+    fn objectives(&self, panel: &Panel, edge: f64) {
         let mut slos: Vec<(f64, Vec<&str>)> = Vec::new();
         for (slo, name) in
             self.classes.iter().filter_map(|class| Some((class.slo_s?, &class.name))).filter(|(slo, _)| *slo > 0.0)
@@ -183,10 +183,12 @@ impl LatencyPanel {
                 panel.line(&[(*slo, 0.0), (*slo, 1.0)], lined(Ink::Muted, 1.2));
             });
             let Some((x, y)) = panel.at(*slo, 0.0) else { continue };
-            // Along its line, from the foot up: beside each other two would be taken for one another's.
+            // Along its line: beside each other two would be taken for one another's.
             let right = if x + 16.0 <= inner.x + inner.width { 12.0 } else { -4.0 };
-            let at = (x + right, y - 6.0);
             let text = font::shorten(&text, inner.height - 12.0, TICK_SIZE, false);
+            let long = 1.05 * font::width(&text, TICK_SIZE, false);
+            let lifted = self.lifted(panel, (x + right - 12.0, x + right + 4.0), long, edge);
+            let at = (x + right, y - 6.0 - lifted);
             panel.shape(Shape::Text(Text {
                 text,
                 at,
@@ -200,13 +202,40 @@ impl LatencyPanel {
         }
     }
 
+    /// How far above the foot a text of `long` pixels finds room between the curves that pass `columns`, on their way to `edge`; at
+    /// the foot where there is none.
+    fn lifted(&self, panel: &Panel, (from, to): (f64, f64), long: f64, edge: f64) -> f64 {
+        /// Pixels between text and curves.
+        const GAP: f64 = 5.0;
+        let inner = panel.inner();
+        let foot = inner.y + inner.height - 6.0;
+        // Heights above the foot that curves take.
+        let mut taken: Vec<(f64, f64)> = Vec::new();
+        for class in &self.classes {
+            let mut points: Vec<(f64, f64)> = class.shown().collect();
+            points.extend(points.last().copied().map(|(_, share)| (edge, share)));
+            let pixels: Vec<(f64, f64)> = points.iter().filter_map(|(x, y)| panel.at(*x, *y)).collect();
+            let crossing = pixels.windows(2).filter(|pair| pair[0].0 <= to && pair[1].0 >= from);
+            taken.extend(crossing.map(|pair| (foot - pair[0].1.max(pair[1].1), foot - pair[0].1.min(pair[1].1))));
+        }
+        taken.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut free_from = 0.0;
+        for (low, high) in taken {
+            if low - GAP >= free_from + long {
+                break;
+            }
+            free_from = f64::max(free_from, high + GAP);
+        }
+        if free_from + long <= inner.height - 12.0 { free_from } else { 0.0 }
+    }
+
     fn draw(&self, panel: &Panel, names: &[&str], right: f64) {
         for class in &self.classes {
             let series = names.iter().position(|name| *name == class.name).unwrap_or(0);
             class.draw(panel, Look::of(series), right);
         }
         // Over the curves, so that none of them runs through what is written.
-        self.objectives(panel);
+        self.objectives(panel, right);
         // What is missing, in figures right of the edge; those that would meet are pushed down.
         let mut missing: Vec<f64> = self.classes.iter().map(LatencyCdf::never).filter(|never| *never > 0.0005).collect();
         missing.sort_by(f64::total_cmp);

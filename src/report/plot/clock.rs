@@ -45,6 +45,20 @@ pub(super) fn ticks(lo: f64, hi: f64, began: i64) -> (Vec<f64>, Vec<String>) {
     (ticks, labels)
 }
 
+/// What an axis is called whose ticks leave the day out, or the year: `Time of day on 2024-05-10 [UTC]`.
+pub(super) fn name((lo, hi): (f64, f64), began: i64) -> String {
+    let day = |at: f64| moment(at, began).split(' ').next().unwrap_or_default().to_owned();
+    let (first, last) = (day(lo.max(0.0)), day(hi));
+    if first == last { format!("Time of day on {first} [UTC]") } else { format!("Time from {first} to {last} [UTC]") }
+}
+
+/// `2024-05-10 08:59:48`, so many seconds after `began`.
+pub(super) fn moment(at: f64, began: i64) -> String {
+    #[allow(clippy::cast_possible_truncation)] // saturates
+    let text = clock((began as f64 + at * 1e9) as i64);
+    text.trim_end_matches(" UTC").to_owned()
+}
+
 /// `2024-05-10 00:00:00 UTC` in as few letters as the step needs.
 fn label(at: f64, step: f64, span: f64) -> String {
     #[allow(clippy::cast_possible_truncation)] // saturates
@@ -72,5 +86,8 @@ mod tests {
         assert!((at[0] - 6.0).abs() < 1e-6);
         assert_eq!(ticks(0.0, 36_000.0, began).1, ["02:00", "04:00", "06:00", "08:00", "10:00"]);
         assert_eq!(ticks(0.0, 7.0 * DAY, began).1[0], "05-11");
+        assert_eq!(name((0.0, 120.0), began), "Time of day on 2024-05-10 [UTC]");
+        assert_eq!(name((0.0, 3.0 * DAY), began), "Time from 2024-05-10 to 2024-05-13 [UTC]");
+        assert_eq!(moment(51.0, began), "2024-05-10 00:01:00");
     }
 }

@@ -9,16 +9,12 @@ use super::table::{Cell, Table};
 use super::ticks::{Unit, one};
 use super::{Head, Plot, PlotError};
 
-/// The settings of one parameter.
+/// The settings of one parameter, each of which has cells of the same size: what was measured are the settings themselves, and
+/// nothing between them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Values {
-    /// Rising numbers; on a logarithmic axis if `log` and all are above 0.
-    Numbers {
-        /// In the parameter's unit.
-        values: Vec<f64>,
-        /// Whether the axis is logarithmic.
-        log: bool,
-    },
+    /// Rising numbers, in the parameter's unit.
+    Numbers(Vec<f64>),
     /// Names.
     Choices(Vec<String>),
 }
@@ -38,8 +34,10 @@ pub struct Along {
 pub struct HeatmapCell {
     /// The objective; not a number where it was not measured.
     pub value: f64,
-    /// Whether every constraint holds.
+    /// Whether every constraint holds on average.
     pub feasible: bool,
+    /// Whether it surely holds every constraint and is surely better than what is recommended.
+    pub better: bool,
 }
 
 /// The objective over two parameters.
@@ -53,9 +51,12 @@ pub struct Heatmap {
     pub y: Along,
     /// Name of the objective with its unit: `goodput [req/s]`.
     pub objective: String,
+    /// How its values are written.
+    pub unit: Unit,
     /// Whether more of it is better.
     pub more_is_better: bool,
-    /// The plateau: feasible cells whose objective is off the best by at most this share of it, for example 0.02.
+    /// The plateau: feasible cells whose objective falls behind that of what is recommended by at most this share of it, for example
+    /// 0.02.
     pub within: f64,
     /// The cell of what is recommended, where it is one of them; none where there is no cell of that number.
     pub chosen: Option<usize>,
@@ -99,26 +100,26 @@ impl Heatmap {
         Ok(sheet.finish(&self.head, self.table()))
     }
 
-    /// The best feasible cell.
-    fn best(&self) -> Option<usize> {
-        let usable = (0..self.cells.len()).filter(|i| self.cells[*i].feasible && self.cells[*i].value.is_finite());
-        usable.reduce(|best, i| if self.better(self.cells[i].value, self.cells[best].value) { i } else { best })
+    /// The cell of what is recommended, where it was measured.
+    fn recommended(&self) -> Option<usize> {
+        self.chosen.filter(|chosen| self.cells.get(*chosen).is_some_and(|cell| cell.value.is_finite()))
     }
 
-    /// The recommended cell where it is not the best one.
-    fn chosen_apart(&self) -> Option<usize> {
-        let best = self.best();
-        self.chosen.filter(|chosen| *chosen < self.cells.len() && best != Some(*chosen))
+    /// The best of the cells that are surely better than what is recommended.
+    fn better(&self) -> Option<usize> {
+        let surely = (0..self.cells.len()).filter(|i| self.cells[*i].better && self.cells[*i].value.is_finite());
+        surely.reduce(|best, i| if self.is_above(self.cells[i].value, self.cells[best].value) { i } else { best })
     }
 
-    fn better(&self, a: f64, b: f64) -> bool {
+    fn is_above(&self, a: f64, b: f64) -> bool {
         if self.more_is_better { a > b } else { a < b }
     }
 
-    /// Whether each cell belongs to the plateau around the best.
+    /// Whether each cell belongs to the plateau around what is recommended; none does where nothing is.
     fn plateau(&self) -> Vec<bool> {
-        let best = self.best().map_or(f64::NAN, |i| self.cells[i].value);
-        self.cells.iter().map(|cell| cell.feasible && (cell.value - best).abs() <= self.within * best.abs()).collect()
+        let level = self.recommended().map_or(f64::NAN, |i| self.cells[i].value);
+        let loss = |value: f64| if self.more_is_better { level - value } else { value - level };
+        self.cells.iter().map(|cell| cell.feasible && loss(cell.value) <= self.within * level.abs()).collect()
     }
 
     /// Brighter is better, whichever way the objective points.
@@ -131,18 +132,20 @@ impl Heatmap {
 
     fn keys(&self) -> Vec<Key> {
         let mut keys = Vec::new();
-        if let Some(best) = self.best() {
-            let (x, y) = self.settings(best);
-            let name = format!("best: {}", one(self.cells[best].value, Unit::Number));
-            let look = Look { ink: Ink::Mark, dash: super::picture::Dash::Solid, marker: Marker::Diamond };
-            keys.push(Key::new(format!("{name} at {x}, {y}"), Swatch::Mark(look)));
-            if self.chosen_apart().is_some() {
-                keys.push(Key::new("recommended", Swatch::Mark(Look { marker: Marker::Circle, ..look })));
-            }
-            keys.push(Key::new(format!("within {} of the best", one(self.within, Unit::Percent)), Swatch::Frame));
+        let mark = |marker| Swatch::Mark(Look { ink: Ink::Mark, dash: super::picture::Dash::Solid, marker });
+        let told = |what: &str, cell: usize| {
+            let (x, y) = self.settings(cell);
+            format!("{what}: {} at {x}, {y}", one(self.cells[cell].value, self.unit))
+        };
+        if let Some(cell) = self.recommended() {
+            keys.push(Key::new(told("recommended", cell), mark(Marker::Diamond)));
+            keys.push(Key::new(format!("at most {} worse", one(self.within, Unit::Percent)), Swatch::Frame));
+        }
+        if let Some(cell) = self.better() {
+            keys.push(Key::new(told("surely better", cell), mark(Marker::Triangle)));
         }
         if self.cells.iter().any(|cell| !cell.feasible) {
-            keys.push(Key::new("breaks a constraint", Swatch::Hatch));
+            keys.push(Key::new("does not hold the constraints", Swatch::Hatch));
         }
         keys
     }
@@ -154,8 +157,9 @@ impl Heatmap {
     }
 
     fn draw(&self, panel: &Panel, measured: (f64, f64)) {
-        let (across, up) = (self.x.values.edges(), self.y.values.edges());
         let columns = self.x.values.len();
+        let edges = |along: &Along| -> Vec<f64> { (0..=along.values.len()).map(|i| i as f64 - 0.5).collect() };
+        let (across, up) = (edges(&self.x), edges(&self.y));
         for (i, cell) in self.cells.iter().enumerate() {
             let (x, y) = (i % columns, i / columns);
             let (low, high) = ((across[x], up[y]), (across[x + 1], up[y + 1]));
@@ -172,9 +176,9 @@ impl Heatmap {
         let outline = self.outline(&across, &up);
         panel.pieces(&outline, lined(Ink::Paper, 4.5));
         panel.pieces(&outline, lined(Ink::Text, 2.0));
-        let marks = [(self.best(), "best", Marker::Diamond), (self.chosen_apart(), "recommended", Marker::Circle)];
+        let marks = [(self.recommended(), "recommended", Marker::Diamond), (self.better(), "surely better", Marker::Triangle)];
         for (cell, what, marker) in marks.into_iter().filter_map(|(cell, what, marker)| Some((cell?, what, marker))) {
-            let (x, y) = (self.x.values.centre(cell % columns), self.y.values.centre(cell / columns));
+            let (x, y) = ((cell % columns) as f64, (cell / columns) as f64);
             panel.hover(Some(format!("{what}\n{}", self.tooltip(cell))), |panel| {
                 panel.mark(x, y, marker, 7.0, filled(Ink::Paper, 1.0));
                 panel.mark(x, y, marker, 5.0, filled(Ink::Mark, 1.0));
@@ -185,8 +189,8 @@ impl Heatmap {
 
     fn tooltip(&self, i: usize) -> String {
         let (cell, (x, y)) = (self.cells[i], self.settings(i));
-        let value = if cell.value.is_nan() { "not measured".to_owned() } else { one(cell.value, Unit::Number) };
-        let note = if cell.feasible { "" } else { "\nbreaks a constraint" };
+        let value = if cell.value.is_nan() { "not measured".to_owned() } else { one(cell.value, self.unit) };
+        let note = if cell.feasible { "" } else { "\ndoes not hold the constraints" };
         format!("{} = {x}\n{} = {y}\n{}: {value}{note}", self.x.name, self.y.name, self.objective)
     }
 
@@ -220,7 +224,7 @@ impl Heatmap {
         let spread = if measured.1 > measured.0 { measured } else { (measured.0 - 0.5, measured.1 + 0.5) };
         let axes = Axes {
             x: Axis::snug((0.0, 1.0), 1, Unit::Number).ticked(Vec::new()),
-            y: Axis::snug(spread, 5, Unit::Number),
+            y: Axis::snug(spread, 5, self.unit),
             x_name: "",
             y_name: &self.objective,
             title: "",
@@ -236,8 +240,9 @@ impl Heatmap {
     }
 
     fn table(&self) -> Table {
-        let header = [self.x.name.as_str(), &self.y.name, &self.objective, "feasible", "best", "recommended", "within"];
-        let (best, plateau) = (self.best(), self.plateau());
+        let header =
+            [self.x.name.as_str(), &self.y.name, &self.objective, "feasible", "surely better", "recommended", "within"];
+        let plateau = self.plateau();
         let mut table = Table::new(header);
         let columns = self.x.values.len();
         for (i, cell) in self.cells.iter().enumerate() {
@@ -245,7 +250,7 @@ impl Heatmap {
             let rest = [
                 Cell::from(cell.value),
                 cell.feasible.into(),
-                (best == Some(i)).into(),
+                cell.better.into(),
                 (self.chosen == Some(i)).into(),
                 plateau[i].into(),
             ];
@@ -258,76 +263,38 @@ impl Heatmap {
 impl Values {
     fn len(&self) -> usize {
         match self {
-            Self::Numbers { values, .. } => values.len(),
+            Self::Numbers(values) => values.len(),
             Self::Choices(names) => names.len(),
         }
     }
 
-    /// Whether numbers are finite, rise, and can stand on their axis.
+    /// Whether numbers are finite and rise.
     fn rise(&self) -> bool {
         match self {
             Self::Choices(_) => true,
-            Self::Numbers { values, .. } => {
-                values.iter().all(|x| x.is_finite()) && values.windows(2).all(|pair| pair[0] < pair[1])
-            }
-        }
-    }
-
-    fn is_log(&self) -> bool {
-        matches!(self, Self::Numbers { values, log: true } if values.iter().all(|x| *x > 0.0))
-    }
-
-    fn centre(&self, i: usize) -> f64 {
-        match self {
-            Self::Numbers { values, .. } => values[i],
-            Self::Choices(_) => i as f64,
+            Self::Numbers(values) => values.iter().all(|x| x.is_finite()) && values.windows(2).all(|pair| pair[0] < pair[1]),
         }
     }
 
     fn text(&self, i: usize) -> String {
         match self {
-            Self::Numbers { values, .. } => one(values[i], Unit::Number),
+            Self::Numbers(values) => one(values[i], Unit::Number),
             Self::Choices(names) => names[i].clone(),
         }
     }
 
     fn cell(&self, i: usize) -> Cell {
         match self {
-            Self::Numbers { values, .. } => values[i].into(),
+            Self::Numbers(values) => values[i].into(),
             Self::Choices(names) => (&names[i]).into(),
         }
     }
 
-    /// Half way between neighbours, on the axis's own scale; the outermost as far as the next.
-    fn edges(&self) -> Vec<f64> {
-        let values = match self {
-            Self::Choices(names) => return (0..=names.len()).map(|i| i as f64 - 0.5).collect(),
-            Self::Numbers { values, .. } => values,
-        };
-        let log = self.is_log();
-        let on = |x: f64| if log { libm::log10(x) } else { x };
-        let off = |x: f64| if log { libm::pow(10.0, x) } else { x };
-        let at: Vec<f64> = values.iter().map(|x| on(*x)).collect();
-        let (Some(first), Some(last)) = (at.first(), at.last()) else { return vec![0.0] };
-        let single = if log { 0.1 } else { 0.5 * first.abs().max(1.0) };
-        let gap = |a: usize, b: usize| if at.len() > 1 { (at[b] - at[a]) / 2.0 } else { single };
-        let inner = at.windows(2).map(|pair| f64::midpoint(pair[0], pair[1]));
-        let end = at.len() - 1;
-        let ends = (first - gap(0, 1.min(end)), last + gap(end.saturating_sub(1), end));
-        [ends.0].into_iter().chain(inner).chain([ends.1]).map(off).collect()
-    }
-
-    /// Ticks stand at the settings themselves while there are few.
+    /// A place for each setting; a name gets `room` pixels.
     fn axis(&self, room: f64) -> Axis {
-        let values = match self {
-            Self::Choices(names) => return Axis::choices(names, room),
-            Self::Numbers { values, .. } => values,
-        };
-        let edges = self.edges();
-        let ends = (edges[0], edges[edges.len() - 1]);
-        let axis = if self.is_log() { Axis::log(ends, Unit::Number) } else { Axis::snug(ends, 6, Unit::Number) };
-        let crowded =
-            values.len() > 12 || values.iter().any(|x| 1.3 * super::font::width(&one(*x, Unit::Number), 11.0, false) > room);
-        if crowded { axis } else { axis.ticked(values.clone()) }
+        let names: Vec<String> = (0..self.len()).map(|i| self.text(i)).collect();
+        // A number cut short would be another one.
+        let room = if matches!(self, Self::Numbers(_)) { f64::INFINITY } else { room };
+        Axis::choices(&names, room)
     }
 }

@@ -62,12 +62,13 @@ pub use heatmap::{Along, Heatmap, HeatmapCell, Values};
 pub use lengths::{LengthCdf, LengthCdfs};
 pub use outcomes::{OutcomePoint, OutcomeShares, Outcomes};
 pub use palette::dark_rules;
-pub use pareto::{ParetoFront, ParetoPoint};
+pub use pareto::{ParetoFront, ParetoKind, ParetoPoint};
 pub use quantiles::{QuantilePanel, Quantiles};
 pub use racing::{Candidate, Fate, Racing};
 pub use rejection::{Rejection, RejectionPoint};
-pub use residuals::Residuals;
+pub use residuals::{Against, Residual, Residuals};
 pub use sensitivity::{Sensitivity, SobolIndex, Swing};
+pub use ticks::Unit;
 
 use crate::files;
 

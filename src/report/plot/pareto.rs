@@ -28,6 +28,19 @@ pub struct ParetoPoint {
     pub y: f64,
     /// Whether it is the one recommended.
     pub chosen: bool,
+    /// How well it is known.
+    pub kind: ParetoKind,
+}
+
+/// Who a candidate is.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum ParetoKind {
+    /// One of those that were compared.
+    Finalist,
+    /// Today's settings, one of those that were compared.
+    Today,
+    /// Seen in the screening only: no part of the front, whatever it showed there.
+    Screened,
 }
 
 /// Two objectives against each other.
@@ -72,15 +85,21 @@ impl ParetoFront {
         self.dominated(&panel, &front);
         self.staircase(&panel, &front);
         let on_front: Vec<(f64, f64)> = front.iter().map(|i| (self.points[*i].x, self.points[*i].y)).collect();
-        // The chosen one and both ends are named; the others tell when hovered.
-        let chosen = front.iter().find(|i| self.points[**i].chosen);
-        let mut labelled: Vec<usize> = chosen.into_iter().chain(front.first()).copied().collect();
-        labelled.extend(front.last());
-        labelled.dedup();
+        // The chosen one, today's and both ends are named; the others tell when hovered.
+        let chosen = front.iter().copied().find(|i| self.points[*i].chosen);
+        let today = (0..self.points.len()).find(|i| self.points[*i].kind == ParetoKind::Today);
+        let mut labelled: Vec<usize> = Vec::new();
+        for i in chosen.into_iter().chain(today).chain(front.first().copied()).chain(front.last().copied()) {
+            if !labelled.contains(&i) {
+                labelled.push(i);
+            }
+        }
         let label =
             |i: &usize| Wanted { at: (self.points[*i].x, self.points[*i].y), name: &self.points[*i].name, ink: Ink::Text };
         let wanted: Vec<Wanted<'_>> = labelled.iter().map(label).collect();
-        labels::write(&panel, &wanted, &on_front);
+        let finalists = self.points.iter().filter(|point| point.kind != ParetoKind::Screened).map(|point| (point.x, point.y));
+        let taken: Vec<(f64, f64)> = finalists.chain(along(&stairs(&on_front))).collect();
+        labels::write(&panel, &wanted, &taken);
         Ok(sheet.finish(&head, self.table(&front)))
     }
 
@@ -95,7 +114,9 @@ impl ParetoFront {
     /// Indices of the points that no other beats, from the best of x on; of equal ones the first.
     fn front(&self) -> Vec<usize> {
         let (x, y) = (|i: usize| signed(self.points[i].x, self.x.1), |i: usize| signed(self.points[i].y, self.y.1));
-        let mut order: Vec<usize> = (0..self.points.len()).filter(|i| x(*i).is_finite() && y(*i).is_finite()).collect();
+        let compared = |i: &usize| self.points[*i].kind != ParetoKind::Screened;
+        let all = (0..self.points.len()).filter(compared);
+        let mut order: Vec<usize> = all.filter(|i| x(*i).is_finite() && y(*i).is_finite()).collect();
         order.sort_by(|a, b| x(*b).total_cmp(&x(*a)).then(y(*b).total_cmp(&y(*a))).then(a.cmp(b)));
         let mut best = f64::NEG_INFINITY;
         order.retain(|i| {
@@ -107,12 +128,18 @@ impl ParetoFront {
     }
 
     fn keys(&self, front: usize) -> Vec<Key> {
-        let mut keys = vec![Key::new(format!("Pareto front: {front} of {}", self.points.len()), Swatch::Series(Look::of(0)))];
+        let screened = self.points.iter().filter(|point| point.kind == ParetoKind::Screened).count();
+        let compared = self.points.len() - screened;
+        let mut keys = vec![Key::new(format!("Pareto front: {front} of {compared}"), Swatch::Series(Look::of(0)))];
         if self.points.iter().any(|point| point.chosen) {
             keys.push(Key::new("chosen", Swatch::Mark(Look { ink: Ink::Mark, dash: Dash::Solid, marker: Marker::Diamond })));
         }
-        if front < self.points.len() {
-            keys.push(Key::new("dominated", Swatch::Mark(Look { ink: Ink::Pale, dash: Dash::Solid, marker: Marker::Circle })));
+        let mark = |ink, marker| Swatch::Mark(Look { ink, dash: Dash::Solid, marker });
+        if front < compared {
+            keys.push(Key::new("dominated", mark(Ink::Muted, Marker::Circle)));
+        }
+        if screened > 0 {
+            keys.push(Key::new("screened only", mark(Ink::Pale, Marker::Circle)));
         }
         keys
     }
@@ -142,14 +169,8 @@ impl ParetoFront {
     }
 
     fn staircase(&self, panel: &Panel, front: &[usize]) {
-        let mut steps: Vec<(f64, f64)> = Vec::new();
-        for point in front.iter().map(|i| &self.points[*i]) {
-            if let Some((_, worse)) = steps.last().copied() {
-                steps.push((point.x, worse)); // what is surely reached between two points: the worse of both in each objective
-            }
-            steps.push((point.x, point.y));
-        }
-        panel.line(&steps, lined(Ink::Series(0), 1.6));
+        let on_front: Vec<(f64, f64)> = front.iter().map(|i| (self.points[*i].x, self.points[*i].y)).collect();
+        panel.line(&stairs(&on_front), lined(Ink::Series(0), 1.6));
         for point in front.iter().map(|i| &self.points[*i]) {
             panel.hover(Some(self.tooltip(point)), |panel| draw_point(panel, point, true));
         }
@@ -162,12 +183,38 @@ impl ParetoFront {
 
     fn table(&self, front: &[usize]) -> Table {
         let front: BTreeSet<usize> = front.iter().copied().collect();
-        let mut table = Table::new(["candidate", &self.x.0, &self.y.0, "on the front", "chosen"]);
+        let mut table = Table::new(["candidate", &self.x.0, &self.y.0, "on the front", "chosen", "screened only"]);
         for (i, point) in self.points.iter().enumerate() {
-            row!(table, &point.name, point.x, point.y, front.contains(&i), point.chosen);
+            let screened = point.kind == ParetoKind::Screened;
+            row!(table, &point.name, point.x, point.y, front.contains(&i), point.chosen, screened);
         }
         table
     }
+}
+
+/// The line through the points of a front, in order: between two of them what is surely reached is the worse of both in each
+/// objective.
+fn stairs(front: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let mut steps: Vec<(f64, f64)> = Vec::new();
+    for (x, y) in front {
+        if let Some((_, worse)) = steps.last().copied() {
+            steps.push((*x, worse));
+        }
+        steps.push((*x, *y));
+    }
+    steps
+}
+
+/// Points along a line, close enough that no name finds room between two of them.
+fn along(line: &[(f64, f64)]) -> impl Iterator<Item = (f64, f64)> {
+    const PARTS: u32 = 60;
+    line.windows(2).flat_map(|pair| {
+        let (from, to) = (pair[0], pair[1]);
+        (0..=PARTS).map(move |part| {
+            let part = f64::from(part) / f64::from(PARTS);
+            (from.0 + part * (to.0 - from.0), from.1 + part * (to.1 - from.1))
+        })
+    })
 }
 
 fn axis_name((name, more): &(String, bool)) -> String {
@@ -175,14 +222,15 @@ fn axis_name((name, more): &(String, bool)) -> String {
 }
 
 fn draw_point(panel: &Panel, point: &ParetoPoint, on_front: bool) {
-    let ParetoPoint { x, y, chosen, .. } = *point;
+    let ParetoPoint { x, y, chosen, kind, .. } = *point;
     if chosen {
         panel.mark(x, y, Marker::Diamond, 6.5, filled(Ink::Paper, 1.0));
         panel.mark(x, y, Marker::Diamond, 5.0, filled(Ink::Mark, 1.0));
     } else if on_front {
         panel.mark(x, y, Marker::Circle, 3.6, filled(Ink::Series(0), 1.0));
     } else {
-        panel.mark(x, y, Marker::Circle, 2.8, filled(Ink::Pale, 0.8));
+        let ink = if kind == ParetoKind::Screened { Ink::Pale } else { Ink::Muted };
+        panel.mark(x, y, Marker::Circle, 2.8, filled(ink, 0.8));
     }
     panel.target(x, y);
 }
@@ -197,7 +245,16 @@ mod tests {
     use super::*;
 
     fn front(x_more: bool, y_more: bool, points: &[(f64, f64)]) -> Vec<usize> {
-        let points = points.iter().map(|(x, y)| ParetoPoint { name: String::new(), x: *x, y: *y, chosen: false }).collect();
+        let points = points
+            .iter()
+            .map(|(x, y)| ParetoPoint {
+                name: String::new(),
+                x: *x,
+                y: *y,
+                chosen: false,
+                kind: if *x > 90.0 { ParetoKind::Screened } else { ParetoKind::Finalist },
+            })
+            .collect();
         let plot = ParetoFront {
             head: Head::default(),
             x: ("x".to_owned(), x_more),
@@ -210,7 +267,8 @@ mod tests {
 
     #[test]
     fn the_front_is_what_nothing_beats() {
-        let points = [(1.0, 5.0), (2.0, 4.0), (2.0, 3.0), (3.0, 4.0), (4.0, 1.0), (f64::NAN, 9.0), (0.5, 5.0), (4.0, 1.0)];
+        let points =
+            [(1.0, 5.0), (2.0, 4.0), (2.0, 3.0), (3.0, 4.0), (4.0, 1.0), (f64::NAN, 9.0), (0.5, 5.0), (4.0, 1.0), (99.0, 99.0)];
         assert_eq!(front(true, true, &points), [4, 3, 0]);
         assert_eq!(front(false, false, &points), [6, 2, 4]);
         assert_eq!(front(true, false, &points), [4]);

@@ -156,7 +156,7 @@ fn the_worst_case_is_the_least_wanted_one() {
     let plot = cases.plot().expect("it has data");
     assert!(worst(&plot)[0].starts_with("load 70 %"), "{:?}", worst(&plot));
     assert_eq!(worst(&plot)[1..], ["load 150 %, capacity 80 %"]);
-    assert_eq!(titles(&plot).iter().filter(|title| title.contains("breaks a constraint")).count(), 1);
+    assert_eq!(titles(&plot).iter().filter(|title| title.contains("does not hold the constraints")).count(), 1);
     let less = Cases { more_is_better: false, ..cases }.plot().expect("it has data");
     assert_eq!(worst(&less)[0], "load 150 %, capacity 110 %");
 }
@@ -236,9 +236,10 @@ fn the_csv_holds_the_figures_as_they_were_given() {
     assert_eq!(table[4_321][4].parse(), Ok(burst.rows[1].traces[0].values[4_320]));
 
     let table = rows(&samples::heatmap().plot().expect("it has data"));
-    assert_eq!(table.iter().filter(|row| row[4] == "yes").count(), 1);
-    assert_eq!(table.iter().filter(|row| row[5] == "yes").count(), 0, "nothing is recommended");
-    assert_eq!(table.iter().filter(|row| row[6] == "yes").count(), 5);
+    let yes = |table: &[Vec<String>], column: usize| table.iter().filter(|row| row[column] == "yes").count();
+    assert_eq!([4, 5, 6].map(|column| yes(&table, column)), [1, 1, 18], "surely better, recommended, at most 2 % worse");
+    let nothing = Heatmap { chosen: None, ..samples::heatmap() }.plot().expect("it has data");
+    assert_eq!([5, 6].map(|column| yes(&rows(&nothing), column)), [0, 0], "nothing is recommended");
 }
 
 #[test]
@@ -267,7 +268,7 @@ fn what_does_not_belong_together_is_an_error() {
         "the plot `heatmap` needs 72 cells, but was given 71"
     );
     let mut heatmap = samples::heatmap();
-    heatmap.x.values = Values::Numbers { values: vec![2.0; 8], log: false };
+    heatmap.x.values = Values::Numbers(vec![2.0; 8]);
     assert!(matches!(heatmap.plot(), Err(PlotError::Order { .. })));
     let mut outcomes = samples::outcomes(1);
     outcomes.variants[0].points[0].shares.pop();
@@ -338,7 +339,10 @@ proptest! {
         let name = points.first().map(|(_, _, name)| name.clone()).unwrap_or_default();
         let curve = GoodputCurve { name: name.clone(), points: loads, sustained: Some(more) };
         sound(GoodputCurves { head: head(), unit: name.clone(), capacity: Some((more.mean, name.clone())), curves: vec![curve] }.plot());
-        let candidates = points.iter().map(|(x, y, name)| ParetoPoint { name: name.clone(), x: *x, y: y.mean, chosen: y.lo > 0.0 });
+        let candidates = points.iter().map(|(x, y, name)| {
+            let kind = if y.hi > 0.0 { ParetoKind::Screened } else { ParetoKind::Today };
+            ParetoPoint { name: name.clone(), x: *x, y: y.mean, chosen: y.lo > 0.0, kind }
+        });
         let axis = |more| (name.clone(), more);
         let hypervolume = Some((more, (more.lo, more.hi)));
         sound(ParetoFront { head: head(), x: axis(true), y: axis(false), points: candidates.collect(), hypervolume }.plot());
@@ -348,15 +352,15 @@ proptest! {
         let theory = points.iter().map(|(used, share, _)| (*used, share.mean)).collect();
         let (theory, measured) = (vec![(name.clone(), theory)], vec![(name.clone(), measured)]);
         sound(Rejection { head: head(), x_name: name.clone(), theory, measured }.plot());
-        let swings = points.iter().map(|(down, up, name)| Swing { name: name.clone(), down: *down, up: up.mean }).collect();
+        let swings = points.iter().map(|(down, up, name)| Swing { name: name.clone(), down: Estimate::exact(*down), up: *up }).collect();
         let indices = points.iter().map(|(_, index, name)| SobolIndex { name: name.clone(), first: *index, total: more }).collect();
         let (objective, step) = (name.clone(), name.clone());
-        sound(Sensitivity { head: head(), objective, at_choice: more.mean, step, swings, indices }.plot());
+        sound(Sensitivity { head: head(), objective, unit: Unit::Number, at_choice: more.mean, step, swings, indices }.plot());
         let values: Vec<Estimate> = points.iter().map(|(_, value, _)| *value).collect();
         let feasible = values.iter().map(|value| value.lo > 0.0).collect();
         let cases = points.iter().map(|(.., name)| name.clone()).collect();
         let compared = vec![Compared { name: name.clone(), values, feasible }];
-        sound(Cases { head: head(), objective: name, more_is_better: more.lo > 0.0, cases, compared }.plot());
+        sound(Cases { head: head(), objective: name, unit: Unit::Percent, more_is_better: more.lo > 0.0, cases, compared }.plot());
     }
 
     #[test]
@@ -379,9 +383,9 @@ proptest! {
         sound(Racing { head: head(), unit: "requests".to_owned(), candidates: series.iter().map(candidate).collect() }.plot());
         let mut values: Vec<f64> = series.iter().map(|(x, ..)| *x).collect();
         values.sort_by(f64::total_cmp);
-        let cells = series.iter().map(|(_, value, other)| HeatmapCell { value: *value, feasible: *other > 0.0 }).collect();
-        let x = Along { name: "x".to_owned(), values: Values::Numbers { values, log: slo > 0.0 } };
+        let cells = series.iter().map(|(_, value, other)| HeatmapCell { value: *value, feasible: *other > 0.0, better: *other > 1.0 }).collect();
+        let x = Along { name: "x".to_owned(), values: Values::Numbers(values) };
         let y = Along { name: "y".to_owned(), values: Values::Choices(vec!["only".to_owned()]) };
-        sound(Heatmap { head: head(), x, y, objective: "o".to_owned(), more_is_better: slo > 1.0, within: 0.02, chosen: Some(1), cells }.plot());
+        sound(Heatmap { head: head(), x, y, objective: "o".to_owned(), unit: Unit::Percent, more_is_better: slo > 1.0, within: 0.02, chosen: Some(1), cells }.plot());
     }
 }

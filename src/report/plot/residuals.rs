@@ -1,4 +1,5 @@
-//! Plot 12: what a fit leaves over. Each observation against what was predicted of it, with the medians along the way.
+//! Plot 12: what a fit leaves over. Each observation over what was predicted of it, against that or against time, with the medians
+//! along the way.
 
 use std::collections::BTreeSet;
 
@@ -10,6 +11,7 @@ use super::sheet::{Key, Sheet, Swatch};
 use super::table::{Table, row};
 use super::ticks::{Unit, one};
 use super::{Head, Plot, PlotError};
+use crate::report::format::count;
 
 const HEIGHT: f64 = 360.0;
 /// Groups of equally many observations that medians are taken of.
@@ -17,15 +19,39 @@ const GROUPS: usize = 12;
 /// Ratios shown: a spike beyond is drawn at the edge.
 const RATIOS: (f64, f64) = (0.25, 4.0);
 
-/// Observed over predicted, against predicted.
+/// One observation, seconds.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub struct Residual {
+    /// When it ended.
+    pub at: f64,
+    /// What was predicted.
+    pub predicted: f64,
+    /// What it was.
+    pub observed: f64,
+}
+
+/// What residuals are drawn against.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Against {
+    /// What was predicted: is the form of the fit right?
+    Predicted,
+    /// Time: does what was measured drift?
+    Time,
+}
+
+/// Observed over predicted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Residuals {
     /// Name, title and caption.
     pub head: Head,
-    /// What was predicted: `Predicted step`.
+    /// Against what.
+    pub against: Against,
+    /// Its name: `Predicted step`.
     pub x_name: String,
-    /// Predicted and observed, seconds.
-    pub points: Vec<(f64, f64)>,
+    /// What one observation is called, of many: `steps`.
+    pub what: &'static str,
+    /// The observations.
+    pub points: Vec<Residual>,
 }
 
 impl Residuals {
@@ -35,20 +61,26 @@ impl Residuals {
     /// If the name is no name or there is nothing to show.
     pub fn plot(&self) -> Result<Plot, PlotError> {
         self.head.check()?;
+        let some = |point: &&Residual| point.predicted > 0.0 && point.observed > 0.0;
+        let place = |point: &Residual| if self.against == Against::Time { point.at } else { point.predicted };
         let shown: Vec<(f64, f64)> =
-            self.points.iter().filter(|(x, y)| *x > 0.0 && *y > 0.0).map(|(x, y)| (*x, y / x)).collect();
+            self.points.iter().filter(some).map(|point| (place(point), point.observed / point.predicted)).collect();
         let x = extent(shown.iter().map(|(x, _)| *x)).ok_or_else(|| self.head.no_data())?;
+        let (x, scale) = match self.against {
+            Against::Predicted => ((0.95 * x.0, 1.05 * x.1), Axis::log((0.95 * x.0, 1.05 * x.1), Unit::Seconds)),
+            Against::Time => ((0.0, x.1), Axis::snug((0.0, x.1), 8, Unit::Seconds)),
+        };
         let medians = medians(&shown);
         let keys = [
             Key::new(
-                format!("{} steps", shown.len()),
+                format!("{} {}", count(shown.len() as u64), self.what),
                 Swatch::Mark(Look { ink: Ink::Pale, dash: Dash::Solid, marker: Marker::Circle }),
             ),
             Key::new("medians, with the middle half", Swatch::Series(Look::of(0))),
         ];
         let sheet = Sheet::new(&self.head, HEIGHT, &keys);
         let axes = Axes {
-            x: Axis::log((0.95 * x.0, 1.05 * x.1), Unit::Seconds),
+            x: scale,
             y: Axis::log(RATIOS, Unit::Number),
             x_name: &self.x_name,
             y_name: "Observed over predicted",
@@ -66,15 +98,16 @@ impl Residuals {
             }
         }
         panel.shape(Shape::Path { runs, closed: true, paint: filled(Ink::Pale, 0.8) });
-        panel.line(&[(0.95 * x.0, 1.0), (1.05 * x.1, 1.0)], lined(Ink::Text, 1.0));
+        panel.line(&[(x.0, 1.0), (x.1, 1.0)], lined(Ink::Text, 1.0));
         let line: Vec<(f64, f64)> = medians.iter().map(|group| (group.x, group.ratio)).collect();
         panel.line(&line, lined(Ink::Series(0), 1.6));
         for group in &medians {
             let title = format!(
-                "around {}\nmedian {}\n{} steps",
+                "around {}\nmedian {}\n{} {}",
                 one(group.x, Unit::Seconds),
                 one(group.ratio, Unit::Number),
-                group.count
+                group.count,
+                self.what
             );
             panel.hover(Some(title), |panel| {
                 panel.interval(group.x, group.half, Ink::Series(0));
@@ -86,9 +119,9 @@ impl Residuals {
     }
 
     fn table(&self) -> Table {
-        let mut table = Table::new(["predicted [s]", "observed [s]"]);
-        for (predicted, observed) in &self.points {
-            row!(table, *predicted, *observed);
+        let mut table = Table::new(["ended [s]", "predicted [s]", "observed [s]"]);
+        for point in &self.points {
+            row!(table, point.at, point.predicted, point.observed);
         }
         table
     }
@@ -125,12 +158,17 @@ mod tests {
 
     #[test]
     fn residuals_are_drawn_with_their_medians_and_all_of_them_are_in_the_table() {
-        let points: Vec<(f64, f64)> = (1..200).map(|i| (1e-3 * f64::from(i), 1.1e-3 * f64::from(i))).collect();
+        let point = |i: u32| Residual { at: f64::from(i), predicted: 1e-3 * f64::from(i), observed: 1.1e-3 * f64::from(i) };
         let head = Head { name: "residuals".into(), title: "What is left".into(), caption: String::new() };
-        let plot = Residuals { head: head.clone(), x_name: "Predicted step".into(), points }.plot().unwrap();
-        assert_eq!(plot.csv.lines().count(), 200);
-        assert!(plot.svg.contains("199 steps") && plot.svg.contains("median 1.1"), "{}", &plot.svg[..400]);
-        let none = Residuals { head, x_name: String::new(), points: vec![(0.0, 1.0)] };
-        assert!(matches!(none.plot(), Err(PlotError::NoData { .. })));
+        let of = |against, points| Residuals { head: head.clone(), against, x_name: "x".into(), what: "steps", points };
+        for against in [Against::Predicted, Against::Time] {
+            let plot = of(against, (1..200).map(point).collect()).plot().unwrap();
+            assert_eq!(plot.csv.lines().count(), 200);
+            assert!(plot.svg.contains("199 steps") && plot.svg.contains("median 1.1"), "{}", &plot.svg[..400]);
+            let middle = if against == Against::Time { "around 9 s" } else { "around 9 ms" };
+            assert!(plot.svg.contains(middle), "{}", plot.svg);
+            let none = of(against, vec![Residual { predicted: 0.0, ..point(1) }]);
+            assert!(matches!(none.plot(), Err(PlotError::NoData { .. })));
+        }
     }
 }

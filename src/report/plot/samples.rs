@@ -86,16 +86,18 @@ pub(super) fn heatmap() -> Heatmap {
         x.iter().map(move |x| {
             let off = (libm::log10(*x) - 0.8) / 0.9;
             let value = 42.0 - 9.0 * off * off - 160.0 * (y - 0.72) * (y - 0.72);
-            HeatmapCell { value, feasible: *y < 0.9 && !(*x > 40.0 && *y > 0.7) }
+            let feasible = *y < 0.9 && !(*x > 40.0 && *y > 0.7);
+            HeatmapCell { value, feasible, better: feasible && value > 41.8 }
         })
     });
     Heatmap {
         head: head("heatmap", "Goodput over the throttle's interval and threshold: a plateau around 5 s and 0.7"),
-        x: Along { name: "throttle.interval [s]".to_owned(), values: Values::Numbers { values: x.to_vec(), log: true } },
-        chosen: None,
+        x: Along { name: "throttle.interval [s]".to_owned(), values: Values::Numbers(x.to_vec()) },
+        chosen: Some(26),
         cells: cells.collect(),
-        y: Along { name: "throttle.threshold [share of slots]".to_owned(), values: Values::Numbers { values: y, log: false } },
+        y: Along { name: "throttle.threshold [share of slots]".to_owned(), values: Values::Numbers(y) },
         objective: "goodput [req/s]".to_owned(),
+        unit: Unit::Number,
         more_is_better: true,
         within: 0.02,
     }
@@ -105,16 +107,20 @@ pub(super) fn heatmap() -> Heatmap {
 pub(super) fn heatmap_of_choices() -> Heatmap {
     let orders = ["fifo", "lifo", "edf", "shortest_predicted_job_first", "weighted_fair"].map(ToOwned::to_owned);
     let modes = ["hard", "soft", "leaky"].map(ToOwned::to_owned);
-    let cells =
-        (0..15).map(|i| HeatmapCell { value: if i == 7 { f64::NAN } else { 320.0 + 200.0 * wobble(i) }, feasible: i % 6 != 5 });
+    let cells = (0..15).map(|i| HeatmapCell {
+        value: if i == 7 { f64::NAN } else { 320.0 + 200.0 * wobble(i) },
+        feasible: i % 6 != 5,
+        better: false,
+    });
     Heatmap {
         head: head("heatmap-choices", "Tail latency by queue order and limiter mode"),
         x: Along { name: "queue.order".to_owned(), values: Values::Choices(orders.to_vec()) },
         y: Along { name: "limiter.mode".to_owned(), values: Values::Choices(modes.to_vec()) },
         objective: "p99 TTFT [ms]".to_owned(),
+        unit: Unit::Number,
         more_is_better: false,
         within: 0.05,
-        chosen: None,
+        chosen: Some(3),
         cells: cells.collect(),
     }
 }
@@ -128,6 +134,7 @@ pub(super) fn pareto(points: usize) -> ParetoFront {
             x: 180.0 + 900.0 * t * t + 300.0 * (1.0 - loss),
             y: (20.0 + 24.0 * libm::sqrt(t)) * loss,
             chosen: i == 21,
+            kind: if i % 9 == 4 { ParetoKind::Screened } else { ParetoKind::Finalist },
         }
     };
     let volume = Estimate { mean: 31_250.0, lo: 30_900.0, hi: 31_600.0 };
@@ -237,14 +244,15 @@ pub(super) fn sensitivity() -> Sensitivity {
     ];
     let swing = |(i, name): (usize, &&str)| Swing {
         name: (*name).to_owned(),
-        down: 41.2 - 6.0 / (1.0 + i as f64) - 0.2,
-        up: 41.2 + if i % 3 == 2 { -1.0 } else { 2.5 } / (1.0 + i as f64),
+        down: near(41.2 - 6.0 / (1.0 + i as f64) - 0.2, 0.5),
+        up: near(41.2 + if i % 3 == 2 { -1.0 } else { 2.5 } / (1.0 + i as f64), 0.5),
     };
     let index = |(i, name): (usize, &&str)| {
         let total = 0.55 / (1.0 + 0.9 * i as f64);
         SobolIndex { name: (*name).to_owned(), first: near(0.7 * total, 0.04), total: near(total, 0.05) }
     };
     Sensitivity {
+        unit: Unit::Number,
         head: head("sensitivity", "The throttle's threshold decides most; the rest interacts little"),
         objective: "goodput [req/s]".to_owned(),
         at_choice: 41.2,
@@ -337,6 +345,7 @@ pub(super) fn cases() -> Cases {
     };
     let feasible: Vec<bool> = cases.iter().map(|(load, speed)| *load < 2 * speed - 20).collect();
     Cases {
+        unit: Unit::Number,
         head: head("cases", "Goodput when load or capacity is another: the recommended settings lose little"),
         objective: "goodput [req/s]".to_owned(),
         more_is_better: true,

@@ -6,7 +6,7 @@ use super::palette::Ink;
 use super::panel::{Area, Axes, Look, Marker, Panel, filled, lined};
 use super::picture::Dash;
 use super::sheet::{Key, Sheet, Swatch};
-use super::table::{Table, row};
+use super::table::{Cell, Table};
 use super::ticks::{Unit, one};
 use super::{Estimate, Head, Plot, PlotError};
 
@@ -21,10 +21,11 @@ const NAMES: f64 = 190.0;
 pub struct Swing {
     /// The parameter's path. Its row is called by the last key, the table and what is hovered have the whole.
     pub name: String,
-    /// The objective with the parameter stepped down, in its unit.
-    pub down: f64,
+    /// The objective with the parameter stepped down, in its unit, with the interval of the change; its mean is not a number where
+    /// there is no such step.
+    pub down: Estimate,
     /// The objective with the parameter stepped up.
-    pub up: f64,
+    pub up: Estimate,
 }
 
 /// How much of the objective's variance one parameter explains.
@@ -45,6 +46,8 @@ pub struct Sensitivity {
     pub head: Head,
     /// The objective with its unit: `goodput [req/s]`.
     pub objective: String,
+    /// How its values are written.
+    pub unit: Unit,
     /// The objective at the choice.
     pub at_choice: f64,
     /// The step of the tornado: `20 %`.
@@ -55,6 +58,12 @@ pub struct Sensitivity {
     pub indices: Vec<SobolIndex>,
 }
 
+/// An estimate inside 0 to 1, where an index itself lies; the table keeps what was computed.
+fn inside(estimate: Estimate) -> Estimate {
+    let inside = |x: f64| x.clamp(0.0, 1.0);
+    Estimate { mean: inside(estimate.mean), lo: inside(estimate.lo), hi: inside(estimate.hi) }
+}
+
 impl Sensitivity {
     /// The plot.
     ///
@@ -62,7 +71,7 @@ impl Sensitivity {
     /// If the name is no name or there is neither a swing nor an index to show.
     pub fn plot(&self) -> Result<Plot, PlotError> {
         self.head.check()?;
-        let objectives = extent(self.swings.iter().flat_map(|swing| [swing.down, swing.up]));
+        let objectives = extent(self.swings.iter().flat_map(|swing| [swing.down, swing.up]).flat_map(Estimate::all));
         let explained = extent(self.indices.iter().flat_map(|index| [index.first.mean, index.total.mean]));
         if objectives.is_none() && explained.is_none() {
             return Err(self.head.no_data());
@@ -76,10 +85,8 @@ impl Sensitivity {
             let place = Area { width: NAMES + half, ..sheet.body };
             let ends = extent([lo, hi, self.at_choice]).unwrap_or((lo, hi));
             self.tornado(
-                &sheet.panel(
-                    place,
-                    &axes(&rows, Axis::linear(ends, 4, Unit::Number), &self.objective, "Tornado around the choice"),
-                ),
+                &sheet
+                    .panel(place, &axes(&rows, Axis::linear(ends, 4, self.unit), &self.objective, "Tornado around the choice")),
                 &names,
             );
         }
@@ -88,7 +95,10 @@ impl Sensitivity {
             let (x, width) =
                 if both { (sheet.body.x + NAMES + half + 4.0, half - 4.0) } else { (sheet.body.x, sheet.body.width) };
             let ends = extent(
-                self.indices.iter().flat_map(|index| index.first.all().into_iter().chain(index.total.all())).chain([0.0]),
+                self.indices
+                    .iter()
+                    .flat_map(|index| inside(index.first).all().into_iter().chain(inside(index.total).all()))
+                    .chain([0.0]),
             );
             let x_axis = Axis::linear(ends.unwrap_or((0.0, 1.0)), 5, Unit::Percent);
             let place = Area { x, width, ..sheet.body };
@@ -107,7 +117,7 @@ impl Sensitivity {
             keys.push(Key::new(format!("parameter {} less", self.step), Swatch::Field(Ink::Series(0))));
             keys.push(Key::new(format!("{} more", self.step), Swatch::Field(Ink::Series(4))));
             keys.push(Key::new(
-                format!("at the choice: {}", one(self.at_choice, Unit::Number)),
+                format!("at the choice: {}", one(self.at_choice, self.unit)),
                 Swatch::Line(Ink::Text, Dash::Solid),
             ));
         }
@@ -127,7 +137,7 @@ impl Sensitivity {
             names.push((&index.name, weight(index.total.mean), 0.0));
         }
         for swing in &self.swings {
-            let width = weight((swing.up - swing.down).abs());
+            let width = weight((swing.up.mean - swing.down.mean).abs());
             match names.iter_mut().find(|(name, ..)| *name == swing.name) {
                 Some(known) => known.2 = width,
                 None => names.push((&swing.name, f64::NEG_INFINITY, width)),
@@ -141,12 +151,14 @@ impl Sensitivity {
         for swing in &self.swings {
             let Some(place) = names.iter().position(|name| *name == swing.name) else { continue };
             let y = place as f64;
-            let (down, up) = (one(swing.down, Unit::Number), one(swing.up, Unit::Number));
+            let (down, up) = (swing.down.text(self.unit), swing.up.text(self.unit));
             let title = format!("{}\n{} less: {down}\n{} more: {up}\n{}", swing.name, self.step, self.step, self.objective);
             // Both halves of a row, so that steps to the same side both show.
             panel.hover(Some(title), |panel| {
-                panel.rect((self.at_choice, y - 0.32), (swing.down, y), filled(Ink::Series(0), 1.0));
-                panel.rect((self.at_choice, y), (swing.up, y + 0.32), filled(Ink::Series(4), 1.0));
+                panel.rect((self.at_choice, y - 0.32), (swing.down.mean, y), filled(Ink::Series(0), 1.0));
+                panel.rect((self.at_choice, y), (swing.up.mean, y + 0.32), filled(Ink::Series(4), 1.0));
+                panel.interval_across(y - 0.16, (swing.down.lo, swing.down.hi), Ink::Text);
+                panel.interval_across(y + 0.16, (swing.up.lo, swing.up.hi), Ink::Text);
             });
         }
         panel.line(&[(self.at_choice, -0.5), (self.at_choice, names.len() as f64 - 0.5)], lined(Ink::Text, 1.2));
@@ -156,8 +168,8 @@ impl Sensitivity {
         for index in &self.indices {
             let Some(place) = names.iter().position(|name| *name == index.name) else { continue };
             let kinds = [
-                ("first", index.first, Ink::Series(2), Marker::Circle, -0.16),
-                ("total", index.total, Ink::Series(3), Marker::Diamond, 0.16),
+                ("first", inside(index.first), Ink::Series(2), Marker::Circle, -0.16),
+                ("total", inside(index.total), Ink::Series(3), Marker::Diamond, 0.16),
             ];
             for (kind, estimate, ink, marker, off) in kinds {
                 let y = place as f64 + off;
@@ -175,14 +187,19 @@ impl Sensitivity {
         let (down, up) = (format!("{} less: {objective}", self.step), format!("{} more: {objective}", self.step));
         let choice = format!("at the choice: {objective}");
         let indices = ["first index", "first lower", "first upper", "total index", "total lower", "total upper"];
-        let mut table = Table::new(["parameter", &choice, &down, &up].into_iter().chain(indices));
+        let ends = [&down, &up].map(|name| (format!("{name}, lower"), format!("{name}, upper")));
+        let swings = ["parameter", &choice, &down, &ends[0].0, &ends[0].1, &up, &ends[1].0, &ends[1].1];
+        let mut table = Table::new(swings.into_iter().chain(indices));
         for name in names {
             let swing = self.swings.iter().find(|swing| swing.name == *name);
             let index = self.indices.iter().find(|index| index.name == *name);
-            let (down, up) = swing.map_or((f64::NAN, f64::NAN), |swing| (swing.down, swing.up));
-            let none = Estimate { mean: f64::NAN, lo: f64::NAN, hi: f64::NAN };
+            let none = Estimate::exact(f64::NAN);
+            let (down, up) = swing.map_or((none, none), |swing| (swing.down, swing.up));
             let (first, total) = index.map_or((none, none), |index| (index.first, index.total));
-            row!(table, *name, self.at_choice, down, up, first.mean, first.lo, first.hi, total.mean, total.lo, total.hi);
+            let own = [self.at_choice, down.mean, down.lo, down.hi, up.mean, up.lo, up.hi];
+            let indices = [first.mean, first.lo, first.hi, total.mean, total.lo, total.hi];
+            let cells = own.into_iter().chain(indices).map(Cell::from);
+            table.row([Cell::from(*name)].into_iter().chain(cells));
         }
         table
     }

@@ -4,7 +4,7 @@ use crate::report::format;
 
 /// In what the values of an axis are written.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(super) enum Unit {
+pub enum Unit {
     /// A plain number; thousands become `k`, millions `M`.
     Number,
     /// A share: 0.6 is `60 %`.

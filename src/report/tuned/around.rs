@@ -3,8 +3,13 @@
 use std::fmt::Write as _;
 
 use super::{Tuning, turned};
-use crate::report::format::{NONE, left, number, percent, range, right, wrap};
-use crate::tune::{Elsewhere, Figure, Together};
+use crate::report::format::{NONE, count, left, number, percent, range, right, wrap};
+use crate::tune::{AloneThere, Elsewhere, Figure, Front, ROWS_MIN, Together, hold};
+
+/// A line of a list, wrapped: further lines stand two columns in, as its own words do.
+fn item(text: &str) -> String {
+    wrap(&format!("- {text}"))
+}
 
 /// Width of a future's name in the table.
 const FUTURE_COLUMNS: usize = 46;
@@ -34,26 +39,48 @@ impl Tuning<'_> {
             });
             let sides: Vec<String> = sides.collect();
             if !sides.is_empty() {
-                let _ = writeln!(text, "{}", wrap(&format!("  {path} = {}", sides.join("; "))));
+                let _ = writeln!(text, "{}", item(&format!("{path} = {}", sides.join("; "))));
             }
         }
-        if let Some(indices) = &self.tuned.indices {
-            for (parameter, index) in self.task.space.parameters().iter().zip(&indices.parameters) {
-                let _ = writeln!(
-                    text,
-                    "{}",
-                    wrap(&format!(
-                        "{} explains {} of the objective's variance alone ({}), {} with the others ({}).",
-                        parameter.path,
-                        percent(index.first.value),
-                        range(index.first.interval, 1.0, percent),
-                        percent(index.total.value),
-                        range(index.total.interval, 1.0, percent)
-                    ))
-                );
-            }
-        }
+        text.push_str(&self.indices());
         text.push_str(&self.front());
+        text
+    }
+
+    /// Sobol indices, with how many rows they stand on.
+    fn indices(&self) -> String {
+        let Some(indices) = &self.tuned.indices else { return String::new() };
+        let asked = indices.rows + indices.dropped;
+        let few = if indices.dropped > 0 {
+            format!(
+                "Of {} rows of the Sobol indices {} could be used; in the others a candidate's settings do not go together, or do not show \
+                 the objective.",
+                count(asked as u64),
+                count(indices.rows as u64)
+            )
+        } else {
+            String::new()
+        };
+        let told = if indices.rows < ROWS_MIN {
+            format!("{few} That is too few for any index ({ROWS_MIN} at least): raise `--sensitivity`, or narrow the ranges.")
+        } else if indices.dropped > 0 {
+            format!("{few} The indices are of the part of the space that can be run.")
+        } else {
+            few
+        };
+        let mut text = if told.is_empty() { told } else { wrap(told.trim_start()) + "\n" };
+        for (parameter, index) in self.task.space.parameters().iter().zip(&indices.parameters) {
+            let (first, total) = (index.first.clipped(), index.total.clipped());
+            let told = format!(
+                "{} explains {} of the objective's variance alone ({}), {} with the others ({}).",
+                parameter.path,
+                percent(first.value),
+                range(first.interval, 1.0, percent),
+                percent(total.value),
+                range(total.interval, 1.0, percent)
+            );
+            let _ = writeln!(text, "{}", wrap(&told));
+        }
         text
     }
 
@@ -62,11 +89,8 @@ impl Tuning<'_> {
         let Some(front) = &self.outcome().front else { return String::new() };
         let names: Vec<String> = self.task.objectives.iter().map(|objective| objective.measure.to_string()).collect();
         let count = front.members.len();
-        let told = format!(
-            "{count} of the finalists are on the Pareto front of {} (hypervolume {}):",
-            names.join(" against "),
-            number(front.hypervolume)
-        );
+        let of = if count == 1 { "1 of the finalists is".to_owned() } else { format!("{count} of the finalists are") };
+        let told = format!("{of} on the Pareto front of {}{}:", names.join(" against "), self.hypervolume(front));
         let mut text = wrap(&told) + "\n";
         let finalists = self.outcome().selection.iter().flat_map(|selection| &selection.finalists);
         for finalist in finalists.filter(|finalist| front.members.contains(&finalist.candidate)) {
@@ -75,9 +99,19 @@ impl Tuning<'_> {
                 format!("{name} {value}")
             });
             let values: Vec<String> = values.collect();
-            let _ = writeln!(text, "{}", wrap(&format!("  {}: {}", self.short(finalist.candidate), values.join(", "))));
+            let _ = writeln!(text, "{}", item(&format!("{}: {}", self.short(finalist.candidate), values.join(", "))));
         }
         text
+    }
+
+    /// `; above the worst finalist of each (9.7 %, 1,751 ms) it has a hypervolume of 253 ms`.
+    fn hypervolume(&self, front: &Front) -> String {
+        let level = |(k, mean): (usize, &f64)| self.unit(k).level(self.task.objectives[k].sign * mean);
+        let from: Vec<String> = front.reference.iter().enumerate().map(level).collect();
+        let units = (0..front.reference.len()).map(|k| self.unit(k).plain());
+        let units: Vec<&str> = units.filter(|unit| !unit.is_empty()).collect();
+        let told = format!("{} {}", number(front.hypervolume), units.join(" x "));
+        format!("; above the worst finalist of each ({}) it has a hypervolume of {}", from.join(", "), told.trim_end())
     }
 
     fn elsewhere(&self, case: &Elsewhere) -> String {
@@ -111,16 +145,20 @@ impl Tuning<'_> {
         }
     }
 
-    pub(super) fn broken_there(&self, case: &Elsewhere) -> String {
-        let each = case.constraints.iter().zip(self.constraints).enumerate().filter_map(|(k, (slack, text))| match slack {
-            Some(slack) if slack.mean >= 0.0 => None,
-            Some(slack) => {
-                let missed = self.unit_of_constraint(k).difference_with(turned(*slack));
-                Some(format!("; `{text}` does not hold there, by {missed}"))
-            }
-            None => Some(format!("; `{text}` is not shown there")),
-        });
-        each.collect()
+    /// What does not hold in a future, each behind a semicolon.
+    fn broken_there(&self, case: &Elsewhere) -> String {
+        let broken = case.constraints.iter().enumerate().filter(|(_, slack)| !hold(&[**slack]));
+        let each: Vec<String> = broken.map(|(k, slack)| self.not_held(k, *slack)).collect();
+        if each.is_empty() { String::new() } else { format!("; {}", each.join("; ")) }
+    }
+
+    /// Of constraint number `k`, which does not hold in some future: `... does not hold there, by 80.0 ms`.
+    pub(super) fn not_held(&self, k: usize, slack: Option<Figure>) -> String {
+        let text = &self.constraints[k];
+        slack.map_or_else(
+            || format!("`{text}` is not shown there"),
+            |slack| format!("`{text}` does not hold there, by {}", self.unit_of_constraint(k).difference_with(turned(slack))),
+        )
     }
 
     fn figure(&self, figure: Option<&Option<Figure>>) -> String {
@@ -146,9 +184,20 @@ impl Tuning<'_> {
                 right(&regret, 16),
                 self.broken_there(one)
             );
+            if let Some(alone) = &one.alone {
+                let _ = writeln!(text, "{}", wrap(&self.best_alone(alone)));
+            }
         }
         text.push_str(&self.futures_together(&futures));
         Some(text)
+    }
+
+    /// What is best in a future alone, with its value there.
+    fn best_alone(&self, alone: &AloneThere) -> String {
+        let sets = self.task.sets(&alone.point);
+        let words = if sets.is_empty() { "today's settings".to_owned() } else { sets.join(", ").replace('=', " = ") };
+        let ahead = alone.ahead.map_or(String::new(), |ahead| format!(", {} ahead", self.unit(0).difference_with(ahead)));
+        format!("  best here alone, {words}: {}{ahead}", self.figure(Some(&alone.objective)))
     }
 
     fn futures_together(&self, futures: &[Elsewhere]) -> String {

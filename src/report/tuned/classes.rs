@@ -76,7 +76,11 @@ impl Tuning<'_> {
             [most @ .., last] => format!("Who pays are {} and {last}", most.join(", ")),
         };
         let place = self.figures_of.map_or(String::new(), |future| format!(" {future}"));
-        let level = percent(LEVEL).replace(".0", "");
-        Some(format!("{told}. Good answers of each class's requests{place}, change paired at {level}: {}.", each.join("; ")))
+        let how = if self.outcome().without_chance || self.beside.replications < 2 {
+            "in the one run of each".to_owned()
+        } else {
+            format!("change paired at {}", percent(LEVEL).replace(".0", ""))
+        };
+        Some(format!("{told}. Good answers of each class's requests{place}, {how}: {}.", each.join("; ")))
     }
 }

@@ -19,11 +19,15 @@ impl Tuning<'_> {
         let errors = if self.outcome().without_chance {
             "Nothing was left to chance, so there are no errors to allow and no intervals.".to_owned()
         } else {
+            let selection = if self.outcome().front.is_some() {
+                "the selection of several objectives promises none".to_owned()
+            } else {
+                format!("{} in the selection", percent(errors.selection))
+            };
             format!(
-                "Error allowed: {} in the screening and {} in the selection; candidates that were only ranked out are under no bound. \
-                 Figures in brackets are 95 % intervals over replications; what was the same in all of them has none.",
-                percent(errors.screening),
-                percent(errors.selection)
+                "Error allowed: {} in the screening, {selection}; candidates that were only ranked out are under no bound. Figures in \
+                 brackets are 95 % intervals over replications; what was the same in all of them has none.",
+                percent(errors.screening)
             )
         };
         wrap(&format!(
@@ -42,7 +46,9 @@ impl Tuning<'_> {
     pub fn parts(&self) -> Vec<(&'static str, Spent)> {
         let (search, beside) = (&self.outcome().spent, &self.tuned.beside);
         let further = [
+            ("of what need not change", search.unchanged),
             ("in search of each future's own best", beside.alone),
+            ("of ties on what was held out", beside.ties),
             ("around the choice", beside.around),
             ("for the Sobol indices", beside.sensitivity),
             ("in other futures", beside.elsewhere),

@@ -3,7 +3,9 @@
 mod around;
 mod classes;
 mod cost;
+mod kept;
 mod standing;
+mod steady;
 mod units;
 mod verdict;
 mod warnings;
@@ -37,6 +39,8 @@ pub struct Tuning<'a> {
     pub by: RobustBy,
     /// How many futures counted.
     pub futures: usize,
+    /// How many more the choice was to be tried in, and nothing was to be chosen by.
+    pub held_out: usize,
     /// Whether its arrivals are recorded: the same in every replication.
     pub recorded: bool,
     /// What was found.
@@ -83,14 +87,15 @@ impl Tuning<'_> {
         Unit::of(&self.task.constraints[k].0)
     }
 
+    /// Whether the first objective is a regret: a difference.
+    fn is_regret(&self) -> bool {
+        self.by == RobustBy::Regret && self.futures > 1
+    }
+
     /// A figure of objective number `k`, which of a regret is a difference.
     fn level(&self, k: usize, figure: Figure) -> String {
         let (unit, figure) = (self.unit(k), self.own(k, figure));
-        if k == 0 && self.by == RobustBy::Regret && self.futures > 1 {
-            unit.difference_with(figure)
-        } else {
-            unit.level_with(figure)
-        }
+        if k == 0 && self.is_regret() { unit.difference_with(figure) } else { unit.level_with(figure) }
     }
 
     /// The choice's first objective as what stands around it is compared with: of a regret, the mean over the futures.
@@ -104,14 +109,20 @@ impl Tuning<'_> {
         Some(Figure { mean, interval: None })
     }
 
-    /// The objective of the search in a few words.
+    /// The objective of the search in a few words, with its unit where its name does not say it.
     fn short_objective(&self) -> String {
-        let measure = self.objective();
+        let (measure, unit) = (self.objective(), self.unit(0));
+        let unit = match (unit, self.is_regret()) {
+            (Unit::Share, true) => " [points]",
+            (Unit::Share, false) => " [%]",
+            (Unit::Rate, _) => " [req/s]",
+            _ => "",
+        };
         match self.by {
-            _ if self.futures < 2 => measure.to_string(),
-            RobustBy::Worst => format!("worst {measure}"),
-            RobustBy::Mean => format!("mean {measure}"),
-            RobustBy::Regret => format!("{measure} less best"),
+            _ if self.futures < 2 => format!("{measure}{unit}"),
+            RobustBy::Worst => format!("worst {measure}{unit}"),
+            RobustBy::Mean => format!("mean {measure}{unit}"),
+            RobustBy::Regret => format!("{measure} less best{unit}"),
         }
     }
 

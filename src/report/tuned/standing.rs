@@ -8,8 +8,10 @@ use std::fmt::Write as _;
 
 use super::Tuning;
 use crate::report::format::{NONE, count, left, percent, range, right, width, wrap};
-use crate::tune::{Ended, Finalist, Selection, Standing};
+use crate::tune::{Ended, Figure, Finalist, Selection, Standing};
 
+/// What stands above the constraints' column.
+const INSIDE: &str = "inside by";
 /// Characters of a parameter's column in the table at most.
 const COLUMN_MAX: usize = 28;
 
@@ -20,15 +22,19 @@ impl Tuning<'_> {
         let columns = self.columns(selection);
         let one = self.outcome().without_chance;
         let names: String = columns.iter().map(|(name, wide)| left(name, *wide)).collect();
-        let mut text = format!("{names}{}", right(&self.short_objective(), 24));
+        let mut text = format!("{names}{}", right(&self.short_objective(), 30));
         if !one {
             let _ = write!(text, "{}{}", right("95 %", 18), right("reps", 6)); // a String takes everything
         }
+        if !self.constraints.is_empty() {
+            let _ = write!(text, "  {}", left(INSIDE, self.slack_column(selection)));
+        }
         let _ = writeln!(text, "  {}standing", left("the choice is better by", 34));
         for finalist in &selection.finalists {
-            let line = self.row(finalist, &columns, one);
+            let line = self.row(finalist, &columns, self.slack_column(selection), one);
             let _ = writeln!(text, "{}", line.trim_end());
         }
+        text.extend(self.how_constraints_are_told());
         if let Some(zone) = selection.zone.filter(|_| !one) {
             text.push_str(&wrap(&format!(
                 "Standing is what the selection decided (Kim and Nelson): whether one is better by more than the indifference zone of \
@@ -60,17 +66,29 @@ impl Tuning<'_> {
         self.values(finalist.candidate)
     }
 
-    fn row(&self, finalist: &Finalist, columns: &[(String, usize)], one: bool) -> String {
+    /// Characters of the constraints' column.
+    fn slack_column(&self, selection: &Selection) -> usize {
+        let cells = selection.finalists.iter().map(|finalist| width(&self.tightest(finalist)));
+        cells.chain([width(INSIDE)]).max().unwrap_or(0) + 2
+    }
+
+    fn row(&self, finalist: &Finalist, columns: &[(String, usize)], slack_column: usize, one: bool) -> String {
         let cells = self.cells(finalist);
         let mut text: String = cells.iter().zip(columns).map(|(cell, (_, wide))| left(cell, *wide)).collect();
         let figure = finalist.objectives.first().copied().flatten().map(|figure| self.own(0, figure));
         let unit = self.unit(0);
-        text.push_str(&right(&figure.map_or(NONE.to_owned(), |figure| unit.bare(figure.mean)), 24));
+        // Of a regret it is a difference.
+        let bare = |x: f64| if self.is_regret() { unit.bare_difference(x) } else { unit.bare(x) };
+        text.push_str(&right(&figure.map_or(NONE.to_owned(), |figure| bare(figure.mean)), 30));
         if !one {
-            let interval = figure.and_then(|figure| figure.interval);
-            let interval = interval.map_or(NONE.to_owned(), |interval| range(interval, 1.0, |x| unit.bare(x)));
-            text.push_str(&right(&interval, 18));
+            let possible = |interval| if self.is_regret() { interval } else { unit.possible(interval) };
+            let interval = figure.and_then(|figure| figure.interval).map(possible);
+            text.push_str(&right(&interval.map_or(NONE.to_owned(), |interval| range(interval, 1.0, bare)), 18));
             text.push_str(&right(&finalist.replications.to_string(), 6));
+        }
+        if !self.constraints.is_empty() {
+            text.push_str("  ");
+            text.push_str(&left(&self.tightest(finalist), slack_column));
         }
         let behind = finalist.behind.map_or(NONE.to_owned(), |behind| unit.difference_with(behind));
         let today = if Some(finalist.candidate) == self.outcome().baseline { "today's; " } else { "" };
@@ -82,20 +100,66 @@ impl Tuning<'_> {
         match finalist.standing {
             Standing::Chosen => "chosen".to_owned(),
             Standing::Beaten { at, .. } => format!("not better{}", after(at)),
+            Standing::Tied { .. } => "the same in every run".to_owned(),
             Standing::Infeasible { constraint, at } => format!("breaks `{}`{}", self.constraints[constraint], after(at)),
             Standing::Unmeasured { at } => format!("not measurable{}", after(at)),
             Standing::Open => match &self.outcome().front {
                 Some(front) if front.members.contains(&finalist.candidate) => "on the Pareto front".to_owned(),
                 Some(_) => "dominated".to_owned(),
-                None => "not decided".to_owned(),
+                None => self.undecided(finalist),
             },
         }
+    }
+
+    /// What of an open finalist is not decided: whether it holds a constraint, which comes first, or whether it is better.
+    fn undecided(&self, finalist: &Finalist) -> String {
+        let slacks = || finalist.constraints.iter().zip(self.constraints);
+        if let Some((_, text)) = slacks().find(|(slack, _)| slack.is_some_and(Figure::is_below_zero)) {
+            return format!("breaks `{text}` by its interval, not decided");
+        }
+        let open = slacks().filter(|(slack, _)| slack.is_none_or(|slack| !slack.is_above_zero()));
+        let open: Vec<String> = open.map(|(_, text)| format!("`{text}`")).collect();
+        if open.is_empty() {
+            "not decided whether it is better".to_owned()
+        } else {
+            format!("not decided whether it holds {}", open.join(" and "))
+        }
+    }
+
+    /// How far inside the constraint that it holds by the least part of its bound a finalist is.
+    fn tightest(&self, finalist: &Finalist) -> String {
+        let bound = |k: usize| self.task.constraints[k].1.number.abs();
+        let part = |k: usize, slack: Option<Figure>| slack.map_or(f64::NEG_INFINITY, |slack| slack.mean / bound(k).max(1e-12));
+        let each = finalist.constraints.iter().copied().enumerate();
+        let Some((k, slack)) = each.min_by(|a, b| part(a.0, a.1).total_cmp(&part(b.0, b.1))) else { return NONE.to_owned() };
+        let which = if self.constraints.len() > 1 { format!("[{}] ", k + 1) } else { String::new() };
+        which + &slack.map_or("not shown".to_owned(), |slack| self.unit_of_constraint(k).difference_with(slack))
+    }
+
+    /// What the column of the constraints means, and how exactly they are told apart.
+    fn how_constraints_are_told(&self) -> Option<String> {
+        let tolerances = self.task.tolerances();
+        let one = |(k, text): (usize, &String)| {
+            let number = if self.constraints.len() > 1 { format!("[{}] ", k + 1) } else { String::new() };
+            let tolerance =
+                tolerances.get(k).map_or(NONE.to_owned(), |tolerance| self.unit_of_constraint(k).difference(*tolerance));
+            format!("{number}`{text}`, within {tolerance}")
+        };
+        let each: Vec<String> = self.constraints.iter().enumerate().map(one).collect();
+        let which = if each.len() > 1 { "the constraint that leaves it the least room" } else { "the constraint" };
+        (!each.is_empty()).then(|| {
+            let told = format!(
+                "Inside by: how far inside {which} each is (below 0: outside); the selection tells inside from outside to within a tolerance: {}.",
+                each.join("; ")
+            );
+            wrap(&told) + "\n"
+        })
     }
 
     /// What the selection says of the others.
     pub(super) fn selected(&self) -> Option<String> {
         let selection = self.outcome().selection.as_ref()?;
-        let choice = self.outcome().choice?;
+        self.outcome().choice?;
         if self.outcome().front.is_some() {
             return Some(self.of_many(selection));
         }
@@ -125,26 +189,49 @@ impl Tuning<'_> {
             None if selection.capped => {
                 "They had all the replications that there are: they differ by about the indifference zone, and a wider one (`tune.indifference`) would decide it.".to_owned()
             }
+            None if selection.beyond => {
+                "More budget need not decide it, for it may take more replications than a finalist may have: a wider indifference zone (`tune.indifference`) would.".to_owned()
+            }
             None => "The budget did not pay for the first look at all finalists: raise `tune.simulations`.".to_owned(),
         };
         let ended = if selection.capped { "Replications" } else { "The budget" };
-        let open = selection.finalists.iter().filter(|one| one.candidate != choice && one.standing == Standing::Open).count();
-        let others = if open == 1 { "1 other finalist is".to_owned() } else { format!("{open} other finalists are") };
         Some(format!(
-            "{ended} ran out before the selection (Kim and Nelson) was decided: it is not ruled out that {others} better{zone}.{} {rest}",
+            "{ended} ran out before the selection (Kim and Nelson) was decided: it is not ruled out that {}.{} {rest}",
+            self.open(selection, &zone),
             told()
         ))
+    }
+
+    /// What an undecided selection leaves open: who may be better, and which constraints the choice may break.
+    fn open(&self, selection: &Selection, zone: &str) -> String {
+        let selected = self.outcome().selected();
+        let open = selection.finalists.iter().filter(|one| Some(one.candidate) != selected && one.standing == Standing::Open);
+        let better = match open.count() {
+            0 => None,
+            1 => Some(format!("1 other finalist is better{zone}")),
+            n => Some(format!("{n} other finalists are better{zone}")),
+        };
+        let own = selection.finalists.iter().find(|one| Some(one.candidate) == selected);
+        let unsure: Vec<String> =
+            own.iter().flat_map(|one| &one.unsure).map(|k| format!("`{}`", self.constraints[*k])).collect();
+        let breaks = (!unsure.is_empty()).then(|| format!("the choice breaks {}", unsure.join(" and ")));
+        better.into_iter().chain(breaks).collect::<Vec<_>>().join(", and that ")
     }
 
     /// How standing is decided with several objectives.
     fn of_many(&self, selection: &Selection) -> String {
         let feasible = selection.finalists.iter().filter(|f| matches!(f.standing, Standing::Chosen | Standing::Open)).count();
+        let measure = self.objective();
+        let best = match (self.constraints.is_empty(), feasible) {
+            (true, _) => format!("and the choice has the best mean of {measure}"),
+            (false, 1) => "and the choice alone holds the constraints".to_owned(),
+            (false, n) => format!("and of the {n} that hold the constraints the choice has the best mean of {measure}"),
+        };
         let runs =
             if selection.first == 1 { "one run each".to_owned() } else { format!("{} replications each", selection.first) };
         format!(
-            "With several objectives nothing is eliminated, and no error is promised: all finalists had {runs}, standing says who \
-             is on the Pareto front of the means, and of the {feasible} that hold the constraints the choice has the best mean of {}.",
-            self.objective()
+            "With several objectives nothing is eliminated, and the selection promises no error: all finalists had {runs}, standing says \
+             who is on the Pareto front of the means, {best}."
         )
     }
 }

@@ -3,8 +3,9 @@
 use super::*;
 use crate::journal::summary::{Bound, Summary};
 use crate::tune::{
-    Bar, Beside, Binding, Case, Confirmation, Domain, Elsewhere, Ended, Errors, Finalist, Front, Objective, Parameter, Plan,
-    Point, Refused, Scale, Selection, Series, Side, Space, Spending, Spent, Standing,
+    Bar, Beside, Binding, Case, Confirmation, Domain, Doubt, Elsewhere, Ended, Errors, Finalist, Front, Index, Indices,
+    Objective, Parameter, Plan, Point, Refused, Scale, Selection, Series, Side, SobolIndices, Space, Spending, Spent, Standing,
+    Tie, TieBreak, Trial, Unchanged,
 };
 
 const CONSTRAINT: &str = "p99_ttft_ms <= 500";
@@ -37,6 +38,18 @@ fn point(places: i64) -> Point {
     Point(vec![Some(Setting::Integer(places)), Some(Setting::Real(0.5))])
 }
 
+/// The choice and today's settings on fresh replications.
+fn confirmation() -> Confirmation {
+    Confirmation {
+        series: Series { from: 0, count: 30, share: 1.0 },
+        objectives: vec![fig(53.1, 0.4)],
+        constraints: vec![fig(41.5, 5.0)],
+        baseline_objectives: vec![fig(30.2, 0.4)],
+        baseline_constraints: vec![fig(-12.0, 2.0)],
+        gain: vec![fig(22.9, 0.3)],
+    }
+}
+
 /// Today's settings (0), the choice (1), another finalist (2), one that was tried beside the choice (3).
 fn tuned() -> Tuned {
     let finalist = |candidate: usize, mean: f64, standing, behind| Finalist {
@@ -45,6 +58,7 @@ fn tuned() -> Tuned {
         objectives: vec![fig(mean, 0.5)],
         constraints: vec![fig(40.0, 5.0)],
         standing,
+        unsure: Vec::new(),
         behind,
     };
     let finalists = vec![
@@ -52,15 +66,15 @@ fn tuned() -> Tuned {
         finalist(1, 53.0, Standing::Chosen, None),
         finalist(2, 52.6, Standing::Open, fig(0.4, 0.3)),
     ];
-    let selection =
-        Selection { finalists, alpha: 0.025, zone: Some(0.5), first: 10, decided: false, capped: false, needed: Some(40.0) };
-    let confirmation = Confirmation {
-        series: Series { from: 0, count: 30, share: 1.0 },
-        objectives: vec![fig(53.1, 0.4)],
-        constraints: vec![fig(41.5, 5.0)],
-        baseline_objectives: vec![fig(30.2, 0.4)],
-        baseline_constraints: vec![fig(-12.0, 2.0)],
-        gain: vec![fig(22.9, 0.3)],
+    let selection = Selection {
+        finalists,
+        alpha: 0.025,
+        zone: Some(0.5),
+        first: 10,
+        decided: false,
+        capped: false,
+        beyond: false,
+        needed: Some(40.0),
     };
     let spent = |simulations: f64| Spent { simulations, runs: 9, requests: 1_000 };
     let outcome = Outcome {
@@ -69,12 +83,19 @@ fn tuned() -> Tuned {
         plan: Plan { steps: Vec::new(), finalists: 3 },
         selection: Some(selection),
         choice: Some(Id(1)),
+        tie: None,
+        unchanged: None,
         closest: None,
         baseline: Some(Id(0)),
-        confirmation: Some(confirmation),
+        confirmation: Some(confirmation()),
         bindings: vec![Binding { constraint: 0, slack: fig(41.5, 5.0), near: false, costs: None }],
         front: None,
-        spent: Spending { screening: spent(100.0), selection: spent(30.0), confirmation: spent(60.0) },
+        spent: Spending {
+            screening: spent(100.0),
+            selection: spent(30.0),
+            unchanged: Spent::default(),
+            confirmation: spent(60.0),
+        },
         errors: Errors { screening: 0.025, selection: 0.025 },
         ended: Ended::Complete,
         without_chance: false,
@@ -106,6 +127,7 @@ fn text(tuned: &Tuned) -> String {
         scenes: &["a".to_owned(), "tue.csv".to_owned()],
         by: RobustBy::Worst,
         futures: 1,
+        held_out: 0,
         recorded: false,
         tuned,
         beside: &Summary::of(Vec::new()),
@@ -115,7 +137,7 @@ fn text(tuned: &Tuned) -> String {
 }
 
 fn side(places: i64, change: Option<Figure>) -> Side {
-    Side { setting: Setting::Integer(places), candidate: Id(3), change: vec![change], feasible: true }
+    Side { setting: Setting::Integer(places), candidate: Id(3), change: vec![change], together: change, feasible: true }
 }
 
 #[test]
@@ -136,9 +158,92 @@ fn the_selections_decision_and_the_paired_interval_are_told_apart() {
     let text = text(&tuned());
     assert!(!text.contains("not told apart"), "{text}");
     let row = text.lines().find(|line| line.starts_with("12 ")).unwrap();
-    assert!(row.contains("0.400 req/s (0.100 to 0.700)") && row.ends_with("not decided"), "{row}");
+    assert!(row.contains("0.400 req/s (0.100 to 0.700)") && row.ends_with("not decided whether it is better"), "{row}");
+    assert!(row.contains("40.0 ms (35.0 to 45.0)"), "how far inside the constraint it is: {row}");
+    assert!(text.contains("to within a tolerance: `p99_ttft_ms <= 500`, within 5.00 ms."), "{text}");
+    let mut open = tuned();
+    open.outcome.selection.as_mut().unwrap().finalists[2].constraints = vec![fig(1.0, 5.0)];
+    let told = self::text(&open);
+    assert!(told.contains("not decided whether it holds `p99_ttft_ms <= 500`"), "{told}");
+    open.outcome.selection.as_mut().unwrap().finalists[2].constraints = vec![fig(-9.0, 5.0)];
+    assert!(self::text(&open).contains("breaks `p99_ttft_ms <= 500` by its interval, not decided"));
     assert!(text.contains("it is not ruled out that 1 other finalist is better by more than 0.500 req/s"), "{text}");
     assert!(text.contains("By their paired 95 % intervals both others are worse."), "{text}");
+}
+
+#[test]
+fn what_is_open_is_told_of_the_choice_too() {
+    let mut unsure = tuned();
+    let selection = unsure.outcome.selection.as_mut().unwrap();
+    selection.finalists[2].standing = Standing::Beaten { by: Id(1), at: 12 };
+    selection.finalists[1].unsure = vec![0];
+    let told = text(&unsure);
+    assert!(told.contains("it is not ruled out that the choice breaks `p99_ttft_ms <= 500`. "), "{told}");
+    assert!(!told.contains("0 other finalists"), "{told}");
+    assert!(told.contains("would decide it."), "{told}");
+    unsure.outcome.selection.as_mut().unwrap().beyond = true;
+    assert!(text(&unsure).contains("More budget need not decide it"), "{told}");
+}
+
+#[test]
+fn what_need_not_change_is_told_with_what_it_took() {
+    let mut kept = tuned();
+    kept.outcome.unchanged = Some(Unchanged {
+        from: Id(2),
+        series: Series { from: 0, count: 10, share: 1.0 },
+        trials: vec![
+            Trial { parameter: 0, candidate: Id(3), change: fig(-8.0, 0.5), kept: false },
+            Trial { parameter: 1, candidate: Id(1), change: fig(-0.1, 0.05), kept: true },
+        ],
+    });
+    kept.outcome.spent.unchanged = Spent { simulations: 30.0, runs: 30, requests: 9 };
+    let told = text(&kept);
+    let says = "policy.queue.adaptive_lifo_share (the selection had 0.5) stays as today: with today's value the objective changes by \
+                -0.100 req/s (-0.150 to -0.050), within the indifference zone of 0.500 req/s, and no constraint is the worse for it (10 \
+                replications of each, 30.0 simulations).";
+    assert!(told.contains(says), "{told}");
+    assert!(told.contains("30.0 of what need not change"), "{told}");
+}
+
+#[test]
+fn a_tie_is_told_with_what_broke_it() {
+    let mut tied = tuned();
+    tied.outcome.tie = Some(Tie { members: vec![Id(1), Id(2)], failed: Vec::new(), broken_by: TieBreak::Nearest });
+    tied.outcome.selection.as_mut().unwrap().finalists[2].standing = Standing::Tied { with: Id(1) };
+    let told = text(&tied);
+    assert!(told.contains("2 finalists tie, the same in every run: policy.queue.max_queue_size = 10"), "{told}");
+    assert!(told.contains("Chosen is the one nearest to today's settings."), "{told}");
+    assert!(told.lines().any(|line| line.starts_with("12 ") && line.ends_with("the same in every run")), "{told}");
+}
+
+/// Where the closest's interval reaches the limit, nobody is said to break it.
+#[test]
+fn what_is_not_shown_to_hold_is_not_said_to_break() {
+    let mut nobody = tuned();
+    (nobody.outcome.choice, nobody.outcome.closest, nobody.outcome.ended) = (None, Some(Id(1)), Ended::NothingFeasible);
+    nobody.outcome.confirmation = None;
+    let selection = nobody.outcome.selection.as_mut().unwrap();
+    selection.finalists[1].constraints = vec![fig(-3.0, 5.0)];
+    let told = text(&nobody);
+    assert!(told.starts_with("No candidate that was tried is shown to hold the constraints. The closest is"), "{told}");
+    nobody.outcome.selection.as_mut().unwrap().finalists[1].constraints = vec![fig(-30.0, 5.0)];
+    assert!(text(&nobody).starts_with("No candidate that was tried holds the constraints."));
+    nobody.outcome.ended = Ended::InSelection;
+    assert!(text(&nobody).starts_with("No candidate seems to hold the constraints so far."));
+}
+
+#[test]
+fn indices_say_how_many_rows_they_stand_on() {
+    let mut few = tuned();
+    let index = |value: f64| Index { value, interval: Interval { lo: value - 0.3, hi: value + 0.3 } };
+    let both = Indices { first: index(-0.1), total: index(0.9) };
+    let indices = SobolIndices { parameters: vec![both; 2], rows: 12, dropped: 4, mean: 1.0, variance: 1.0 };
+    few.indices = Some(indices.clone());
+    let told = text(&few);
+    assert!(told.contains("Of 16 rows of the Sobol indices 12 could be used"), "{told}");
+    assert!(told.contains("explains 0.0 % of the objective's variance alone (0.0 % to 20.0 %), 90.0 % with"), "{told}");
+    few.indices = Some(SobolIndices { parameters: Vec::new(), rows: 3, dropped: 13, ..indices });
+    assert!(text(&few).contains("That is too few for any index (8 at least)"), "{}", text(&few));
 }
 
 #[test]
@@ -148,6 +253,10 @@ fn with_several_objectives_standing_is_the_front() {
     let text = text(&tuned);
     assert!(text.contains("standing says who is on the Pareto front of the means"), "{text}");
     assert!(text.lines().any(|line| line.starts_with("12 ") && line.ends_with("dominated")), "{text}");
+    assert!(text.contains("1 of the finalists is on the Pareto front"), "{text}");
+    let volume = "above the worst finalist of each (0.000 req/s) it has a hypervolume of 1.00 req/s:";
+    assert!(text.contains(volume), "{text}");
+    assert!(text.contains("2.5 % in the screening, the selection of several objectives promises none"), "{text}");
 }
 
 #[test]
@@ -173,6 +282,7 @@ fn a_failure_in_what_was_held_out_comes_first() {
         current: vec![fig(25.0, 0.5)],
         gain: vec![fig(-5.0, 0.5)],
         regret: None,
+        alone: None,
     }];
     let told = text(&failed);
     let first = "Do not deploy this as it is: in tue.csv, held out of the search, today's settings are better by 5.00 req/s (4.50 to \
@@ -185,6 +295,40 @@ fn a_failure_in_what_was_held_out_comes_first() {
     );
     failed.elsewhere[0].gain = vec![fig(3.0, 0.5)];
     assert!(text(&failed).starts_with("Set policy.queue.max_queue_size = 10"));
+    failed.elsewhere[0].constraints = vec![None];
+    assert!(text(&failed).starts_with(
+        "Do not deploy this as it is: in tue.csv, held out of the search, `p99_ttft_ms <= 500` is not shown there."
+    ));
+}
+
+/// Whoever writes the settings asks the same rule as the verdict.
+#[test]
+fn what_the_verdict_forbids_is_not_written() {
+    let mut tried = tuned();
+    assert_eq!((tried.doubt(0), tried.doubt(1)), (None, Some(Doubt::Untried)));
+    for (gain, slack) in [(fig(-5.0, 0.5), fig(8.0, 1.0)), (fig(0.1, 0.5), fig(8.0, 1.0)), (None, fig(8.0, 1.0))]
+        .into_iter()
+        .chain([(fig(3.0, 0.5), fig(-1.0, 9.0)), (fig(3.0, 0.5), None), (fig(3.0, 0.5), fig(8.0, 1.0))])
+    {
+        tried.elsewhere = vec![Elsewhere {
+            case: Case { scene: 1, ..Case::EXPECTED },
+            held_out: true,
+            choice: vec![fig(20.0, 0.5)],
+            constraints: vec![slack],
+            current: vec![fig(25.0, 0.5)],
+            gain: vec![gain],
+            regret: None,
+            alone: None,
+        }];
+        let forbidden = text(&tried).starts_with("Do not deploy");
+        assert_eq!(tried.doubt(1).is_some(), forbidden, "{gain:?} {slack:?}");
+    }
+    assert_eq!(tried.doubt(1), None);
+    tried.outcome.confirmation.as_mut().unwrap().constraints = vec![fig(-9.0, 1.0)];
+    assert_eq!(tried.doubt(1), Some(Doubt::Breaks));
+    assert!(text(&tried).contains("on fresh replications it breaks `p99_ttft_ms <= 500` by 9.00 ms"));
+    tried.outcome.ended = Ended::InConfirmation;
+    assert_eq!(tried.doubt(1), Some(Doubt::CutShort));
 }
 
 #[test]

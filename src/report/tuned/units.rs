@@ -1,7 +1,8 @@
 //! Figures of a tuning with their units, as people read them.
 
-use crate::journal::summary::Measure;
+use crate::journal::summary::{Measure, MeasureKind};
 use crate::report::format::{hundredths, number, range, tenths};
+use crate::stats::Interval;
 use crate::tune::Figure;
 
 /// Differences below it, in any unit here, are rounding and the tie-break of worst cases.
@@ -21,14 +22,13 @@ pub(super) enum Unit {
 }
 
 impl Unit {
-    pub(super) fn of(measure: &Measure) -> Self {
-        match measure.name() {
-            "goodput_rps" => Self::Rate,
-            "wait_probability" | "utilisation" => Self::Share,
-            name if name.ends_with("_fraction") => Self::Share,
-            name if name.ends_with("_ms") => Self::Milliseconds,
-            name if name.ends_with("_s") => Self::Seconds,
-            _ => Self::Plain,
+    pub(super) const fn of(measure: &Measure) -> Self {
+        match measure.kind() {
+            MeasureKind::Rate => Self::Rate,
+            MeasureKind::Share => Self::Share,
+            MeasureKind::Milliseconds => Self::Milliseconds,
+            MeasureKind::Seconds => Self::Seconds,
+            MeasureKind::Count => Self::Plain,
         }
     }
 
@@ -40,6 +40,16 @@ impl Unit {
             Self::Seconds => " s",
             Self::Plain => "",
         }
+    }
+
+    /// What a plain figure is counted in: a share, from 0 to 1, in nothing.
+    pub(super) fn plain(self) -> &'static str {
+        if self == Self::Share { "" } else { self.suffix().trim_start() }
+    }
+
+    /// An interval of levels, without what no such figure can be: below 0, or shares above 1.
+    pub(super) fn possible(self, interval: Interval) -> Interval {
+        interval.clamped(0.0, if self == Self::Share { 1.0 } else { f64::INFINITY })
     }
 
     /// A level without its unit, for columns.
@@ -54,12 +64,14 @@ impl Unit {
 
     /// The same with its interval: `56.5 req/s (56.4 to 56.6)`.
     pub(super) fn level_with(self, figure: Figure) -> String {
-        let interval =
-            figure.interval.map_or(String::new(), |interval| format!(" ({})", range(interval, 1.0, |x| self.bare(x))));
+        let interval = figure
+            .interval
+            .map_or(String::new(), |interval| format!(" ({})", range(self.possible(interval), 1.0, |x| self.bare(x))));
         self.level(figure.mean) + &interval
     }
 
-    fn bare_difference(self, x: f64) -> String {
+    /// A difference without its unit, for columns.
+    pub(super) fn bare_difference(self, x: f64) -> String {
         let x = if x.abs() < NOTHING { 0.0 } else { x };
         if self == Self::Share { hundredths(100.0 * x) } else { number(x) }
     }
@@ -80,7 +92,6 @@ impl Unit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::Interval;
 
     #[test]
     fn figures_have_units_and_shares_percent_and_points() {
@@ -93,5 +104,9 @@ mod tests {
         assert_eq!(unit("p99_ttft_ms").difference(-9.3e-13), "0.000 ms");
         assert_eq!(unit("recovery_s").level(2.5), "2.50 s");
         assert_eq!(unit("attempts_per_request").level(1.25), "1.25");
+        let wide = |mean: f64, half: f64| Figure { mean, interval: Some(Interval::around(mean, half)) };
+        assert_eq!(unit("goodput_fraction").level_with(wide(0.98, 0.05)), "98.0 % (93.0 to 100.0)");
+        assert_eq!(unit("p99_ttft_ms").level_with(wide(20.0, 50.0)), "20.0 ms (0.000 to 70.0)");
+        assert_eq!(unit("goodput_fraction").difference_with(wide(0.98, 0.05)), "98.0 points (93.0 to 103.0)");
     }
 }

@@ -12,8 +12,11 @@ impl Tuning<'_> {
     pub(super) fn verdict(&self) -> String {
         let outcome = self.outcome();
         let mut paragraphs = self.held_out_failures();
+        paragraphs.extend(self.untried());
         match outcome.choice {
-            None if outcome.ended == Ended::NothingFeasible => paragraphs.push(self.nothing_feasible()),
+            None if outcome.ended == Ended::NothingFeasible || outcome.closest.is_some() => {
+                paragraphs.push(self.nothing_feasible());
+            }
             None => paragraphs.push("Stopped before anything could be chosen.".to_owned()),
             Some(choice) if Some(choice) == outcome.baseline => {
                 paragraphs.push(format!(
@@ -29,7 +32,11 @@ impl Tuning<'_> {
             self.broken_in_confirmation(),
             self.broken_today(),
             self.cut_short(),
+            self.overloaded(),
+            self.unsteady(),
             self.selected(),
+            self.tied(),
+            self.unchanged(),
             self.better_nearby(),
             self.binding(),
             self.within(),
@@ -45,7 +52,7 @@ impl Tuning<'_> {
     }
 
     /// `path = value and path = value`.
-    fn words(&self, candidate: Id) -> String {
+    pub(super) fn words(&self, candidate: Id) -> String {
         let sets = self.task.sets(self.outcome().point(candidate));
         let sets: Vec<String> = sets.iter().map(|set| set.replacen('=', " = ", 1)).collect();
         match &sets[..] {
@@ -151,7 +158,14 @@ impl Tuning<'_> {
         let slacks = self.outcome().selection.iter().flat_map(|selection| &selection.finalists);
         let of = slacks.into_iter().find(|finalist| finalist.candidate == closest);
         let worst = of.map_or(String::new(), |finalist| format!(": {}", self.broken(finalist)));
-        format!("No candidate that was tried holds the constraints. The closest is {}{worst}.", self.words(closest))
+        // An interval that reaches the limit leaves open what its mean seems to say.
+        let surely = |finalist: &Finalist| finalist.constraints.iter().flatten().any(|slack| slack.is_below_zero());
+        let told = match of {
+            _ if self.outcome().ended != Ended::NothingFeasible => "No candidate seems to hold the constraints so far",
+            Some(finalist) if !surely(finalist) => "No candidate that was tried is shown to hold the constraints",
+            _ => "No candidate that was tried holds the constraints",
+        };
+        format!("{told}. The closest is {}{worst}.", self.words(closest))
     }
 
     fn broken(&self, finalist: &Finalist) -> String {

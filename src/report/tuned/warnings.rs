@@ -1,8 +1,9 @@
 //! What the verdict warns of: what broke or was lost, what lies beside the choice, what the figures do not show.
 
 use super::{Tuning, turned};
+use crate::journal::summary::MeasureKind;
 use crate::report::format::{count, percent};
-use crate::tune::{Case, Elsewhere, Figure, RobustBy, Side};
+use crate::tune::{Against, Case, Elsewhere, Figure, RobustBy, Side};
 
 /// Share of the objective that a neighbouring setting may cost before it counts as a cliff.
 const CLIFF: f64 = 0.1;
@@ -18,36 +19,39 @@ impl Tuning<'_> {
     }
 
     fn held_out_failure(&self, case: &Elsewhere) -> Option<String> {
-        let broken = self.broken_there(case);
-        let is_choice_of_today = self.outcome().choice == self.outcome().baseline;
-        let lost = match case.gain.first().copied().flatten() {
-            _ if is_choice_of_today => None,
-            None => Some("the gain could not be measured".to_owned()),
-            Some(gain) if gain.is_below_zero() => {
-                Some(format!("today's settings are better by {}", self.unit(0).difference_with(turned(gain))))
-            }
-            Some(gain) if !gain.is_above_zero() => {
-                Some(format!("no gain is found again ({})", self.unit(0).difference_with(gain)))
-            }
-            Some(_) => None,
-        };
-        let said: Vec<String> = lost.into_iter().chain(broken.split("; ").skip(1).map(str::to_owned)).collect();
+        let unit = self.unit(0);
+        let said = case.against(self.outcome().choice == self.outcome().baseline).into_iter().map(|against| match against {
+            Against::Unmeasured => "the gain could not be measured".to_owned(),
+            Against::Worse(gain) => format!("today's settings are better by {}", unit.difference_with(turned(gain))),
+            Against::NoGain(gain) => format!("no gain is found again ({})", unit.difference_with(gain)),
+            Against::Breaks { constraint, slack } => self.not_held(constraint, slack),
+        });
+        let said: Vec<String> = said.collect();
         let words = case.case.words(self.scenes);
         (!said.is_empty())
             .then(|| format!("Do not deploy this as it is: {words}, held out of the search, {}.", said.join("; ")))
     }
 
-    /// Constraints that the choice surely breaks on fresh replications.
+    /// What was held out and not tried any more.
+    pub(super) fn untried(&self) -> Option<String> {
+        let tried = self.tuned.elsewhere.iter().filter(|case| case.held_out).count();
+        (self.outcome().choice.is_some() && tried < self.held_out).then(|| {
+            "Do not deploy this as it is: the time was over before it was tried on all that is held out. The same command with more \
+             time goes on from here."
+                .to_owned()
+        })
+    }
+
+    /// Constraints that the choice surely breaks in the confirmation.
     pub(super) fn broken_in_confirmation(&self) -> Option<String> {
-        self.outcome().confirmation.as_ref()?;
-        let broken = self.outcome().bindings.iter().filter(|binding| binding.slack.is_some_and(Figure::is_below_zero));
-        let each = broken.map(|binding| {
-            let unit = self.unit_of_constraint(binding.constraint);
-            let missed = binding.slack.map_or(String::new(), |slack| format!(" by {}", unit.difference_with(turned(slack))));
-            format!("`{}`{missed}", self.constraints[binding.constraint])
+        let broken = self.outcome().confirmation.iter().flat_map(crate::tune::Confirmation::broken);
+        let each = broken.map(|(constraint, slack)| {
+            let missed = self.unit_of_constraint(constraint).difference_with(turned(slack));
+            format!("`{}` by {missed}", self.constraints[constraint])
         });
         let each: Vec<String> = each.collect();
-        (!each.is_empty()).then(|| format!("Careful, on fresh replications it breaks {}.", each.join(" and ")))
+        let place = if self.recorded { "in the recording that it was chosen by" } else { "on fresh replications" };
+        (!each.is_empty()).then(|| format!("Careful, {place} it breaks {}.", each.join(" and ")))
     }
 
     /// Constraints that today's settings break: why a choice may be worse than they are.
@@ -63,13 +67,15 @@ impl Tuning<'_> {
         (!each.is_empty()).then(|| format!("Today's settings break {}.", each.join(" and ")))
     }
 
-    /// One setting beside the choice that did better than it, beyond its interval.
+    /// One setting beside the choice that did better than it, beyond an interval that holds for all of them together.
     pub(super) fn better_nearby(&self) -> Option<String> {
         let of_bars = self.tuned.tornado.iter().flat_map(|bar| bar.sides.iter().map(move |side| (bar.parameter, side)));
         let of_levels = self.tuned.plateaus.iter().flat_map(|one| one.levels.iter().map(move |side| (one.parameter, side)));
-        let change = |side: &Side| side.change.first().copied().flatten();
+        let beside: Vec<(usize, &Side)> = of_bars.chain(of_levels).collect();
+        let compared = beside.len();
+        let change = |side: &Side| side.together;
         let better = |(_, side): &(usize, &Side)| side.feasible && change(side).is_some_and(Figure::is_above_zero);
-        let all: Vec<(usize, &Side)> = of_bars.chain(of_levels).filter(better).collect();
+        let all: Vec<(usize, &Side)> = beside.into_iter().filter(better).collect();
         let mean = |side: &Side| change(side).map_or(f64::NEG_INFINITY, |change| change.mean);
         let (parameter, best) = all.iter().copied().reduce(|a, b| if mean(b.1) > mean(a.1) { b } else { a })?;
         let mut settings: Vec<_> = all.iter().map(|(parameter, side)| (*parameter, &side.setting)).collect();
@@ -88,7 +94,12 @@ impl Tuning<'_> {
             ": more candidates there, or a narrower range around it, may find more"
         };
         let path = &self.task.space.parameters()[parameter].path;
-        Some(format!("Beside the choice, {path} = {} did better by {by}{others}{small}.", best.setting))
+        let together = if compared == 1 || self.outcome().without_chance {
+            String::new()
+        } else {
+            format!(" (95 % for all {compared} settings beside it together)")
+        };
+        Some(format!("Beside the choice, {path} = {} did better by {by}{together}{others}{small}.", best.setting))
     }
 
     /// A fifth more or less of something that costs a tenth of the objective or more.
@@ -98,8 +109,8 @@ impl Tuning<'_> {
         let steep = steep.filter_map(|(parameter, side)| {
             let change = side.change.first().copied().flatten()?;
             let path = &self.task.space.parameters()[parameter].path;
-            // Not of what a few replications only seem to show.
-            let surely = change.interval.map_or(change.mean, |interval| interval.hi);
+            // Not of what a few replications, or one of many settings, only seem to show.
+            let surely = side.together.and_then(|change| change.interval).map_or(change.mean, |interval| interval.hi);
             let costs = || format!("{path} = {} would cost {}", side.setting, self.unit(0).difference(-change.mean));
             (at > 0.0 && -surely > CLIFF * at).then(costs)
         });
@@ -125,7 +136,7 @@ impl Tuning<'_> {
         let mut counting = self.tuned.elsewhere.iter().filter(|one| !one.held_out).map(|one| one.case);
         let first = counting.next().unwrap_or(Case::EXPECTED);
         let unlike = counting.any(|case| case.scene != first.scene || case.load.to_bits() != first.load.to_bits());
-        let looks = self.futures > 1 && self.by == RobustBy::Worst && self.objective().is_rate() && unlike;
+        let looks = self.futures > 1 && self.by == RobustBy::Worst && self.objective().kind() == MeasureKind::Rate && unlike;
         let (measure, fraction) = (self.objective(), self.objective().to_string().replace("_rps", "_fraction"));
         looks.then(|| {
             format!(

@@ -42,8 +42,10 @@ pub struct Accounts {
     pub out_of_order: u64,
     /// What was folded by the session and by the tenant; the rest of [`Accounts::folded`] by the request's own id.
     pub folded_by_session: u64,
-    /// The same by tenant and prompt length.
+    /// The same by tenant and prompt length after a refusal.
     pub folded_by_tenant: u64,
+    /// Not folded, though of the tenant and prompt length of a refused request: the tenant sends more prompts of that length.
+    pub undecided: u64,
     /// What the log does not know of requests that failed.
     pub censored: Censored,
     /// Arrivals on a grid.
@@ -175,6 +177,7 @@ impl Accounts {
                 "session": self.folded_by_session,
                 "tenant": self.folded_by_tenant,
             },
+            "fold_undecided": self.undecided,
             "spread": spread,
             "censored": self.censored,
             "imputed": {
@@ -194,10 +197,11 @@ impl Accounts {
         let mut said = vec![self.sum()];
         for lost in self.fates.dropped.values() {
             said.push(format!(
-                "dropped {} ({}), first in line {}",
+                "dropped {} ({}), first in line {}: {}",
                 lost.count,
                 lost.first.problem.reason().name(),
-                lost.first.row
+                lost.first.row,
+                lost.first.problem
             ));
         }
         let mut say = |yes: bool, sentence: String| said.extend(yes.then_some(sentence));
@@ -206,14 +210,8 @@ impl Accounts {
         }
         say(self.overflow > 0, "rows were lost to order: sort them all with --sort external".to_owned());
         say(self.out_of_order > 0, format!("sorted: {} rows stood behind a row of later arrival", self.out_of_order));
-        let Self { folded, folded_by_session: session, folded_by_tenant: tenant, .. } = self;
-        say(
-            *folded > 0,
-            format!(
-                "folded by request id: {}, by session: {session}, by tenant and prompt length: {tenant}",
-                folded - session - tenant
-            ),
-        );
+        said.extend(self.folding());
+        let mut say = |yes: bool, sentence: String| said.extend(yes.then_some(sentence));
         if let Some(Spread { step, moved }) = self.spread {
             let what = format!("arrivals sit on a grid of {step}");
             let done = if moved > 0 {
@@ -239,6 +237,34 @@ impl Accounts {
                 kept + self.copied + self.repeated
             ),
         }
+    }
+
+    /// By which rules tries were folded, and how much hangs on the weakest.
+    fn folding(&self) -> Vec<String> {
+        let Self { folded, folded_by_session: session, folded_by_tenant: tenant, undecided, .. } = self;
+        let mut said = Vec::new();
+        if *folded > 0 {
+            said.push(format!(
+                "folded by request id: {}, by session: {session}, by tenant and prompt length after a refusal: {tenant}; with --fold \
+                 off {folded} more ({:.1} %) would arrive",
+                folded - session - tenant,
+                100.0 * share(*folded, self.fates.records - folded)
+            ));
+        }
+        if *tenant > 0 {
+            said.push(format!(
+                "no id says that the {tenant} folded by tenant ({:.1} % of the rows) are retries: so much of the load may be missing",
+                100.0 * share(*tenant, self.fates.records)
+            ));
+        }
+        if *undecided > 0 {
+            said.push(format!(
+                "not folded: {undecided} rows ({:.1} %) come after a refused one of their tenant and prompt length, but the tenant sends more \
+                 prompts of that length: where they are retries, so much of the load is counted twice",
+                100.0 * share(*undecided, self.fates.records)
+            ));
+        }
+        said
     }
 
     fn censorship(&self, said: &mut Vec<String>) {

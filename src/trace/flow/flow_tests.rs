@@ -117,9 +117,11 @@ fn what_only_looks_like_a_retry_is_none() {
     let rules = || Rules { fold: Some(Rules::FOLD), ..plain() };
     let tenant = Some(NameId::at(0));
     let of = |record: Record, input: u32| Record { tenant, input_tokens: Some(input), ..record };
-    // By tenant only with the same prompt length, only after the failure, and only soon.
+    // By tenant only with the same prompt length, only after the refusal, and only soon.
     let (found, accounts) = run(&[of(refused(0), 7), of(done(10), 8), of(done(20), 7)], rules());
     assert_eq!((rows(&found), accounts.folded_by_tenant), (vec![0, 10], 1));
+    let said = accounts.sentences().join("\n");
+    assert!(said.contains("after a refusal: 1; with --fold off 1 more (50.0 %)") && said.contains("33.3 %"), "{said}");
     let late = [of(refused(0), 7), of(done(61_002), 7)];
     assert_eq!(run(&late, rules()).1.folded, 0);
     let slow = Record { end: Some(at(500)), ..of(refused(0), 7) };
@@ -127,6 +129,55 @@ fn what_only_looks_like_a_retry_is_none() {
     // Without a session, a tenant or an id nothing tells.
     assert_eq!(run(&[refused(0), done(10)], rules()).1.folded, 0);
     assert_eq!(run(&[of(refused(0), 7), of(done(10), 7)], plain()).1.folded, 0);
+}
+
+/// Whatever else a row of the same tenant and prompt length may be, it is not taken for a retry where something speaks against
+/// it.
+#[test]
+fn a_tenants_next_request_is_not_swallowed() {
+    let rules = || Rules { fold: Some(Rules::FOLD), ..plain() };
+    let tenant = Some(NameId::at(0));
+    let of = |record: Record| Record { tenant, input_tokens: Some(7), ..record };
+    let in_session = |record: Record, number: u64| Record { session: key(number), ..of(record) };
+    let in_class = |record: Record, class: u32| Record { class: Some(NameId::at(class)), ..of(record) };
+    let ended = |ended: Ended| Record { ended: Some(ended), ..of(refused(0)) };
+    let first_try = Record { attempt: Some(1), ..of(done(20)) };
+    for (pair, why) in [
+        ([ended(Ended::Failed), of(done(20))], "it was served, and broke"),
+        ([ended(Ended::TimedOut), of(done(20))], "it was served, too slowly"),
+        ([ended(Ended::Left), of(done(20))], "its client had left"),
+        ([in_session(refused(0), 1), in_session(done(20), 2)], "two conversations"),
+        ([in_class(refused(0), 1), in_class(done(20), 2)], "two models"),
+        ([of(refused(0)), first_try], "the log says that it is a first try"),
+        ([of(done(0)), of(done(20))], "nothing failed"),
+    ] {
+        let (found, accounts) = run(&pair, rules());
+        assert_eq!((found.len(), accounts.folded, accounts.undecided), (2, 0, 0), "{why}");
+    }
+    // Where the one or the other says nothing, the rest decides.
+    for pair in [[in_session(refused(0), 1), of(done(20))], [of(refused(0)), in_class(done(20), 2)]] {
+        assert_eq!(run(&pair, rules()).1.folded_by_tenant, 1);
+    }
+}
+
+/// A tenant that sends the same prompt ten times a second, refused or not: of a thousand requests none is lost.
+#[test]
+fn where_all_prompts_of_a_tenant_are_alike_their_length_tells_nothing() {
+    let rules = || Rules { fold: Some(Rules::FOLD), ..plain() };
+    let of = |record: Record| Record { tenant: Some(NameId::at(0)), ..record };
+    let alike = |n: u64| of(if n % 3 == 1 { refused(n * 100) } else { done(n * 100) });
+    let (found, accounts) = run(&(0..1_000).map(alike).collect::<Vec<_>>(), rules());
+    assert_eq!((found.len(), accounts.folded, accounts.undecided), (1_000, 0, 333));
+    let said = accounts.sentences().join("\n");
+    assert!(said.contains("not folded: 333 rows (33.3 %)"), "{said}");
+    // A health check twice a minute.
+    let checks: Vec<Record> = (0..10).map(|n| of(if n == 5 { refused(n * 30_000) } else { done(n * 30_000) })).collect();
+    assert_eq!(run(&checks, rules()).0.len(), 10);
+    // The same prompt again long after the last one: what follows its refusal is its retry, and that one's too.
+    let once = [of(done(0)), of(refused(100_000)), of(refused(102_000)), of(done(106_000)), of(done(107_000))];
+    let (found, accounts) = run(&once, rules());
+    assert_eq!((rows(&found), accounts.folded_by_tenant, accounts.undecided), (vec![0, 100_000, 107_000], 2, 0));
+    assert_eq!(found[1].attempt, Some(3));
 }
 
 #[test]

@@ -1,8 +1,16 @@
 //! Retry folding: a try that follows a failed one is the same request, and arrives once.
 //!
-//! A later try is known by the request's own id; else by its session, where the prompt is as long or a length is unknown; else
-//! by its tenant, where the prompt is as long. It comes after the failure and within a short time of it. The request keeps the
-//! arrival of its first try and takes the rest from its last.
+//! A try comes after the failure and within a short time of it (the horizon), and is known by the first of three rules:
+//!
+//! - **request id**: it has the request's own;
+//! - **session**: it has the request's session, and a prompt as long, or one of both lengths is unknown;
+//! - **tenant and prompt length after a refusal**: the request was turned away unserved; the try is of its tenant, its class and
+//!   its prompt length; they are not of two sessions; the try does not say that it is a first one; and no other request of
+//!   that tenant had a prompt of that length within the horizon before. A tenant whose prompts are all alike sends the next
+//!   request whether or not the last was refused: there the length tells nothing. Such a row stays a request, and is counted as
+//!   undecided.
+//!
+//! The request keeps the arrival of its first try and takes the rest from its last.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -22,10 +30,20 @@ enum Mark {
     Tenant(NameId, u32),
 }
 
+/// By which rule a later try was known.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Rule {
+    Request,
+    Session,
+    Tenant,
+}
+
 /// A request that may have another try.
 struct Held {
     record: Record,
     tries: u16,
+    /// Whether its tenant sends more prompts of its length.
+    common: bool,
     /// From when until when the next try can come; `None` once it is settled.
     waits: Option<(Time, Time)>,
 }
@@ -40,20 +58,24 @@ pub(super) struct Folded<S> {
     first: u64,
     /// The requests that wait, by what their next try would be known by.
     open: BTreeMap<Mark, u64>,
+    lengths: Lengths,
     now: Time,
     done: bool,
+    /// By [`Rule`].
     counts: [u64; 3],
+    undecided: u64,
 }
 
 impl<S: Stage> Folded<S> {
     /// `gap` is how long after a failure the next try may come; `None` folds nothing.
     pub fn new(from: S, gap: Option<Span>, window: Span) -> Self {
-        let (held, open) = (VecDeque::new(), BTreeMap::new());
-        Self { from, gap, window, held, first: 0, open, now: Time::ZERO, done: false, counts: [0; 3] }
+        let (held, open, lengths) = (VecDeque::new(), BTreeMap::new(), Lengths::default());
+        let now = Time::ZERO;
+        Self { from, gap, window, held, first: 0, open, lengths, now, done: false, counts: [0; 3], undecided: 0 }
     }
 
     fn give(&mut self) -> Option<Record> {
-        let Held { mut record, tries, waits } = self.held.pop_front()?;
+        let Held { mut record, tries, waits, .. } = self.held.pop_front()?;
         if waits.is_some() {
             self.close(self.first, &record);
         }
@@ -78,20 +100,19 @@ impl<S: Stage> Folded<S> {
 
     fn take(&mut self, record: Record, gap: Span) {
         self.now = record.arrival;
-        let (number, basis) = match self.waiting(&record) {
-            Some((number, basis)) => (number, Some(basis)),
-            None => (self.first + self.held.len() as u64, None),
-        };
-        if let Some(basis) = basis {
-            self.counts[basis] += 1;
+        let number = if let Some((number, rule)) = self.waiting(&record) {
+            self.counts[rule as usize] += 1;
             let place = self.place(number);
             let before = std::mem::take(&mut self.held[place].record);
             self.close(number, &before);
             self.held[place].record = folded(before, record);
             self.held[place].tries = self.held[place].tries.saturating_add(1);
+            number
         } else {
-            self.held.push_back(Held { record, tries: 1, waits: None });
-        }
+            let common = self.lengths.note(&record, gap);
+            self.held.push_back(Held { record, tries: 1, common, waits: None });
+            self.first + self.held.len() as u64 - 1
+        };
         self.wait(number, gap);
     }
 
@@ -99,8 +120,8 @@ impl<S: Stage> Folded<S> {
         usize::try_from(number - self.first).expect("a request that waits is held, and memory holds as many")
     }
 
-    /// The request that this is another try of, and by what that is known.
-    fn waiting(&self, record: &Record) -> Option<(u64, usize)> {
+    /// The request that this is another try of, and by which rule that is known.
+    fn waiting(&mut self, record: &Record) -> Option<(u64, Rule)> {
         if self.open.is_empty() {
             return None; // most of the time, and in most logs always
         }
@@ -112,9 +133,18 @@ impl<S: Stage> Folded<S> {
         let by_request = || record.request.and_then(|key| fits(Mark::Request(key)));
         let session = |length| record.session.and_then(|key| fits(Mark::Session(key, length)));
         let by_session = || session(record.input_tokens).or_else(|| session(None)).or_else(|| self.any_of_session(record));
-        let by_tenant = || record.tenant.zip(record.input_tokens).and_then(|(name, input)| fits(Mark::Tenant(name, input)));
-        let first = by_request().map(|number| (number, 0)).or_else(|| by_session().map(|number| (number, 1)));
-        first.or_else(|| by_tenant().map(|number| (number, 2)))
+        let certain = by_request().map(|number| (number, Rule::Request)).or_else(|| Some((by_session()?, Rule::Session)));
+        if certain.is_some() {
+            return certain;
+        }
+        let mark = Mark::Tenant(record.tenant?, record.input_tokens?);
+        let number = fits(mark).filter(|number| may_repeat(&self.held[self.place(*number)].record, record))?;
+        if self.held[self.place(number)].common {
+            self.undecided += 1;
+            self.open.remove(&mark); // one request has one next try
+            return None;
+        }
+        Some((number, Rule::Tenant))
     }
 
     /// For a try whose prompt length is unknown: whichever of its session waits.
@@ -147,11 +177,45 @@ impl<S: Stage> Folded<S> {
 }
 
 fn marks(record: &Record) -> [Option<Mark>; 3] {
+    let refused = record.ended == Some(Ended::Refused);
     [
         record.request.map(Mark::Request),
         record.session.map(|key| Mark::Session(key, record.input_tokens)),
-        record.tenant.zip(record.input_tokens).map(|(name, input)| Mark::Tenant(name, input)),
+        record.tenant.zip(record.input_tokens).filter(|_| refused).map(|(name, input)| Mark::Tenant(name, input)),
     ]
+}
+
+/// Whether nothing that the rows say speaks against the second being a try at the first.
+fn may_repeat(first: &Record, second: &Record) -> bool {
+    let two_sessions = first.session.is_some() && second.session.is_some();
+    let two_classes = first.class.zip(second.class).is_some_and(|(one, other)| one != other);
+    !two_sessions && !two_classes && second.attempt != Some(1)
+}
+
+/// The prompt lengths of each tenant's latest requests. Of requests with a session nothing is noted: that tells more.
+#[derive(Default)]
+struct Lengths {
+    latest: BTreeMap<(NameId, u32), Time>,
+    /// In order of arrival.
+    order: VecDeque<(Time, (NameId, u32))>,
+}
+
+impl Lengths {
+    /// Remembers a request; says whether another one like it arrived within `horizon` before.
+    fn note(&mut self, record: &Record, horizon: Span) -> bool {
+        let Some(own) = record.tenant.zip(record.input_tokens).filter(|_| record.session.is_none()) else { return false };
+        while let Some((arrival, old)) = self.order.front().copied() {
+            if arrival + horizon >= record.arrival && self.order.len() < HELD_MAX {
+                break;
+            }
+            self.order.pop_front();
+            if self.latest.get(&old) == Some(&arrival) {
+                self.latest.remove(&old);
+            }
+        }
+        self.order.push_back((record.arrival, own));
+        self.latest.insert(own, record.arrival).is_some()
+    }
 }
 
 /// The request that both are tries of.
@@ -185,6 +249,7 @@ impl<S: Stage> Stage for Folded<S> {
             match self.from.pull()? {
                 // Nothing waits, and it will not: it goes straight on.
                 Some(record) if self.held.is_empty() && record.ended.is_none_or(|ended| ended == Ended::Complete) => {
+                    self.lengths.note(&record, gap);
                     return Ok(Some(record));
                 }
                 Some(record) => self.take(record, gap),
@@ -199,6 +264,7 @@ impl<S: Stage> Stage for Folded<S> {
         accounts.folded += self.counts.iter().sum::<u64>();
         accounts.folded_by_session += session;
         accounts.folded_by_tenant += tenant;
+        accounts.undecided += self.undecided;
     }
 
     fn held(&self) -> u64 {

@@ -85,6 +85,9 @@ impl Rules {
     /// unless a `Retry-After` tells them to wait longer; a minute is what rate limits by the minute tell them.
     pub const FOLD: Span = Span::from_secs(60);
 
+    /// The default seed.
+    pub const SEED: u64 = 1;
+
     /// Nothing but sorting and dropping of duplicates: the log as it is.
     #[must_use]
     pub fn as_logged() -> Self {
@@ -104,7 +107,7 @@ impl Default for Rules {
             rate_scale: 1.0,
             time_scale: 1.0,
             repeat: 1,
-            seed: 1,
+            seed: Self::SEED,
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Whatever the bytes, every reader answers without a panic, and rows read = records + rows dropped; what is damaged in one
 //! row drops that row; what is damaged in the file is an error.
 
-use std::io::{Cursor, Write};
+use std::io::{Cursor, Read as _, Write};
 
 use proptest::prelude::*;
 
 use super::formats_tests::{drain, read, read_with};
+use crate::trace::source::ROW_BYTES_MAX;
 use crate::trace::{DropReason, Format, Map, Options, Preset, TraceError, open, open_bytes};
 
 /// A row or two of each format.
@@ -134,6 +135,27 @@ fn mixed_line_ends_marks_and_quoted_newlines_lose_nothing() {
     assert_eq!(read.records.iter().map(|record| record.row).collect::<Vec<_>>(), [2, 4, 6]);
 }
 
+/// A row three times as long as a row may be, made while it is read: it is dropped with its number, and the next one is read. (That
+/// it is not held: the tests of `rows`, `source` and `pieces`.)
+#[test]
+fn a_row_of_any_length_is_dropped_with_its_number() {
+    const SPAN: &str = r#"{"name":"llm_request","spanId":"01","startTimeUnixNano":"1760000000000000000","attributes":[{"key":"gen_ai.usage.prompt_tokens","value":{"intValue":"1"}},{"key":"gen_ai.usage.completion_tokens","value":{"intValue":"1"}}]}"#;
+    let (csv, jsonl) = ("time,input_tokens,output_tokens\n", "{\"time\":0,\"input_tokens\":1,\"output_tokens\":1}\n");
+    let (spans, span) = (format!("{{\"resourceSpans\":[{{\"scopeSpans\":[{{\"spans\":[{SPAN},"), format!("{SPAN}]}}]}}]}}"));
+    for (before, open, close, after, row) in [
+        (format!("{csv}0,1,1\n"), "1,", ",1\n", "2,1,1\n".to_owned(), 3),
+        (format!("{csv}0,1,1\n"), "1,\"", "\",1\n", "2,1,1\n".to_owned(), 3),
+        (jsonl.to_owned(), "{\"time\":\"", "\"}\n", jsonl.to_owned(), 2),
+        (spans, "{\"name\":\"", "\"},", span, 2),
+    ] {
+        let bytes = Cursor::new(format!("{before}{open}"))
+            .chain(std::io::repeat(b'7').take(3 * ROW_BYTES_MAX as u64))
+            .chain(Cursor::new(format!("{close}{after}")));
+        let read = drain(open_bytes(bytes, "log", &Options::default()).unwrap()).unwrap();
+        assert_eq!((read.records.len(), read.dropped()), (2, vec![(DropReason::TooLong, row)]), "{before}");
+    }
+}
+
 #[test]
 fn what_is_damaged_in_a_file_is_an_error() {
     let said = |text: &str, options: &Options| read_with(text, options).err().unwrap().to_string();
@@ -143,6 +165,7 @@ fn what_is_damaged_in_a_file_is_an_error() {
         (said("", &auto), "log: the file has no row"),
         (said(" \n\n", &auto), "log: the file has no row"),
         (said("time,input_tokens,output_tokens\n", &auto), "log: the file has no row"),
+        (said("hello \u{1b}[31m\u{7}world\n", &auto), "(it begins with `hello \\u{1b}[31m\\u{7}world`)"),
         (said("hello world\n", &auto), "of no format known here (it begins with `hello world`): say which columns hold what"),
         (said(SEEDS[0], &claimed(Format::Mooncake)), "log: not mooncake"),
         (said(SEEDS[5], &claimed(Format::Azure2023)), "log: not azure-2023"),
@@ -177,4 +200,7 @@ fn a_folder_and_a_log_that_was_cut_off_are_errors() {
     packed.truncate(packed.len() - 1_000);
     let cut = answer(packed, &Options::default()).unwrap_err();
     assert!(matches!(&cut, TraceError::Read { line, .. } if *line > 100_000), "{cut}");
+    assert!(cut.to_string().contains("the file is cut off; copy it again"), "{cut}");
+    let early = answer(gzip(b"time,input_tokens,output_tokens\n0,1,1\n")[..30].to_vec(), &Options::default()).unwrap_err();
+    assert!(early.to_string().starts_with("log: reading stopped before its first line: "), "{early}");
 }

@@ -5,8 +5,8 @@ use std::io;
 
 use super::table::header;
 use crate::time::Time;
-use crate::trace::clock::Clock;
-use crate::trace::error::{About, RowProblem, TraceError, excerpt_of};
+use crate::trace::clock::{Clock, not_before};
+use crate::trace::error::{About, RowProblem, TraceError, broken_off, excerpt, excerpt_of};
 use crate::trace::names::Names;
 use crate::trace::reader::{Dropped, Head, Reader, Row};
 use crate::trace::record::{Ended, Key, Record};
@@ -113,7 +113,7 @@ impl Canonical {
     pub fn new(source: Source, recognised_by: String) -> Result<Self, TraceError> {
         let file = source.file.clone();
         let mut rows = Rows::after(source.bytes, source.passed);
-        let failed = |error: io::Error| TraceError::Read { file: file.clone(), line: 0, reason: error.to_string() };
+        let failed = |error: io::Error| TraceError::Read { file: file.clone(), line: 0, reason: broken_off(&error) };
         let Some((line, header)) = header(&mut rows).map_err(failed)? else { return Err(TraceError::Empty { file }) };
         let mut head = Head::new(&file, Format::Canonical, recognised_by);
         let wall = header.iter().any(|name| name == "arrival_unix_ns");
@@ -123,7 +123,7 @@ impl Canonical {
         let columns = columns.map_err(|name| TraceError::OtherFormat {
             file: file.clone(),
             claimed: Format::Canonical.name(),
-            why: format!("it has a column `{name}`, which that table has not"),
+            why: format!("it has a column `{}`, which that table has not", excerpt(name)),
         })?;
         if let Some(column) = [Column::Arrival, Column::Input, Column::Output].iter().find(|column| !columns.contains(column)) {
             let column = column.header(wall, None).into_owned();
@@ -160,10 +160,26 @@ impl Canonical {
         for (place, column) in self.columns.iter().enumerate() {
             let text = self.rows.field(place);
             if !text.is_empty() {
+                column.follows(arrival, text)?;
                 take(*column, text, &mut record, &self.clock, &mut self.names).ok_or_else(|| wrong(*column, text))?;
             }
         }
         Ok(record)
+    }
+}
+
+impl Column {
+    /// Refuses a time before the row's arrival; what is no time, or no number, is judged elsewhere.
+    fn follows(self, arrival: i64, text: &[u8]) -> Result<(), RowProblem> {
+        let name = match self {
+            Self::Sent => "sent",
+            Self::FirstByte => "first_byte",
+            Self::LastByte => "last_byte",
+            Self::End => "end",
+            Self::Chunks => "chunks",
+            _ => return Ok(()),
+        };
+        words(text).filter_map(number).try_for_each(|at| not_before(arrival, at, name).map(drop))
     }
 }
 
@@ -235,7 +251,7 @@ impl Reader for Canonical {
         let failed = |error: io::Error| TraceError::Read {
             file: file.clone(),
             line: self.rows.line().saturating_sub(1),
-            reason: error.to_string(),
+            reason: broken_off(&error),
         };
         let read = read.map_err(failed);
         self.done = !matches!(read, Ok(Some(_)));

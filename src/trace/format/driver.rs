@@ -102,7 +102,7 @@ fn ended(fields: &Fields) -> Result<Ended, RowProblem> {
         Some("ok") => Ok(Ended::Complete),
         Some("ttft_timeout") => Ok(Ended::FirstTokenTimeout),
         Some("timeout") => Ok(Ended::TotalTimeout),
-        Some("http_error") => Ok(Ended::Refused),
+        Some("http_error") => Ok(status(fields)?.filter(|status| *status >= 400).map_or(Ended::Failed, Ended::of_status)),
         Some("eof") => Ok(Ended::Cut),
         Some("exc") => Ok(Ended::Broken),
         _ => Err(wrong("outcome", value, "ok, ttft_timeout, timeout, http_error, exc or eof", About::Other)),

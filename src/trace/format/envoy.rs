@@ -36,13 +36,15 @@ pub(super) const ENVOY: Recipe = Recipe {
 };
 
 /// What Envoy's response flags say of how a request ended: the first that is known of `DC` (the client left), `UT`, `DT`, `SI`
-/// (timed out), `UO`, `RL`, `OM`, `NC`, `UH`, `UAEX`, `RLSE` (refused), `UF`, `UC`, `LR`, `UR`, `UPE`, `DPE` (broken).
+/// (timed out), `UO`, `RL`, `OM`, `UH` (refused), `NC`, `UAEX`, `RLSE` (failed: no such cluster, access denied, the limiter itself
+/// broke), `UF`, `UC`, `LR`, `UR`, `UPE`, `DPE` (broken).
 pub(in crate::trace) fn flags(cell: Cell<'_>, record: &mut Record) {
     let Cell::Text(text) = cell else { return };
     let known = text.split(|byte| *byte == b',').find_map(|flag| match flag.trim_ascii() {
         b"DC" => Some(Ended::Left),
         b"UT" | b"DT" | b"SI" => Some(Ended::TimedOut),
-        b"UO" | b"RL" | b"OM" | b"NC" | b"UH" | b"UAEX" | b"RLSE" => Some(Ended::Refused),
+        b"UO" | b"RL" | b"OM" | b"UH" => Some(Ended::Refused),
+        b"NC" | b"UAEX" | b"RLSE" => Some(Ended::Failed),
         b"UF" | b"UC" | b"LR" | b"UR" | b"UPE" | b"DPE" => Some(Ended::Broken),
         _ => None,
     });

@@ -72,11 +72,14 @@ pub(super) fn read(text: &str) -> Read {
 
 /// A public trace, where there is one.
 pub(super) fn public(name: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/traces").join(name);
-    if !path.exists() {
-        println!("skipped: {} is not there", path.display());
+    // Work trees may stand one folder deeper.
+    let places = ["../shared/traces", "../../shared/traces"]
+        .map(|place| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(place).join(name));
+    let found = places.into_iter().find(|path| path.exists());
+    if found.is_none() {
+        println!("skipped: there is no shared/traces/{name}");
     }
-    path.exists().then_some(path)
+    found
 }
 
 fn unix_ns(read: &Read, record: usize) -> i64 {

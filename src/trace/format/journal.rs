@@ -13,7 +13,7 @@ use super::Format;
 use super::objects::{Fields, ObjectLines};
 use crate::rng::mix;
 use crate::time::Time;
-use crate::trace::error::{About, RowProblem, TraceError, excerpt};
+use crate::trace::error::{About, RowProblem, Seconds, TraceError, excerpt};
 use crate::trace::names::Names;
 use crate::trace::reader::{Dropped, Head, Reader, Row};
 use crate::trace::record::{Ended, Key, Record};
@@ -87,6 +87,8 @@ pub(super) struct Journal {
     runs: u32,
     any: bool,
     over: bool,
+    /// Time of the latest line that was in order, nanoseconds.
+    latest: u64,
 }
 
 /// A request that has not ended.
@@ -111,16 +113,22 @@ impl Journal {
             runs: 0,
             any: false,
             over: false,
+            latest: 0,
         }
     }
 
     fn event(&mut self, row: u64, mut event: Fields) -> Result<(), RowProblem> {
         let t = event.get("t").and_then(Value::as_u64).ok_or_else(|| missing("t"))?;
-        let t = Time::from_nanos(t);
         if let Some(head) = event.remove("run") {
+            self.latest = t; // each run begins anew
             self.run(parsed("run", &head)?);
-        } else if let Some(request) = event.remove("request") {
-            self.request(row, &parsed("request", &request)?)?;
+            return Ok(());
+        }
+        in_order(self.latest, t)?;
+        self.latest = t;
+        let t = Time::from_nanos(t);
+        if let Some(request) = event.remove("request") {
+            self.request(t, row, &parsed("request", &request)?)?;
         } else if let Some(arrival) = event.get("in").and_then(|input| input.get("arrive")) {
             self.arrive(t, &parsed("in", arrival)?);
         } else if let Some(relay) = event.get("out").and_then(|action| action.get("relay")) {
@@ -144,7 +152,8 @@ impl Journal {
         self.classes = head.classes;
     }
 
-    fn request(&mut self, row: u64, request: &Request) -> Result<(), RowProblem> {
+    fn request(&mut self, t: Time, row: u64, request: &Request) -> Result<(), RowProblem> {
+        in_order(request.arrival, t.as_nanos())?;
         let class = self.classes.get(request.class).ok_or_else(|| missing("class"))?;
         let mut record = Record {
             row,
@@ -241,6 +250,12 @@ fn parsed<T: serde::de::DeserializeOwned>(column: &'static str, value: &Value) -
         expected: "what `plimsoll simulate --journal` writes",
         about: About::Other,
     })
+}
+
+/// Refuses a line whose time lies before what it follows: an earlier line, or the arrival that it tells of.
+fn in_order(earlier: u64, t: u64) -> Result<(), RowProblem> {
+    let Some(early) = earlier.checked_sub(t).filter(|early| *early > 0) else { return Ok(()) };
+    Err(RowProblem::Backwards { column: "t", secs: Seconds { nanos: i64::try_from(early).unwrap_or(i64::MAX) } })
 }
 
 fn missing(column: &'static str) -> RowProblem {

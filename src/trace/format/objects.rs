@@ -8,7 +8,7 @@ use super::recipe::Recipe;
 use super::{Field, Map};
 use crate::trace::assemble::Assembler;
 use crate::trace::cell::{Cell, Cells};
-use crate::trace::error::{RowProblem, TraceError, excerpt, excerpt_of};
+use crate::trace::error::{RowProblem, TraceError, broken_off, excerpt, excerpt_of};
 use crate::trace::names::Names;
 use crate::trace::pieces::{Piece, Pieces, Wanted};
 use crate::trace::reader::{Dropped, Head, Reader, Row};
@@ -79,7 +79,7 @@ impl ObjectLines {
 }
 
 fn failed(file: &str, line: u64, error: &io::Error) -> TraceError {
-    TraceError::Read { file: file.to_owned(), line, reason: error.to_string() }
+    TraceError::Read { file: file.to_owned(), line, reason: broken_off(error) }
 }
 
 /// What a line holds.

@@ -13,7 +13,7 @@ use super::recipe::Recipe;
 use super::{Field, Format, Map, TimeKind};
 use crate::trace::assemble::Assembler;
 use crate::trace::cell::{Cell, Cells};
-use crate::trace::error::{RowProblem, TraceError, excerpt, excerpt_of};
+use crate::trace::error::{RowProblem, TraceError, broken_off, excerpt, excerpt_of};
 use crate::trace::names::Names;
 use crate::trace::pieces::{Piece, Pieces, Wanted};
 use crate::trace::reader::{Dropped, Head, Reader, Row};
@@ -186,7 +186,7 @@ impl Reader for Otlp {
             }
             Err(error) => {
                 self.done = true;
-                Err(TraceError::Read { file: file(), line: self.pieces.line(), reason: error.to_string() })
+                Err(TraceError::Read { file: file(), line: self.pieces.line(), reason: broken_off(&error) })
             }
         }
     }

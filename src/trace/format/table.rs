@@ -6,7 +6,7 @@ use super::recipe::Recipe;
 use super::{Field, Map};
 use crate::trace::assemble::Assembler;
 use crate::trace::cell::{Cell, Cells};
-use crate::trace::error::{RowProblem, TraceError};
+use crate::trace::error::{RowProblem, TraceError, broken_off};
 use crate::trace::names::Names;
 use crate::trace::reader::{Dropped, Head, Reader, Row};
 use crate::trace::rows::Rows;
@@ -38,7 +38,7 @@ impl Table {
         let file = source.file.clone();
         let head = recipe.head(&file, recognised_by);
         let mut rows = Rows::after(source.bytes, source.passed);
-        let failed = |error: io::Error| TraceError::Read { file: file.clone(), line: 0, reason: error.to_string() };
+        let failed = |error: io::Error| TraceError::Read { file: file.clone(), line: 0, reason: broken_off(&error) };
         let Some((line, header)) = header(&mut rows).map_err(failed)? else { return Err(TraceError::Empty { file }) };
         let missing = |column: &str| TraceError::MissingColumn {
             file: file.clone(),
@@ -100,7 +100,7 @@ impl Reader for Table {
         let failed = |error: io::Error| TraceError::Read {
             file: file.clone(),
             line: self.rows.line().saturating_sub(1),
-            reason: error.to_string(),
+            reason: broken_off(&error),
         };
         let read = read.map_err(failed);
         self.done = !matches!(read, Ok(Some(_)));

@@ -42,6 +42,13 @@ fn on_the_wall(mut record: Record, origin: Origin) -> (Record, Vec<Option<i64>>)
     (record, times)
 }
 
+/// Nothing of a request comes before it: such a row would be dropped as damaged.
+fn not_before_arrival(record: &mut Record) {
+    let arrival = record.arrival;
+    let times = [&mut record.sent, &mut record.first_byte, &mut record.last_byte, &mut record.end].into_iter().flatten();
+    times.chain(record.chunks.iter_mut()).for_each(|time| *time = arrival.max(*time));
+}
+
 fn named(mut record: Record, names: &Names) -> (Record, Option<String>, Option<String>) {
     let class = record.class.take().map(|id| names.classes.name(id).to_owned());
     let tenant = record.tenant.take().map(|id| names.tenants.name(id).to_owned());
@@ -61,6 +68,7 @@ proptest! {
         let lead = if wall { Origin::LEAD } else { Span::ZERO };
         for record in &mut records {
             record.shift_later(lead);
+            not_before_arrival(record);
         }
         let mut head = Head::new("given", Format::Csv, String::new());
         head.block_tokens = block_tokens;

@@ -21,8 +21,8 @@ use self::client::{Arrival, Client};
 use super::Format;
 use crate::rng::Streams;
 use crate::time::Time;
-use crate::trace::error::TraceError;
 use crate::trace::error::{About, RowProblem};
+use crate::trace::error::{TraceError, broken_off};
 use crate::trace::names::Names;
 use crate::trace::reader::{Dropped, Head, Options, Reader, Row};
 use crate::trace::record::Record;
@@ -46,7 +46,7 @@ type Named = (String, String);
 /// Opens a folder of descriptions.
 pub(in crate::trace) fn open_folder(path: &Path, options: &Options) -> Result<Box<dyn Reader>, TraceError> {
     let file = path.display().to_string();
-    let failed = |error: std::io::Error| TraceError::Open { file: file.clone(), reason: error.to_string() };
+    let failed = |error: std::io::Error| TraceError::Open { file: file.clone(), reason: broken_off(&error) };
     let mut texts = BTreeMap::new();
     for entry in fs::read_dir(path).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
@@ -61,7 +61,7 @@ pub(in crate::trace) fn open_folder(path: &Path, options: &Options) -> Result<Bo
 /// Opens a tar archive of descriptions.
 pub(in crate::trace) fn open_tar(source: Source, options: &Options) -> Result<Box<dyn Reader>, TraceError> {
     let file = source.file;
-    let failed = |error: std::io::Error| TraceError::Read { file: file.clone(), line: 0, reason: error.to_string() };
+    let failed = |error: std::io::Error| TraceError::Read { file: file.clone(), line: 0, reason: broken_off(&error) };
     let mut texts = BTreeMap::new();
     let mut archive = tar::Archive::new(source.bytes);
     for entry in archive.entries().map_err(failed)? {

@@ -1,0 +1,54 @@
+//! How much is looked at beside a search, told before it is run.
+
+use crate::tune::slice;
+use crate::tune::tuned::{HELD_OUT_MIN, LEVELS, OTHERS};
+use crate::tune::{Around, Settings, Space};
+
+/// Simulations at most that `around` takes beside the search of `space` that `settings` describe: plateaus, tornado and slice, Sobol
+/// indices, and the choice with its rivals in `futures` that count and `held_out` ones. `has_speed` where the upstream has a speed that
+/// can be varied.
+#[must_use]
+pub fn beside_most(
+    space: &Space,
+    settings: &Settings,
+    around: Around,
+    (futures, held_out): (usize, usize),
+    has_speed: bool,
+) -> u64 {
+    let Around { replications, rows } = around;
+    let each = u64::from(replications);
+    let numbers = space.parameters().iter().filter(|parameter| parameter.domain.is_numeric()).count();
+    let choices = space.parameters().iter().filter(|parameter| !parameter.domain.is_numeric());
+    let others: usize = choices.map(|parameter| parameter.domain.levels(2).len() - 1).sum();
+    let near = (1 + numbers * (2 + LEVELS) + others) as u64 * each;
+    let sliced = if numbers > 1 { slice::cost(replications) } else { 0 };
+    let beside = OTHERS.iter().filter(|case| futures == 1 && (has_speed || !case.varies_capacity())).count();
+    let rivals = if futures > 1 { futures * (settings.finalists + 2) } else { 2 * beside };
+    let tried = 2 * held_out as u64 * each.max(u64::from(HELD_OUT_MIN));
+    let indices = if rows >= 2 { u64::from(rows) * (space.dimensions() as u64 + 2) } else { 0 };
+    // Both settings beside each other, for the figures and the plots.
+    let both = 2 * u64::from(settings.confirmation);
+    near + sliced + rivals as u64 * each + tried + indices + both
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tune::{Domain, Parameter, Scale};
+
+    #[test]
+    fn every_part_is_counted() {
+        let number = |path: &str| {
+            let domain = Domain::Integer { lo: 0, hi: 99, scale: Scale::Linear };
+            Parameter { path: path.into(), domain, only_if: None }
+        };
+        let space = Space::new(vec![number("a"), number("b")]).unwrap();
+        let settings = Settings::halving(8, 200.0, 1);
+        let most = |replications, rows, futures| beside_most(&space, &settings, Around { replications, rows }, futures, false);
+        assert_eq!(most(0, 0, (1, 0)), 60, "both settings beside each other");
+        assert_eq!(most(0, 8, (1, 0)), 60 + 8 * 4);
+        assert_eq!(most(0, 0, (1, 1)), 60 + 20, "what is held out is always tried");
+        assert_eq!(most(10, 0, (1, 0)), 60 + 230 + 196 + 40);
+        assert_eq!(most(10, 0, (3, 0)), 60 + 230 + 196 + 300);
+    }
+}
