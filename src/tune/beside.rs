@@ -4,9 +4,9 @@ use crate::tune::slice;
 use crate::tune::tuned::{HELD_OUT_MIN, LEVELS, OTHERS};
 use crate::tune::{Around, Settings, Space};
 
-/// Simulations at most that `around` takes beside the search of `space` that `settings` describe: plateaus, tornado and slice, Sobol
-/// indices, and the choice with its rivals in `futures` that count and `held_out` ones. `has_speed` where the upstream has a speed that
-/// can be varied.
+/// Simulations at most that `around` takes beside the search of `space` that `settings` describe: settings put back to today's,
+/// plateaus, tornado and slice, Sobol indices, and the choice with its rivals in `futures` that count and `held_out` ones.
+/// `has_speed` where the upstream has a speed that can be varied.
 #[must_use]
 pub fn beside_most(
     space: &Space,
@@ -28,7 +28,9 @@ pub fn beside_most(
     let indices = if rows >= 2 { u64::from(rows) * (space.dimensions() as u64 + 2) } else { 0 };
     // Both settings beside each other, for the figures and the plots.
     let both = 2 * u64::from(settings.confirmation);
-    near + sliced + rivals as u64 * each + tried + indices + both
+    // The choice, and each parameter of it that is put back to today's setting.
+    let back = (1 + space.dimensions()) as u64 * u64::from(settings.first);
+    back + near + sliced + rivals as u64 * each + tried + indices + both
 }
 
 #[cfg(test)]
@@ -45,10 +47,10 @@ mod tests {
         let space = Space::new(vec![number("a"), number("b")]).unwrap();
         let settings = Settings::halving(8, 200.0, 1);
         let most = |replications, rows, futures| beside_most(&space, &settings, Around { replications, rows }, futures, false);
-        assert_eq!(most(0, 0, (1, 0)), 60, "both settings beside each other");
-        assert_eq!(most(0, 8, (1, 0)), 60 + 8 * 4);
-        assert_eq!(most(0, 0, (1, 1)), 60 + 20, "what is held out is always tried");
-        assert_eq!(most(10, 0, (1, 0)), 60 + 230 + 196 + 40);
-        assert_eq!(most(10, 0, (3, 0)), 60 + 230 + 196 + 300);
+        assert_eq!(most(0, 0, (1, 0)), 90, "settings put back, and both beside each other");
+        assert_eq!(most(0, 8, (1, 0)), 90 + 8 * 4);
+        assert_eq!(most(0, 0, (1, 1)), 90 + 20, "what is held out is always tried");
+        assert_eq!(most(10, 0, (1, 0)), 90 + 230 + 196 + 40);
+        assert_eq!(most(10, 0, (3, 0)), 90 + 230 + 196 + 300);
     }
 }

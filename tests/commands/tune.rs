@@ -142,7 +142,7 @@ fn another_search_does_not_go_on_from_this_one() {
     assert!(said.contains("holds the observations of another search") && said.contains("`--fresh`"), "{said}");
     let output = tune(folder.path(), &["--seed", "2", "--fresh"]);
     assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
-    assert!(read(folder.path(), "result.json").contains("\"seed\":2"));
+    assert!(read(folder.path(), "result.json").contains("\"seed\":\"2\""));
 }
 
 #[test]
