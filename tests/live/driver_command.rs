@@ -139,7 +139,7 @@ fn an_interrupted_run_goes_on() {
     assert_eq!(kept(), ["plan.json"]);
     let rest = live(folder.path(), &server.target, &more);
     assert!(matches!(rest.status.code(), Some(0 | 4)), "{}", said(&rest.stderr));
-    assert_eq!(kept().len(), 2);
+    assert!(kept().contains(&"01-base.jsonl".into()), "{:?}", kept());
 }
 
 #[test]

@@ -7,5 +7,5 @@ mod driver_command;
 mod emulate;
 mod emulate_command;
 mod emulate_faults;
-mod parity;
+mod driver_parity;
 mod scripted;
