@@ -4,8 +4,9 @@
 mod client;
 mod driver;
 mod driver_command;
+mod driver_parity;
 mod emulate;
 mod emulate_command;
 mod emulate_faults;
-mod driver_parity;
+mod parity;
 mod scripted;

@@ -31,7 +31,7 @@ mod way;
 pub use body::{Prompts, VOCABULARY};
 pub use gauges::{GaugeWatch, Gauges, Sample, poll_gauges, read_gauges, until_idle};
 pub use lag::{Lag, LagVerdict};
-pub use line::{Line, Word, read_lines, write_lines};
+pub use line::{Line, Stamp, UsageLine, Word, read_lines, write_lines};
 pub use load::{Load, Misfit, first_misfit};
 pub use owner::{Driven, drive};
 pub use probe::{Model, ProbeError, Server, probe};
