@@ -25,6 +25,7 @@ mod nnls;
 mod robust;
 mod served;
 mod source;
+mod speeds;
 mod steps;
 
 pub use align::{Laid, Lone, Misfit, Observed, Row, align};
@@ -36,4 +37,5 @@ pub use grade::{Band, Figure, Figures, Forecast, Grade, Judged, Standing, grade,
 pub use robust::{Fit, RESAMPLES, TUNING};
 pub use served::{Fate, Served};
 pub use source::{Run, read_into};
+pub use speeds::{middle_of, of_parts};
 pub use steps::{Step, StepLog, StepRun, read_steps};

@@ -14,6 +14,7 @@ mod explain;
 mod export;
 mod files;
 mod find;
+mod live;
 mod measured;
 mod outcome;
 mod progress;
@@ -54,6 +55,7 @@ struct Arguments {
 enum Command {
     Simulate(simulate::Arguments),
     Capacity(capacity::Arguments),
+    Live(live::Arguments),
     Calibrate(calibrate::Arguments),
     Tune(tune::Arguments),
     Replay(replay::Arguments),
@@ -88,6 +90,7 @@ fn execute(command: Command, typed: &str, out: &mut impl Write) -> Result<Exit, 
     match command {
         Command::Simulate(arguments) => simulate::run(&arguments, typed, out),
         Command::Capacity(arguments) => capacity::run(&arguments, typed, out),
+        Command::Live(arguments) => live::run(&arguments, typed, out),
         Command::Calibrate(arguments) => calibrate::run(&arguments, typed, out),
         Command::Tune(arguments) => tune::run(&arguments, typed, out),
         Command::Replay(arguments) => replay::run(&arguments, typed, out),

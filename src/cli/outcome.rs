@@ -53,6 +53,9 @@ pub enum Failure {
     /// A search that somebody interrupted; what it saw is in this file.
     #[error("interrupted: what was seen so far is in `{}`, and the same command goes on from there\n", .0.display())]
     Interrupted(PathBuf),
+    /// A run that somebody interrupted, and of which nothing was to be kept.
+    #[error("interrupted: nothing of it is kept without `--out`\n")]
+    Stopped,
     /// A file that could not be written.
     #[error("error: cannot write `{}`: {why}\n{}", path.display(), remedy(why))]
     Write {
@@ -92,7 +95,7 @@ impl Failure {
             Self::Write { why, .. } if !remedy(why).is_empty() => Exit::BadInput,
             Self::Write { .. } | Self::Output(_) => Exit::Failed,
             Self::Invalid(_) => Exit::Invalid,
-            Self::Interrupted(_) => Exit::Interrupted,
+            Self::Interrupted(_) | Self::Stopped => Exit::Interrupted,
             Self::Closed => Exit::Done,
         }
     }

@@ -27,6 +27,11 @@ impl Progress {
         Self::shown(quiet, "{bar:24} {percent} % of the budget, {elapsed}; {wide_msg}", budget_line)
     }
 
+    /// Of steps that take a time that is known, with news of how they stand.
+    pub fn of_seconds(quiet: bool) -> Self {
+        Self::shown(quiet, "{bar:24} {pos}/{len} s; {wide_msg}", seconds_line)
+    }
+
     /// Of a log that is read, of which nobody knows how long it is.
     pub fn of_rows(quiet: bool) -> Self {
         Self::shown(quiet, "{spinner} {human_pos} requests, {per_sec}, {elapsed}", rows_line)
@@ -56,6 +61,11 @@ impl Progress {
     /// So many steps more are done.
     pub fn advance(&self, steps: u64) {
         self.bar.inc(steps);
+    }
+
+    /// So many steps are done.
+    pub fn at(&self, steps: u64) {
+        self.bar.set_position(steps);
     }
 
     /// How it stands.
@@ -96,6 +106,10 @@ fn budget_line(bar: &ProgressBar) -> String {
     // What stands around the choice is paid beside the budget.
     let percent = (100 * done / all).min(100);
     format!("{percent} % of the budget after {} s; {}", bar.elapsed().as_secs(), bar.message())
+}
+
+fn seconds_line(bar: &ProgressBar) -> String {
+    format!("{} of {} s; {}", bar.position(), bar.length().unwrap_or_default(), bar.message())
 }
 
 fn rows_line(bar: &ProgressBar) -> String {

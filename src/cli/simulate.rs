@@ -82,7 +82,7 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
     judge(&arguments.asserts, &summary)
 }
 
-fn check_asserts(asserts: &[report::Assertion], scenario: &Scenario) -> Result<(), Failure> {
+pub(super) fn check_asserts(asserts: &[report::Assertion], scenario: &Scenario) -> Result<(), Failure> {
     let mut variants: Vec<&str> = scenario.variants.iter().map(|variant| variant.name.as_str()).collect();
     variants.rotate_left(scenario.baseline());
     let classes: Vec<&str> = scenario.variants[scenario.baseline()].classes.iter().map(|class| class.name.as_str()).collect();

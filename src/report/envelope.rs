@@ -300,7 +300,7 @@ impl VariantReport {
             name: variant.name.clone(),
             digest: digest_text(variant.digest),
             label: variant.label.overall(),
-            counts: CountsReport::new(&variant.counts, Some(&variant.run_counts)),
+            counts: CountsReport::new(&variant.counts, variant.run_counts.as_ref()),
             metrics: MetricsReport::new(&variant.metrics, Some(&variant.run_metrics)),
             metered: variant.metered.as_ref().map(MeteredReport::new),
             recovery_s: variant.recovery.iter().map(RecoveryReport::new).collect(),

@@ -10,6 +10,7 @@ mod fairness;
 pub mod format;
 mod load_lines;
 mod metered;
+pub mod overlay;
 pub mod page;
 pub mod plot;
 pub mod replayed;

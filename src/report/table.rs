@@ -163,7 +163,7 @@ fn measured(variant: &VariantSummary) -> Vec<String> {
     rows.push(figure("tokens wasted", metrics.wasted_fraction.as_ref(), percent));
     rows.push(figure("requests waiting", variant.run_metrics.queue_len.as_ref(), number));
     rows.push(figure("utilisation", variant.run_metrics.utilisation.as_ref(), percent));
-    rows.push(abandoned(&variant.run_counts));
+    rows.extend(variant.run_counts.as_ref().map(abandoned));
     rows
 }
 

@@ -1,8 +1,12 @@
-//! The room with sockets: an emulated server met over real ones, and over connections in memory with a clock that stands still.
+//! The live side from outside: servers, gateways and drivers that talk to each other, over real sockets and over connections in
+//! memory with a clock that stands still.
 
 mod client;
-mod drive;
+mod driver;
+mod driver_command;
+mod driver_parity;
 mod emulate;
 mod emulate_command;
 mod emulate_faults;
 mod parity;
+mod scripted;

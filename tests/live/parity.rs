@@ -6,16 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plimsoll::journal::{self, Journal, What};
-use plimsoll::live::drive::{Drive, Seen, Watcher, Wire};
+use plimsoll::live::drive::{Line, Load, Prompts, Stamp, TERMS, Way, drive};
 use plimsoll::live::emulate::Server as Emulator;
 use plimsoll::live::gateway::{Serve, Server as Gateway, Wiring, Written};
-use plimsoll::live::http::{Listener, Network, Pool, PoolTerms};
-use plimsoll::request::{AttemptId, Outcome, Reason, Request, RequestId};
-use plimsoll::rng::Streams;
+use plimsoll::live::http::{Listener, Network, Pool};
+use plimsoll::request::{Outcome, Reason, RequestId};
 use plimsoll::sim::{Plan, World};
-use plimsoll::time::Time;
 use plimsoll::upstream::OutputKind;
-use plimsoll::workload::Finished;
 
 use super::emulate::{plan, settings};
 
@@ -82,23 +79,15 @@ fn simulated(plan: &Plan) -> Fates {
     fates
 }
 
-#[derive(Default)]
-struct Log(Fates);
-
-impl Watcher for Log {
-    fn arrived(&mut self, now: Time, request: &Request) {
-        assert_eq!(now, request.arrival, "nobody is late where the clock waits");
+fn fates(lines: &[Line]) -> Fates {
+    let mut fates = Fates::new();
+    for line in lines {
+        assert_eq!(line.send, Some(line.sched), "nobody is late where the clock waits");
+        let first = line.chunks.first().map(|Stamp(at)| at.as_nanos());
+        let fate = Fate { outcome: line.column, first, end: line.done.unwrap_or(line.end).as_nanos() };
+        assert_eq!(fates.insert(RequestId(line.i), fate), None);
     }
-
-    fn seen(&mut self, _request: &Request, _seen: &Seen) {}
-
-    fn left(&mut self, _now: Time, _request: &Request, _attempt: AttemptId) {}
-
-    fn finished(&mut self, now: Time, _request: &Request, finished: &Finished) {
-        let first = finished.first_token.map(Time::as_nanos);
-        let fate = Fate { outcome: Some(finished.outcome), first, end: now.as_nanos() };
-        assert_eq!(self.0.insert(finished.request, fate), None);
-    }
+    fates
 }
 
 async fn live(scenario: &str, plan: &Plan) -> Fates {
@@ -120,21 +109,18 @@ async fn live(scenario: &str, plan: &Plan) -> Fates {
         journal: None,
     });
     let gateway = gateway.unwrap();
-    let drive = Drive {
-        workload: Arc::clone(&plan.workload),
-        streams: Streams::new(plan.seed, 0),
+    let way = Way {
         pool: Pool::in_memory("http://gateway:1".parse().unwrap(), to_gateway),
-        terms: PoolTerms { connect_timeout: Duration::from_secs(1), keep_alive: Duration::from_secs(4) },
-        wire: Wire { model: "tiny".to_owned(), vocabulary: 500 },
-        idle: Duration::from_secs(600),
-        end: plan.window.drained,
+        terms: TERMS,
+        model: "tiny".to_owned(),
+        key: None,
+        prompts: Prompts { vocabulary: 500, seed: plan.seed, step: 0 },
+        idle_timeout: Duration::from_secs(600),
     };
-    let mut log = Log::default();
-    let driven = drive.run(&mut log).await;
-    assert_eq!(driven.client.unfinished().count(), 0);
+    let driven = drive(&Load::of(plan, 0), Arc::new(way), std::future::pending(), &mut |_| {}).await;
     gateway.quiet().await;
     emulator.machine().idle().await;
-    log.0
+    fates(&driven.lines)
 }
 
 /// Both arms; how many requests ended so.

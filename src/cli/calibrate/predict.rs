@@ -7,14 +7,13 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use super::select::Test;
-use crate::calibrate::{Calibration, Figure, Figures, Forecast, Grade, KvCache, Run, grade};
+use crate::calibrate::{Calibration, Figure, Figures, Forecast, Grade, KvCache, Run, grade, middle_of, of_parts};
 use crate::cli::progress::Progress;
-use crate::dist::standard_normal;
 use crate::journal::{ClassTally, Tally, Window};
 use crate::latency::Latency;
 use crate::policy::Settings;
 use crate::sim::{Plan, World};
-use crate::stats::{Interval, quantile};
+use crate::stats::Interval;
 use crate::time::{Span, Time};
 use crate::units::Count;
 use crate::upstream::{UpstreamModel, VllmModel};
@@ -89,20 +88,6 @@ impl Predictor<'_> {
             seed: self.seed,
         }
     }
-}
-
-/// The middle of the `i`-th of `parts` equally likely parts of the standard normal distribution.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // `as` saturates
-fn middle_of(i: u32, parts: u32) -> f64 {
-    let share = (f64::from(i) + 0.5) / f64::from(parts);
-    standard_normal((share * 18_446_744_073_709_551_616.0) as u64)
-}
-
-/// The `q`-quantile of values that stand for the middles of equally likely parts: the i-th of n, from 0, is the (i + 1/2) / n
-/// quantile (definition 5 of Hyndman and Fan, see [`quantile`]). Beyond the outermost middles it is theirs.
-fn of_parts(values: &[f64], q: f64) -> Option<f64> {
-    let n = values.len() as f64;
-    quantile(values, if n > 1.0 { (q * n - 0.5) / (n - 1.0) } else { 0.5 })
 }
 
 /// The run's clients: its arrivals as recorded, or its closed loop with lengths drawn from its own.

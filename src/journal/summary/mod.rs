@@ -78,8 +78,8 @@ pub struct VariantSummary {
     pub label: LabelSummary,
     /// Over all classes.
     pub counts: Counts,
-    /// Known of the whole run only.
-    pub run_counts: RunCounts,
+    /// Known of the whole run only; `None` where nobody could look into gateway and upstream.
+    pub run_counts: Option<RunCounts>,
     /// Over all classes.
     pub metrics: Metrics,
     /// Known of the whole run only.
@@ -98,6 +98,29 @@ pub struct VariantSummary {
     pub rejections: Option<RejectionCurve>,
     /// Why the first such replication was broken off: nothing here is valid then.
     pub halted: Option<Halt>,
+}
+
+impl VariantSummary {
+    /// What only who looks into the upstream can say, in words.
+    pub const FROM_INSIDE: &str = "wait for service, requests waiting, utilisation, tokens wasted, abandoned calls";
+
+    /// Takes out what only who looks into the upstream can say ([`Self::FROM_INSIDE`]): of a real server's run it would be 0 and
+    /// untrue.
+    #[must_use]
+    pub fn from_outside(mut self) -> Self {
+        let classes = self.classes.iter_mut().map(|class| &mut class.metrics);
+        for metrics in classes.chain([&mut self.metrics]) {
+            metrics.wait = LatencyMetric::default();
+            metrics.wait_probability = None;
+            metrics.wasted_tokens = None;
+            metrics.wasted_fraction = None;
+        }
+        self.run_metrics.queue_len = None;
+        self.run_metrics.utilisation = None;
+        self.run_counts = None;
+        self.abandoned = Abandoned::default();
+        self
+    }
 }
 
 /// One class of one variant.
@@ -232,7 +255,7 @@ impl<'a> VariantBuilder<'a> {
             window_s: self.window_s,
             label: self.label,
             counts: self.counts,
-            run_counts: self.run_counts,
+            run_counts: Some(self.run_counts),
             metrics: self.rows.finish(detailed),
             run_metrics: self.run_rows.finish(),
             classes: classes

@@ -29,7 +29,7 @@ fn counts_are_summed_and_their_columns_add_up() {
     assert_eq!(counts.failed_by_cause().collect::<Vec<_>>(), [(Cause::Overloaded, 60), (Cause::Connection, 40)]);
     let columns = counts.completed() + counts.rejected_in_all() + counts.timed_out + counts.gave_up;
     assert_eq!(columns + counts.failed_in_all() + counts.in_flight, counts.offered);
-    let run = &summary.variants[0].run_counts;
+    let run = summary.variants[0].run_counts.unwrap();
     assert_eq!((run.policy_degraded, run.abandoned_true_max, run.preemptions, run.events), (4, 9, 2, 20_000));
     close(run.abandoned_counted_max, 3.5);
 }
@@ -169,4 +169,20 @@ fn recovery_is_timed_in_every_replication() {
     let variant = &summarise(&[("only", &runs([500, 600, 700]))], &context).variants[0];
     assert_eq!(variant.recovery[0].seconds.len(), 3);
     assert_eq!(variant.recovery[0].recovered(), 3, "{:?}", variant.recovery);
+}
+
+/// What nobody looked at is not 0 but absent.
+#[test]
+fn from_outside_only_what_clients_see_is_left() {
+    let context = Context { classes: vec!["chat".into()], ..Context::default() };
+    let seen = summarise(&[("a", &[tally(vec![full_class()], 1)])], &context).variants.remove(0);
+    let outside = seen.clone().from_outside();
+    assert!(
+        outside.run_counts.is_none() && outside.run_metrics.utilisation.is_none() && outside.run_metrics.queue_len.is_none()
+    );
+    for metrics in [&outside.metrics, &outside.classes[0].metrics] {
+        assert!(metrics.wait.mean.is_none() && metrics.wait_probability.is_none() && metrics.wasted_fraction.is_none());
+        assert!(metrics.ttft.p50.is_some() && metrics.goodput_rps.is_some());
+    }
+    assert_eq!(outside.counts, seen.counts);
 }

@@ -1,23 +1,42 @@
-//! The load driver: a scenario's workload against a real server, by the clock.
+//! The load driver: a scenario's requests sent to a real server, with the clients that the simulator has.
 //!
 //! ```text
-//! Source --request--> Client --attempt--> task: body, connection, stream --> server
-//!                       ^                   |
-//!                       +-- what was seen --+          each with the time at which it was seen
+//! workload::Source --request--> workload::Client --attempt--> a task with one HTTP exchange
+//!                                     ^                                  |
+//!                                     +--- first token, end, refusal ----+
+//!                                                                        v
+//!                                      Line (one attempt, on disk) --> journal::Tally
 //! ```
 //!
-//! Who sends what and when, who loses patience, and who tries again, is decided by the machines that the simulator runs
-//! ([`workload::Source`](crate::workload::Source), [`workload::Client`](crate::workload::Client)): the same seed gives the same
-//! requests. What the driver adds is lateness, and it says how much ([`Driven::lag`]).
+//! One [`drive`] owns source and clients, and gives them the times at which things were *due*: a request's patience and latency
+//! count from its intended arrival, however late it was sent. How late is published ([`Lag`]). Everything measured is computed from
+//! the lines, so that a run read back from disk and one just made give the same figures.
 
 mod attempt;
-mod counted;
-mod driver;
+mod body;
+mod gauges;
+mod lag;
+mod line;
+mod load;
+mod owner;
+mod probe;
+mod reading;
 mod refusal;
-mod wire;
+mod standing;
+mod steps;
+mod store;
+mod tally;
+mod way;
 
-pub use attempt::{Ended, Seen, SeenKind};
-pub use counted::Counted;
-pub use driver::{Drive, Driven, Watcher};
-pub use refusal::refusal;
-pub use wire::{DEADLINE_HEADER, INPUT_ESTIMATE_HEADER, MAX_TOKENS_HEADER, Wire};
+pub use body::{Prompts, VOCABULARY};
+pub use gauges::{GaugeWatch, Gauges, Sample, poll_gauges, read_gauges, until_idle};
+pub use lag::{Lag, LagVerdict};
+pub use line::{Line, Stamp, UsageLine, Word, read_lines, write_lines};
+pub use load::{Load, Misfit, first_misfit};
+pub use owner::{Driven, drive};
+pub use probe::{Model, ProbeError, Server, probe};
+pub use standing::Standing;
+pub use steps::{Order, Step, steps};
+pub use store::{Identity, Kept, StepStore, StoreError};
+pub use tally::tally;
+pub use way::{CLASS, DEADLINE, Key, KeyError, TERMS, Way, class_header, connections};

@@ -1,4 +1,4 @@
-//! What an error on the wire is to the client that gets it.
+//! What a refused or broken attempt means to the client that made it.
 
 use hyper::HeaderMap;
 use hyper::header::RETRY_AFTER;
@@ -7,61 +7,75 @@ use crate::live::openai::{ApiError, Code, cause_of};
 use crate::request::{Cause, Reason, Refusal, RefusalKind};
 use crate::time::Span;
 
-/// The refusal behind an answer with status `status`, or behind an error event in a stream, whose own status is then taken. A
-/// gateway of ours says its reason in the error's code; of any other server the status is all that is known.
-#[must_use]
-pub fn refusal(status: u16, headers: Option<&HeaderMap>, error: Option<&ApiError>) -> Refusal {
-    let own = error.and_then(|error| match &error.code {
-        Some(Code::Word(word)) => kind_of(word),
-        _ => None,
-    });
-    let status = if status == 200 { error.and_then(ApiError::status).unwrap_or(500) } else { status };
-    let kind = own.unwrap_or_else(|| RefusalKind::Upstream(cause_of(status)));
-    Refusal { status, kind, retry_after: headers.and_then(retry_after), figures: None }
+/// Longest `Retry-After` that is believed: a day.
+const LONGEST: u64 = 86_400;
+
+/// An attempt that was answered with an error: by a gateway of ours, whose codes say which of its reasons it was, or by the
+/// server.
+pub(super) fn refused(status: u16, error: Option<&ApiError>, retry_after: Option<Span>) -> Refusal {
+    // An error inside a stream stands under a status that was sent before it.
+    let status = if status < 400 { error.and_then(ApiError::status).unwrap_or(500) } else { status };
+    let kind = error.and_then(of_code).unwrap_or_else(|| RefusalKind::Upstream(cause_of(status)));
+    Refusal { status, kind, retry_after, figures: None }
 }
 
-/// A connection that broke, or from which nothing came any more.
-#[must_use]
-pub(super) fn broken(cause: Cause) -> Refusal {
-    let status = if cause == Cause::Idle { 504 } else { 502 };
+/// An attempt that was not answered.
+pub(super) const fn failed(cause: Cause) -> Refusal {
+    let status = if matches!(cause, Cause::Idle) { 504 } else { 502 };
     Refusal { status, kind: RefusalKind::Upstream(cause), retry_after: None, figures: None }
 }
 
-fn kind_of(word: &str) -> Option<RefusalKind> {
-    if word == "timed_out" {
-        return Some(RefusalKind::TimedOut);
-    }
+/// Which of a gateway's refusals a code names.
+fn of_code(error: &ApiError) -> Option<RefusalKind> {
+    let Some(Code::Word(word)) = &error.code else { return None };
     let reason = Reason::ALL.into_iter().find(|reason| reason.name() == word).map(RefusalKind::Rejected);
     let cause = || Cause::ALL.into_iter().find(|cause| cause.name() == word).map(RefusalKind::Upstream);
-    reason.or_else(cause)
+    reason.or_else(|| (word == "timed_out").then_some(RefusalKind::TimedOut)).or_else(cause)
 }
 
-/// Seconds, as all servers that are met here write it; a date is not understood.
-fn retry_after(headers: &HeaderMap) -> Option<Span> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    text.trim().parse().ok().map(|seconds: u32| Span::from_secs(u64::from(seconds)))
+/// What `Retry-After` says, in seconds; a date is not read.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Span> {
+    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Span::from_secs(seconds.min(LONGEST)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn kind(status: u16, body: &str) -> RefusalKind {
+        refused(status, ApiError::read(body.as_bytes()).as_ref(), None).kind
+    }
+
     #[test]
-    fn a_gateways_own_word_comes_before_the_status() {
-        let mut headers = HeaderMap::new();
-        headers.insert(RETRY_AFTER, "3".parse().expect("a header"));
+    fn a_gateways_reasons_come_back_and_a_servers_are_causes() {
         for reason in Reason::ALL {
-            let kind = RefusalKind::Rejected(reason);
-            let said = Refusal { status: 503, kind, retry_after: Some(Span::from_secs(3)), figures: None };
-            let error = ApiError::read(&ApiError::of_refusal(&said).body()).expect("an error");
-            // Two causes and reasons share a name: both are refusals for load.
-            assert_eq!(refusal(503, Some(&headers), Some(&error)), said);
+            let refusal = Refusal { status: 503, kind: RefusalKind::Rejected(reason), retry_after: None, figures: None };
+            let body = ApiError::of_refusal(&refusal).body();
+            assert_eq!(refused(503, ApiError::read(&body).as_ref(), None).kind, refusal.kind);
         }
-        let error = ApiError::read(br#"{"error":{"message":"x","code":503}}"#).expect("an error");
-        assert_eq!(refusal(200, None, Some(&error)).kind, RefusalKind::Upstream(Cause::Overloaded));
-        assert_eq!(refusal(200, None, Some(&error)).status, 503);
-        assert_eq!(refusal(429, None, None).kind, RefusalKind::Upstream(Cause::RateLimited));
-        let quiet = ApiError::read(br#"{"error":"oh"}"#).expect("an error");
-        assert_eq!(refusal(200, None, Some(&quiet)).kind, RefusalKind::Upstream(Cause::Server));
+        assert_eq!(kind(504, r#"{"error":{"code":"timed_out"}}"#), RefusalKind::TimedOut);
+        assert_eq!(kind(504, r#"{"error":{"code":"idle"}}"#), RefusalKind::Upstream(Cause::Idle));
+        assert_eq!(kind(503, r#"{"error":{"code":503}}"#), RefusalKind::Upstream(Cause::Overloaded));
+        assert_eq!(kind(429, "slow down"), RefusalKind::Upstream(Cause::RateLimited));
+        assert_eq!(kind(500, "<html>"), RefusalKind::Upstream(Cause::Server));
+    }
+
+    #[test]
+    fn an_error_inside_a_stream_has_the_status_of_its_code() {
+        let error = ApiError::read(br#"{"error":{"message":"full","code":503}}"#);
+        let refusal = refused(200, error.as_ref(), None);
+        assert_eq!((refusal.status, refusal.kind), (503, RefusalKind::Upstream(Cause::Overloaded)));
+    }
+
+    #[test]
+    fn seconds_to_wait_are_read_and_bounded() {
+        let said = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, text.parse().unwrap());
+            retry_after(&headers)
+        };
+        assert_eq!((said(" 7 "), said("soon"), said("-1")), (Some(Span::from_secs(7)), None, None));
+        assert_eq!(said("99999999999999999"), Some(Span::from_secs(LONGEST)));
     }
 }

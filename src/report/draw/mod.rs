@@ -9,6 +9,7 @@ mod course;
 mod fairness;
 mod latency;
 mod loads;
+mod overlay;
 mod rejection;
 mod replay;
 mod timeline;
@@ -26,6 +27,7 @@ use crate::stats::{Replicated, significant};
 
 pub use calibration::calibration;
 pub use capacity::capacity;
+pub use overlay::overlay;
 pub use replay::{Beside, replay};
 pub use tuning::tuning;
 

@@ -40,6 +40,8 @@ const SCRIPT: &str = include_str!("hover.js");
 pub(super) enum Kind {
     /// Of `simulate`.
     Run,
+    /// Of `live`.
+    Live,
     /// Of `capacity`.
     Capacity,
     /// Of `tune`.
@@ -86,6 +88,7 @@ impl Folder {
     pub fn read(json: &str, text: String) -> Result<Self, Unfit> {
         let json: Value = serde_json::from_str(json).map_err(Unfit::Json)?;
         let kind = match json["schema"].as_str() {
+            Some("plimsoll.run/1") if json["live"].is_object() => Kind::Live,
             Some("plimsoll.run/1") => Kind::Run,
             Some("plimsoll.capacity/1") => Kind::Capacity,
             Some("plimsoll.tune/1") => Kind::Tune,
@@ -157,6 +160,7 @@ impl Kind {
     const fn title(self) -> &'static str {
         match self {
             Self::Run => "simulation",
+            Self::Live => "live run",
             Self::Capacity => "load line",
             Self::Tune => "tuning",
             Self::Calibration => "calibration",

@@ -117,10 +117,15 @@ pub(super) fn made(folder: &Folder) -> String {
     let mut facts: Vec<(&str, String)> = vec![(of.0, folder.scenario().to_owned())];
     let mut fact = |name, value: Option<String>| facts.extend(value.map(|value| (name, value)));
     fact("Variant", json["tune"]["variant"].as_str().map(ToOwned::to_owned));
+    fact("Server", json["live"]["target"].as_str().map(ToOwned::to_owned));
+    fact("Model", json["live"]["server"]["model"]["id"].as_str().map(ToOwned::to_owned));
     let seed = &json["seed"];
     fact("Seed", seed.as_str().map(ToOwned::to_owned).or_else(|| seed.as_u64().map(|seed| seed.to_string())));
     fact("Replications", json["replications"].as_u64().map(|n| n.to_string()));
-    fact("Digest of all events", json["digest"].as_str().map(ToOwned::to_owned));
+    fact(
+        if folder.kind == Kind::Live { "Digest of the requests" } else { "Digest of all events" },
+        json["digest"].as_str().map(ToOwned::to_owned),
+    );
     let capacity = json["load"]["capacity_rps"].as_f64().zip(json["load"]["clients"].as_u64());
     let load = |(rps, clients): (f64, u64)| {
         format!("{} requests/s: a closed loop of {clients} clients", crate::report::format::number(rps))
@@ -131,13 +136,16 @@ pub(super) fn made(folder: &Folder) -> String {
     let settings = match folder.kind {
         Kind::Tune => "<p>The recommended settings stand beside this page: settings.toml, settings.flags and settings.env.</p>",
         Kind::Calibration => "<p>The scenario section with these costs stands beside this page: upstream.toml.</p>",
-        Kind::Run | Kind::Capacity => "",
+        Kind::Run | Kind::Live | Kind::Capacity => "",
+    };
+    let again = if folder.kind == Kind::Live {
+        "The same command and scenario send the same requests; what comes of them is the server's.".to_owned()
+    } else {
+        format!("The same command, {} and version give the same bytes on any number of threads.", of.1)
     };
     format!(
-        "<section id=\"made\"><h2>How it was made</h2>{}<dl>{rows}</dl>{settings}<p>The same command, {} and version give \
-         the same bytes on any number of threads. Options that change no figure (where it is written, on how many threads) are \
-         left out of the command.</p></section>",
-        command(folder),
-        of.1
+        "<section id=\"made\"><h2>How it was made</h2>{}<dl>{rows}</dl>{settings}<p>{again} Options that change no figure (where \
+         it is written, on how many threads) are left out of the command.</p></section>",
+        command(folder)
     )
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::html::{escaped, table};
 use super::{Folder, Kind};
-use crate::report::format::{NONE, duration, number, percent};
+use crate::report::format::{NONE, duration, number, percent, points, tenths};
 
 /// Rows of a table that a person still reads; the text has all.
 const ROWS_MAX: usize = 200;
@@ -12,6 +12,7 @@ const ROWS_MAX: usize = 200;
 pub(super) fn section(folder: &Folder) -> String {
     let made = match folder.kind {
         Kind::Run => run(&folder.json),
+        Kind::Live => run(&folder.json) + &beside(&folder.json["live"]),
         Kind::Capacity => capacity(&folder.json),
         Kind::Tune => tune(&folder.json),
         Kind::Calibration => super::calibration::tables(&folder.json),
@@ -61,6 +62,48 @@ fn run(json: &Value) -> String {
     let rows: Vec<Vec<String>> = variants(json).map(row).collect();
     let made = table(&header, &[false, false, true, true, true, true, true], &rows);
     format!("{made}<p class=\"note\">In brackets: 95 % intervals over replications. Latencies are of answered requests.</p>")
+}
+
+/// A live run's send lag, and what was simulated beside it.
+fn beside(live: &Value) -> String {
+    let rows = |of: &Value, row: fn(&Value) -> Vec<String>| -> Vec<Vec<String>> {
+        of.as_array().into_iter().flatten().take(ROWS_MAX).map(row).collect()
+    };
+    let lag = rows(&live["send_lag"], |lag| {
+        let valid = if lag["valid"] == true { "yes" } else { "no" };
+        vec![text(&lag["variant"]), shown(&lag["p99_s"], duration), shown(&lag["limit_s"], duration), valid.to_owned()]
+    });
+    let lag = table(&["Variant", "Send lag p99", "At most", "Valid"], &[false, true, true, false], &lag);
+    let Some(variants) = live["compare"]["variants"].as_array() else { return lag };
+    let header = ["Variant", "Figure", "Simulated", "Live", "Error", "Band", "Passes"];
+    let all = variants.iter().flat_map(|variant| {
+        let name = text(&variant["variant"]);
+        rows(&variant["rows"], compared).into_iter().map(move |row| [vec![name.clone()], row].concat())
+    });
+    let made = table(&header, &[false, false, true, true, true, true, false], &all.collect::<Vec<_>>());
+    let grade = text(&live["compare"]["grade"]);
+    format!(
+        "{lag}<p>Simulated against live: grade <strong>{}</strong>. The rule stands in the text.</p>{made}",
+        escaped(&grade)
+    )
+}
+
+fn compared(row: &Value) -> Vec<String> {
+    let figure = row["figure"].as_str().unwrap_or_default();
+    let share = figure.ends_with("_share");
+    let form = |value: f64| if share { percent(value) } else { duration(value) };
+    let band = match (row["band"][0].as_f64(), row["band"][1].as_f64()) {
+        (Some(lo), Some(hi)) => format!("{} to {}", form(lo), form(hi)),
+        _ => NONE.to_owned(),
+    };
+    let error = |error: f64| if share { points(error) } else { format!("{} %", tenths(100.0 * error)) };
+    let passes = match row["passes"].as_bool() {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => NONE,
+    };
+    let name = figure.trim_end_matches("_s").replace("_share", " of offered").replace('_', " ");
+    vec![name, shown(&row["simulated"], form), shown(&row["live"], form), shown(&row["error"], error), band, passes.to_owned()]
 }
 
 fn capacity(json: &Value) -> String {

@@ -10,6 +10,7 @@ pub(super) fn title(family: &str) -> &'static str {
         "outcomes" => "Outcomes",
         "latency" => "Latency",
         "time" => "Through the run",
+        "quantiles" => "Quantiles, live against simulated",
         "fairness" => "Fairness",
         "heatmap" => "Over two parameters",
         "cases" => "Other loads and capacities",
@@ -42,6 +43,9 @@ pub(super) fn how_to_read(family: &str) -> &'static str {
             "One replication over time. Where more is admitted than answered, calls wait; where the limit lies below what comes, \
              the gateway's queue grows. Shares belong to the moment of arrival, everything else to the moment it happened. Abandoned \
              calls run on without a client: where the policy's count parts from the truth, it decides by what is not so."
+        }
+        "quantiles" => {
+            "On the dashed diagonal a quantile came as simulated; above it the server was slower than its model, below it faster."
         }
         "fairness" => {
             "On the diagonal a class gets the share of the good answers that it has of the demand. Below it others fare better."
@@ -102,7 +106,7 @@ const FORMULAS: [(&str, &str); 15] = [
 /// What the words of a kind of result mean beside these.
 fn further(kind: Kind) -> &'static [(&'static str, &'static str)] {
     match kind {
-        Kind::Run => &[
+        Kind::Run | Kind::Live => &[
             ("stable", "at the end of the run the backlog does not grow and under 5 % get no answer"),
             ("saturated", "at least 5 % get no answer, the backlog does not grow, half of what could be served is good"),
             ("collapsing", "the backlog grows, or at least 5 % get no answer and under half of what could be served is good"),
@@ -125,9 +129,12 @@ fn further(kind: Kind) -> &'static [(&'static str, &'static str)] {
     }
 }
 
-const LIMITS: [&str; 5] = [
-    "These are simulations of a model. Its speed comes from a preset, a data sheet or a calibration and has an error of its own, \
-     which no interval here contains; near the critical load small errors of the model change much.",
+const SIMULATED: &str = "These are simulations of a model. Its speed comes from a preset, a data sheet or a calibration and has an \
+     error of its own, which no interval here contains; near the critical load small errors of the model change much.";
+const DRIVEN: &str = "These are measurements of one server on one machine, at its speed of these minutes. What stands as simulated \
+     comes from a model of it, over the speeds that its calibration saw.";
+
+const LIMITS: [&str; 4] = [
     "Intervals are 95 % over replications: they say how much the luck of the arrivals matters, and nothing else. Each is of its \
      own figure; among twenty, one misses by chance.",
     "Latencies and quantiles are of requests that were answered. Where few are, theirs may be short: read them beside the share \
@@ -138,6 +145,10 @@ const LIMITS: [&str; 5] = [
 
 const fn own_limits(kind: Kind) -> &'static str {
     match kind {
+        Kind::Live => {
+            "Send lag is the driver's own delay: where it is not small, the figures are of the driver. Time series are of the first \
+             round alone."
+        }
         Kind::Run => "Time series are of the first replication alone: one course of luck, for the shape and not for figures.",
         Kind::Capacity => {
             "Bracketing takes for granted that what breaks at one load breaks at higher ones. The curves come from runs of their \
@@ -159,12 +170,13 @@ const OFFERED: &str = "<p>The denominator of every share is what was <em>offered
 
 /// Formulas and limits.
 pub(super) fn section(kind: Kind) -> String {
-    let (formulas, limits, before) = match kind {
-        Kind::Calibration => (&[][..], &super::calibration::LIMITS[..], ""),
-        _ => (&FORMULAS[..], &LIMITS[..], OFFERED),
+    let (formulas, first, limits, before) = match kind {
+        Kind::Calibration => (&[][..], None, &super::calibration::LIMITS[..], ""),
+        Kind::Live => (&FORMULAS[..], Some(DRIVEN), &LIMITS[..], OFFERED),
+        Kind::Run | Kind::Capacity | Kind::Tune => (&FORMULAS[..], Some(SIMULATED), &LIMITS[..], OFFERED),
     };
     let rows = formulas.iter().chain(further(kind)).map(|(name, formula)| vec![(*name).to_owned(), (*formula).to_owned()]);
-    let limits = each(limits.iter().chain([&own_limits(kind)]), |limit| format!("<li>{limit}</li>"));
+    let limits = each(first.iter().chain(limits).chain([&own_limits(kind)]), |limit| format!("<li>{limit}</li>"));
     format!(
         "<section id=\"meaning\"><h2>What the figures mean</h2>{before}<div class=\"formulas\">{}</div></section><section \
          id=\"limits\"><h2>Limits of validity</h2><ul>{limits}</ul></section>",

@@ -2,7 +2,7 @@
 //!
 //! Fields: `sched` (intended arrival), `send`, `chunks` (when each piece of the stream came), `end`, `prompt` and `max_tokens`
 //! (tokens), `status`, `usage.completion_tokens`, and `outcome`: `ok`, `ttft_timeout`, `timeout`, `http_error`, `exc` or
-//! `eof`; others are ignored. The driver asks the server to generate all `max_tokens` (`ignore_eos`), so that is the length
+//! `eof`; where they are there, `class` and `attempt` (from 1) too; others are ignored. The driver asks the server to generate all `max_tokens` (`ignore_eos`), so that is the length
 //! of an answer that did not become complete. A record that was never sent has no `send`: its `sched` stands in.
 
 use serde_json::Value;
@@ -41,7 +41,7 @@ impl Driver {
 impl Reader for Driver {
     fn next(&mut self) -> Result<Option<Row>, TraceError> {
         let Some((row, found)) = self.lines.next()? else { return Ok(None) };
-        let read = found.and_then(|fields| record(row, &fields, &mut self.clock));
+        let read = found.and_then(|fields| record(row, &fields, &mut self.clock, &mut self.names));
         Ok(Some(read.map_or_else(|problem| Row::Dropped(Dropped { row, problem }), Row::Record)))
     }
 
@@ -54,7 +54,7 @@ impl Reader for Driver {
     }
 }
 
-fn record(row: u64, fields: &Fields, clock: &mut Clock) -> Result<Record, RowProblem> {
+fn record(row: u64, fields: &Fields, clock: &mut Clock, names: &mut Names) -> Result<Record, RowProblem> {
     let arrival = seconds(fields, "sched")?.ok_or_else(|| missing("sched", About::Time))?;
     let asked = tokens(fields, "max_tokens")?;
     let chunks = chunks(fields)?;
@@ -75,6 +75,8 @@ fn record(row: u64, fields: &Fields, clock: &mut Clock) -> Result<Record, RowPro
         request: fields.get("i").and_then(|id| Key::of(id.to_string().as_bytes())),
         chunks,
         status: status(fields)?,
+        class: fields.get("class").and_then(Value::as_str).and_then(|name| names.classes.id(name)),
+        attempt: fields.get("attempt").and_then(Value::as_u64).and_then(|number| u16::try_from(number).ok()),
         ended: Some(ended),
         ..Record::default()
     };
