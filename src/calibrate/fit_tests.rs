@@ -65,7 +65,7 @@ fn run(name: &str, clients: u32, prompts: Range<u32>, noise: f64, seed: u64) -> 
         one.output = u32::try_from(one.chunks_s.len()).unwrap();
         one.end_s = now;
     }
-    Run { name: name.to_owned(), steps, served, unsaid: 0 }
+    Run { name: name.to_owned(), steps, served, unsaid: 0, ..Run::default() }
 }
 
 fn runs(noise: f64) -> Vec<Run> {

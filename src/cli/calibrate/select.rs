@@ -25,7 +25,7 @@ impl Test {
         let counts = self.run.served.iter().filter(|one| one.arrival_s >= self.from_s);
         let served = counts.map(|one| one.earlier(self.from_s)).collect();
         let steps = if self.from_s > 0.0 { Vec::new() } else { self.run.steps.clone() };
-        Run { name: self.run.name.clone(), steps, served, unsaid: self.run.unsaid }
+        Run { steps, served, ..self.run.named() }
     }
 }
 
@@ -151,7 +151,7 @@ fn halves(run: &Run) -> Parts {
         so_far += step.elapsed_s;
         so_far <= took * (1.0 - HELD_OUT)
     });
-    let fitted = Run { name: run.name.clone(), steps: steps.copied().collect(), served, unsaid: run.unsaid };
+    let fitted = Run { steps: steps.copied().collect(), served, ..run.named() };
     let choice = format!(
         "Held out because nothing was named: the requests of {} that arrive from {from_s:.1} s on, its last third.",
         run.name
@@ -176,7 +176,7 @@ mod tests {
         });
         let step = Step { line: 1, prefilling: 1, prefill_tokens: 4, decoding: 0, elapsed_s: 0.1, kv_use: 0.0 };
         let served = if recorded { served.collect() } else { Vec::new() };
-        Run { name: name.into(), steps: vec![step; 9], served, unsaid: 0 }
+        Run { name: name.into(), steps: vec![step; 9], served, ..Run::default() }
     }
 
     fn names(parts: &Parts) -> (Vec<&str>, Vec<&str>) {
