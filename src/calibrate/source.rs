@@ -21,6 +21,8 @@ pub struct Run {
     pub unsaid: u64,
     /// Requests of the log that are not among them because they were turned away: no engine saw them.
     pub refused: u64,
+    /// Only what happened before this is fitted to, seconds; `None` for all of it.
+    pub until_s: Option<f64>,
 }
 
 /// How much of a file is looked at to see what it holds, bytes.
@@ -85,14 +87,14 @@ impl Run {
         self.refused = trace.records.iter().filter(|record| refused(record)).count() as u64;
         let elsewhere = |reason: &DropReason| matches!(reason, DropReason::CacheHit | DropReason::NotARequest);
         let dropped = trace.fates.dropped.iter().filter(|(reason, _)| !elsewhere(reason));
-        self.unsaid = dropped.map(|(_, lost)| lost.count).sum::<u64>() + (trace.records.len() - self.served.len()) as u64
-            - self.refused;
+        self.unsaid =
+            dropped.map(|(_, lost)| lost.count).sum::<u64>() + (trace.records.len() - self.served.len()) as u64 - self.refused;
     }
 
     /// The same run with nothing in it, for a part of it.
     #[must_use]
     pub fn named(&self) -> Self {
-        Self { steps: Vec::new(), served: Vec::new(), ..self.clone() }
+        Self { name: self.name.clone(), unsaid: self.unsaid, refused: self.refused, ..Self::default() }
     }
 
     /// Clients of the closed loop that the requests come from; `None` where they come in another way. In a closed loop each
@@ -188,7 +190,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.jsonl");
         let line = |outcome: &str| {
-            format!(r#"{{"sched": 0, "prompt": 8, "max_tokens": 1, "status": 503, "outcome": "{outcome}", "chunks": [0.5], "end": 30}}"#)
+            format!(
+                r#"{{"sched": 0, "prompt": 8, "max_tokens": 1, "status": 503, "outcome": "{outcome}", "chunks": [0.5], "end": 30}}"#
+            )
         };
         std::fs::write(&path, ["ok", "http_error", "timeout", "eof"].map(line).join("\n")).unwrap();
         let mut runs = Vec::new();

@@ -146,7 +146,7 @@ fn find(arguments: &Arguments, parts: &Parts) -> Result<Found, Failure> {
     let mut settings = settings(arguments, &calibration);
     let model = resolve(&settings)?;
     let progress = Progress::new(arguments.quiet);
-    let again: Vec<Test> = parts.fitted.iter().filter(|run| !run.served.is_empty()).map(Test::whole).collect();
+    let again: Vec<Test> = parts.fitted.iter().filter(|run| !run.served.is_empty()).map(Test::fitted).collect();
     progress.begin((again.len() + parts.tests.len()) as u64 * u64::from(arguments.speeds));
     let predictor = Predictor {
         model: &model,

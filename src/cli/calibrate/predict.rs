@@ -40,8 +40,8 @@ struct Seen {
 
 impl Predictor<'_> {
     pub(super) fn grade(&self, test: &Test, fitted: bool) -> Grade {
-        // A fitted run's pace is in the fit.
-        let pace = if fitted { None } else { self.calibration.pace(&test.run, self.kv) };
+        // A fitted run's pace is in the fit, and so is most of that of a run whose end alone is held out.
+        let pace = if fitted || !test.is_whole() { None } else { self.calibration.pace(&test.run, self.kv) };
         grade(&test.counted(), &self.forecast(test, pace), fitted)
     }
 
