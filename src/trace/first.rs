@@ -92,8 +92,8 @@ mod tests {
     use crate::trace::{DropReason, Options, Trace, open_bytes};
 
     fn read(times: &[&str]) -> Trace {
-        let rows: String = times.iter().map(|time| format!("{time},10,20\n")).collect();
-        let text = format!("TIMESTAMP,ContextTokens,GeneratedTokens\n{rows}");
+        let rows: Vec<String> = times.iter().map(|time| format!("{time},10,20")).collect();
+        let text = format!("TIMESTAMP,ContextTokens,GeneratedTokens\n{}\n", rows.join("\n"));
         Trace::read(&mut *open_bytes(Cursor::new(text), "log.csv", &Options::default()).unwrap()).unwrap()
     }
 
