@@ -98,6 +98,9 @@ impl Tuning<'_> {
     fn standing(&self, finalist: &Finalist, one: bool) -> String {
         let after = |at: u32| if one { String::new() } else { format!(", decided after {at}") };
         match finalist.standing {
+            Standing::Chosen if self.outcome().choice != self.outcome().selected() => {
+                "chosen; parts put back to today's".to_owned()
+            }
             Standing::Chosen => "chosen".to_owned(),
             Standing::Beaten { at, .. } => format!("not better{}", after(at)),
             Standing::Tied { .. } => "the same in every run".to_owned(),
@@ -184,16 +187,7 @@ impl Tuning<'_> {
         if self.outcome().ended == Ended::InSelection {
             return None;
         }
-        let rest = match self.outcome().budget_to_decide() {
-            Some(budget) => format!("At the latest {} simulations in all (`tune.simulations`) would decide it.", whole(budget)),
-            None if selection.capped => {
-                "They had all the replications that there are: they differ by about the indifference zone, and a wider one (`tune.indifference`) would decide it.".to_owned()
-            }
-            None if selection.beyond => {
-                "More budget need not decide it, for it may take more replications than a finalist may have: a wider indifference zone (`tune.indifference`) would.".to_owned()
-            }
-            None => "The budget did not pay for the first look at all finalists: raise `tune.simulations`.".to_owned(),
-        };
+        let rest = self.remedy(selection);
         let ended = if selection.capped { "Replications" } else { "The budget" };
         Some(format!(
             "{ended} ran out before the selection (Kim and Nelson) was decided: it is not ruled out that {}.{} {rest}",
@@ -202,20 +196,73 @@ impl Tuning<'_> {
         ))
     }
 
-    /// What an undecided selection leaves open: who may be better, and which constraints the choice may break.
-    fn open(&self, selection: &Selection, zone: &str) -> String {
+    /// What would decide an undecided selection.
+    fn remedy(&self, selection: &Selection) -> String {
+        if let Some(budget) = self.outcome().budget_to_decide() {
+            return format!("At the latest {} simulations in all (`tune.simulations`) would decide it.", whole(budget));
+        }
+        if !selection.capped && !selection.beyond {
+            return "The budget did not pay for the first look at all finalists: raise `tune.simulations`.".to_owned();
+        }
+        let mut ways = Vec::new();
+        if self.rivals(selection) > 0 {
+            ways.push("a wider indifference zone (`tune.indifference`)".to_owned());
+        }
+        for k in self.unsure(selection) {
+            let unit = self.unit_of_constraint(k);
+            let tolerance = self.task.tolerances().get(k).map_or(NONE.to_owned(), |tolerance| unit.difference(*tolerance));
+            ways.push(format!(
+                "another bound than that of `{}`, near which the choice lies (within {tolerance} is told apart)",
+                self.constraints[k]
+            ));
+        }
+        if ways.is_empty() {
+            return String::new();
+        }
+        let why = if selection.capped {
+            "They had all the replications that there are"
+        } else {
+            "More budget need not decide it, for it may take more replications than a finalist may have"
+        };
+        format!("{why}: {} would.", ways.join(", or "))
+    }
+
+    /// Finalists that are open and that no interval rules out: it is not sure that they are worse, or break a constraint.
+    fn rivals(&self, selection: &Selection) -> usize {
         let selected = self.outcome().selected();
         let open = selection.finalists.iter().filter(|one| Some(one.candidate) != selected && one.standing == Standing::Open);
-        let better = match open.count() {
+        open.filter(|one| !one.behind.is_some_and(Figure::is_above_zero) && !surely_breaks(one)).count()
+    }
+
+    /// Constraints of which it is not decided whether the choice holds them.
+    fn unsure<'a>(&self, selection: &'a Selection) -> impl Iterator<Item = usize> + use<'a> {
+        let selected = self.outcome().selected();
+        let own = selection.finalists.iter().find(move |one| Some(one.candidate) == selected);
+        own.into_iter().flat_map(|one| one.unsure.iter().copied())
+    }
+
+    /// What an undecided selection leaves open: who may be better, and which constraints the choice may break.
+    fn open(&self, selection: &Selection, zone: &str) -> String {
+        let better = match self.rivals(selection) {
             0 => None,
             1 => Some(format!("1 other finalist is better{zone}")),
             n => Some(format!("{n} other finalists are better{zone}")),
         };
+        let selected = self.outcome().selected();
         let own = selection.finalists.iter().find(|one| Some(one.candidate) == selected);
-        let unsure: Vec<String> =
-            own.iter().flat_map(|one| &one.unsure).map(|k| format!("`{}`", self.constraints[*k])).collect();
-        let breaks = (!unsure.is_empty()).then(|| format!("the choice breaks {}", unsure.join(" and ")));
-        better.into_iter().chain(breaks).collect::<Vec<_>>().join(", and that ")
+        let breaks = self.unsure(selection).map(|k| {
+            let slack = own.and_then(|one| *one.constraints.get(k)?);
+            let holds =
+                if slack.is_some_and(Figure::is_above_zero) { " (though by its 95 % interval it holds it)" } else { "" };
+            format!("the choice breaks `{}`{holds}", self.constraints[k])
+        });
+        let open: Vec<String> = better.into_iter().chain(breaks).collect();
+        if open.is_empty() {
+            return format!(
+                "another finalist is better{zone}, though by the 95 % intervals none is that holds the constraints"
+            );
+        }
+        open.join(", and that ")
     }
 
     /// How standing is decided with several objectives.
@@ -236,24 +283,50 @@ impl Tuning<'_> {
     }
 }
 
-/// Of those that were compared with the choice: how many paired intervals hold 0.
+/// Whether a finalist breaks a constraint by its interval.
+fn surely_breaks(finalist: &Finalist) -> bool {
+    finalist.constraints.iter().flatten().any(|slack| slack.is_below_zero())
+}
+
+/// Of those that were compared with the choice: on which side of 0 the paired intervals lie.
 fn beside_zero(selection: &Selection) -> String {
     let compared = selection.finalists.iter().filter(|one| matches!(one.standing, Standing::Open | Standing::Beaten { .. }));
-    let behind: Vec<_> = compared.filter_map(|one| one.behind).collect();
-    let alike = behind.iter().filter(|behind| !behind.is_above_zero()).count();
-    let unlike = behind.len() - alike;
-    match (alike, unlike) {
-        (0, 0) => String::new(),
-        (0, 1) => " By its paired 95 % interval the other one is worse.".to_owned(),
-        (0, n) => format!(" By their paired 95 % intervals {} are worse.", all(n)),
-        (1, 0) => " By its paired 95 % interval the other one may be as good.".to_owned(),
-        (n, 0) => format!(" By their paired 95 % intervals {} may be as good.", all(n)),
-        (n, m) => format!(" By their paired 95 % intervals {m} of the others {} worse, and {n} may be as good.", is(m)),
+    let (mut worse, mut alike, mut better, mut breaking) = (0, 0, 0, 0);
+    for (finalist, behind) in compared.filter_map(|one| Some((one, one.behind?))) {
+        if behind.is_above_zero() {
+            worse += 1;
+        } else if surely_breaks(finalist) {
+            breaking += 1;
+        } else if behind.is_below_zero() {
+            better += 1;
+        } else {
+            alike += 1;
+        }
+    }
+    let told: Vec<String> = [
+        (worse, "worse"),
+        (alike, "perhaps as good"),
+        (better, "better by less than the selection tells apart"),
+        (breaking, "not worse, but outside the constraints"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, what)| format!("{count} {} {what}", is(count)))
+    .collect();
+    if told.is_empty() {
+        String::new()
+    } else {
+        format!(" By their 95 % intervals, paired with the choice, of the others {}.", listed(&told))
     }
 }
 
-fn all(count: usize) -> String {
-    if count == 2 { "both others".to_owned() } else { format!("all {count} others") }
+/// Parts of a sentence: `a, b and c`.
+fn listed(parts: &[String]) -> String {
+    match parts {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
 }
 
 const fn is(count: usize) -> &'static str {

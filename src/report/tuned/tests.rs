@@ -167,8 +167,25 @@ fn the_selections_decision_and_the_paired_interval_are_told_apart() {
     assert!(told.contains("not decided whether it holds `p99_ttft_ms <= 500`"), "{told}");
     open.outcome.selection.as_mut().unwrap().finalists[2].constraints = vec![fig(-9.0, 5.0)];
     assert!(self::text(&open).contains("breaks `p99_ttft_ms <= 500` by its interval, not decided"));
-    assert!(text.contains("it is not ruled out that 1 other finalist is better by more than 0.500 req/s"), "{text}");
-    assert!(text.contains("By their paired 95 % intervals both others are worse."), "{text}");
+    assert!(
+        text.contains("another finalist is better by more than 0.500 req/s, though by the 95 % intervals none is"),
+        "{text}"
+    );
+    assert!(text.contains("By their 95 % intervals, paired with the choice, of the others 2 are worse."), "{text}");
+}
+
+#[test]
+fn a_rival_is_who_may_be_better_and_hold_the_constraints() {
+    let mut open = tuned();
+    let rival = &mut open.outcome.selection.as_mut().unwrap().finalists[2];
+    rival.behind = fig(-1.0, 0.5);
+    let told = text(&open);
+    assert!(told.contains("it is not ruled out that 1 other finalist is better by more than 0.500 req/s"), "{told}");
+    assert!(told.contains("of the others 1 is worse and 1 is better by less than the selection tells apart."), "{told}");
+    open.outcome.selection.as_mut().unwrap().finalists[2].constraints = vec![fig(-9.0, 5.0)];
+    let told = text(&open);
+    assert!(!told.contains("1 other finalist"), "{told}");
+    assert!(told.contains("of the others 1 is worse and 1 is not worse, but outside the constraints."), "{told}");
 }
 
 #[test]
@@ -178,11 +195,16 @@ fn what_is_open_is_told_of_the_choice_too() {
     selection.finalists[2].standing = Standing::Beaten { by: Id(1), at: 12 };
     selection.finalists[1].unsure = vec![0];
     let told = text(&unsure);
-    assert!(told.contains("it is not ruled out that the choice breaks `p99_ttft_ms <= 500`. "), "{told}");
+    let breaks = "it is not ruled out that the choice breaks `p99_ttft_ms <= 500` (though by its 95 % interval it holds it).";
+    assert!(told.contains(breaks), "{told}");
     assert!(!told.contains("0 other finalists"), "{told}");
     assert!(told.contains("would decide it."), "{told}");
     unsure.outcome.selection.as_mut().unwrap().beyond = true;
-    assert!(text(&unsure).contains("More budget need not decide it"), "{told}");
+    let told = text(&unsure);
+    assert!(told.contains("More budget need not decide it"), "{told}");
+    let remedy =
+        "another bound than that of `p99_ttft_ms <= 500`, near which the choice lies (within 5.00 ms is told apart) would.";
+    assert!(told.contains(remedy) && !told.contains("tune.indifference"), "{told}");
 }
 
 #[test]
