@@ -312,14 +312,16 @@ fn blocks(step: &Step, cell: Cell<'_>) -> Result<Box<[u64]>, RowProblem> {
 mod tests {
     use std::io::Cursor;
 
-    use crate::trace::{Options, Trace, open_bytes};
+    use crate::trace::{Options, Row, open_bytes};
 
     #[test]
     fn what_came_of_an_answer_that_was_cut_is_not_its_length() {
         let text = "time,input_tokens,output_tokens,status\n1,10,800,200\n2,10,20,499\n3,10,20,504\n4,10,0,500\n5,10,64,429\n";
         let mut reader = open_bytes(Cursor::new(text), "log.csv", &Options::default()).unwrap();
-        let trace = Trace::read(&mut *reader).unwrap();
-        let lengths: Vec<_> = trace.records.iter().map(|record| (record.output_tokens, record.received_tokens)).collect();
+        let mut lengths = Vec::new();
+        while let Some(Row::Record(record)) = reader.next().unwrap() {
+            lengths.push((record.output_tokens, record.received_tokens));
+        }
         // What a refused request has for an answer can only be what it asked for.
         assert_eq!(lengths, [(Some(800), None), (None, Some(20)), (None, Some(20)), (None, None), (Some(64), None)]);
     }

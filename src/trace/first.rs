@@ -89,37 +89,47 @@ impl Reader for First {
 mod tests {
     use std::io::Cursor;
 
-    use crate::trace::{DropReason, Options, Trace, open_bytes};
+    use crate::trace::{DropReason, Fates, Options, Record, Row, open_bytes};
 
-    fn read(times: &[&str]) -> Trace {
+    fn read(times: &[&str]) -> (Vec<Record>, Fates) {
         let rows: Vec<String> = times.iter().map(|time| format!("{time},10,20")).collect();
         let text = format!("TIMESTAMP,ContextTokens,GeneratedTokens\n{}\n", rows.join("\n"));
-        Trace::read(&mut *open_bytes(Cursor::new(text), "log.csv", &Options::default()).unwrap()).unwrap()
+        let mut reader = open_bytes(Cursor::new(text), "log.csv", &Options::default()).unwrap();
+        let (mut records, mut fates) = (Vec::new(), Fates::default());
+        while let Some(row) = reader.next().unwrap() {
+            fates.count(&row);
+            if let Row::Record(record) = row {
+                records.push(record);
+            }
+        }
+        (records, fates)
     }
 
     #[test]
     fn a_first_row_that_the_next_ones_deny_is_dropped_and_the_log_stays() {
-        for damaged in ["1970-01-01 00:00:00.0000000", "2037-01-01 00:00:00.0000000"] {
+        for damaged in ["1970-01-02 00:00:00.0000000", "2037-01-01 00:00:00.0000000"] {
             let good = [
                 "2025-05-01 00:00:01.0000000",
                 "2025-05-01 00:00:02.0000000",
                 "2025-05-01 00:00:03.0000000",
                 "2025-05-01 00:00:04.0000000",
             ];
-            let trace = read(&[&[damaged], &good[..]].concat());
-            // The first and the one that denied it before anything bore it out.
-            assert_eq!(trace.fates.dropped[&DropReason::TimeJump].count, 2, "{damaged}");
-            assert_eq!(trace.fates.dropped[&DropReason::TimeJump].first.row, 2, "{damaged}");
-            let rows: Vec<u64> = trace.records.iter().map(|record| record.row).collect();
-            assert_eq!(rows, [4, 5, 6], "{damaged}");
-            assert!(trace.records.iter().all(|record| record.arrival.as_secs_f64() < 3.0), "{damaged}");
+            let (records, fates) = read(&[&[damaged], &good[..]].concat());
+            // The first, and the one that denied it before anything bore it out.
+            let lost = &fates.dropped[&DropReason::TimeJump];
+            assert_eq!((lost.count, lost.first.row), (2, 2), "{damaged}");
+            assert!(lost.first.problem.to_string().contains("from the rows after it"), "{}", lost.first.problem);
+            assert_eq!(records.iter().map(|record| record.row).collect::<Vec<_>>(), [4, 5, 6], "{damaged}");
+            let lasting = records[2].arrival - records[0].arrival;
+            assert_eq!(lasting, crate::time::Span::from_secs(2), "{damaged}");
         }
     }
 
     #[test]
     fn a_first_row_that_nothing_denies_stands() {
-        assert_eq!(read(&["2025-05-01 00:00:01.0000000"]).records.len(), 1);
-        let trace = read(&["2025-05-01 00:00:01.0000000", "1970-01-01 00:00:00.0000000", "2025-05-01 00:00:02.0000000"]);
-        assert_eq!((trace.records.len(), trace.fates.dropped[&DropReason::TimeJump].first.row), (2, 3));
+        assert_eq!(read(&["2025-05-01 00:00:01.0000000"]).0.len(), 1);
+        let (records, fates) =
+            read(&["2025-05-01 00:00:01.0000000", "1970-01-02 00:00:00.0000000", "2025-05-01 00:00:02.0000000"]);
+        assert_eq!((records.len(), fates.dropped[&DropReason::TimeJump].first.row), (2, 3));
     }
 }
