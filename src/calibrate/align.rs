@@ -21,6 +21,8 @@ pub struct Observed {
     pub took_s: f64,
     /// What passed before it that no step line tells, seconds, where tokens' times say it and the engine was busy.
     pub between_s: Option<f64>,
+    /// When the last of its tokens came, seconds since the run's start; `None` of step lines alone, which do not say when.
+    pub at_s: Option<f64>,
 }
 
 /// A request that met an empty server.
@@ -32,6 +34,8 @@ pub struct Lone {
     pub rows: Vec<Row>,
     /// How long they took together, seconds, where their lines say it.
     pub took_s: Option<f64>,
+    /// When that token came, seconds since the run's start.
+    pub at_s: f64,
 }
 
 /// A run as it can be fitted.
@@ -41,6 +45,17 @@ pub struct Laid {
     pub steps: Vec<Observed>,
     /// Requests that met an empty server.
     pub lone: Vec<Lone>,
+}
+
+impl Laid {
+    /// What happened before `until_s`, of rows in order of time: what does not say when comes after everything.
+    #[must_use]
+    pub fn before(mut self, until_s: f64) -> Self {
+        let is_before = |step: &Observed| step.at_s.is_some_and(|at| at < until_s);
+        self.steps.truncate(self.steps.iter().position(|step| !is_before(step)).unwrap_or(self.steps.len()));
+        self.lone.retain(|lone| lone.at_s < until_s);
+        self
+    }
 }
 
 /// Why requests cannot be laid over a run's steps.
@@ -80,9 +95,9 @@ pub fn align(steps: &[Step], served: &[Served]) -> Result<Laid, Misfit> {
         let done = scheduler.step(step)?;
         let between = before.zip(done.tokens_s).map(|(before, tokens)| tokens - before - step.elapsed_s);
         let between_s = between.filter(|_| step.decoding > 0);
-        laid.steps.push(Observed { row: done.row, took_s: step.elapsed_s, between_s });
         laid.lone.extend(scheduler.alone(step, &done, before));
         before = done.tokens_s.or(before);
+        laid.steps.push(Observed { row: done.row, took_s: step.elapsed_s, between_s, at_s: before });
     }
     Ok(laid)
 }
@@ -175,7 +190,12 @@ impl<'a> Scheduler<'a> {
         let (rows, took_s) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.took_s));
         let whole = rows.iter().map(|row| row[2]).sum::<f64>() >= f64::from(one.prompt);
         let idle = before.is_none_or(|before| before < one.sent_s);
-        (whole && idle).then(|| Lone { ttft_s: one.chunks_s[0] - one.sent_s, rows, took_s: Some(took_s) })
+        (whole && idle).then(|| Lone {
+            ttft_s: one.chunks_s[0] - one.sent_s,
+            rows,
+            took_s: Some(took_s),
+            at_s: one.chunks_s[0],
+        })
     }
 }
 

@@ -36,7 +36,7 @@ pub fn from_tokens(served: &[Served]) -> Laid {
             cluster.tokens.iter().any(|(who, number)| *number > 0 && before.tokens.contains(&(*who, number - 1)))
         };
         if let Some(before) = before.filter(goes_on) {
-            laid.steps.push(Observed { row, took_s: cluster.at_s - before.at_s, between_s: None });
+            laid.steps.push(Observed { row, took_s: cluster.at_s - before.at_s, between_s: None, at_s: Some(cluster.at_s) });
         }
     }
     laid.lone = lone(served).into_iter().filter_map(alone).collect();
@@ -47,7 +47,7 @@ pub fn from_tokens(served: &[Served]) -> Laid {
 pub(super) fn alone(one: &Served) -> Option<Lone> {
     let (first, _) = one.ends_s()?;
     let prompt = f64::from(one.prompt);
-    Some(Lone { ttft_s: first - one.sent_s, rows: vec![[1.0, 1.0, prompt, 0.0, prompt]], took_s: None })
+    Some(Lone { ttft_s: first - one.sent_s, rows: vec![[1.0, 1.0, prompt, 0.0, prompt]], took_s: None, at_s: first })
 }
 
 fn clusters(known: &[&Served], apart_s: f64) -> Vec<Cluster> {

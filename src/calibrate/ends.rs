@@ -30,7 +30,7 @@ impl Answer<'_> {
     }
 }
 
-/// One row for each complete answer.
+/// One row for each complete answer, in order of their ends.
 #[must_use]
 pub fn from_ends(served: &[Served]) -> Laid {
     let answers = served.iter().filter_map(|served| {
@@ -40,7 +40,8 @@ pub fn from_ends(served: &[Served]) -> Laid {
     let mut answers: Vec<Answer<'_>> = answers.take(ANSWERS_MAX).collect();
     answers.sort_by(|a, b| a.first_s.total_cmp(&b.first_s));
     let longest = answers.iter().map(|one| one.last_s - one.first_s).fold(0.0, f64::max);
-    let steps = (0..answers.len()).map(|at| observed(&answers, at, longest)).collect();
+    let mut steps: Vec<Observed> = (0..answers.len()).map(|at| observed(&answers, at, longest)).collect();
+    steps.sort_by(|a, b| a.at_s.unwrap_or(0.0).total_cmp(&b.at_s.unwrap_or(0.0)));
     Laid { steps, lone: lone(served).into_iter().filter_map(alone).collect() }
 }
 
@@ -64,7 +65,7 @@ fn observed(answers: &[Answer<'_>], at: usize, longest: f64) -> Observed {
         }
     }
     let row: Row = [steps, prefills.min(steps), prompts, steps * decoding, steps * kv_tokens + prompts];
-    Observed { row, took_s, between_s: None }
+    Observed { row, took_s, between_s: None, at_s: Some(one.last_s) }
 }
 
 #[cfg(test)]

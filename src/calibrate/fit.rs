@@ -9,6 +9,9 @@
 //!   and after them. Runs do not tell in from out: each gets half.
 //! - **Spread** (`speed_sigma`): standard deviation of the logarithm of observed over predicted time, in stretches of ten
 //!   seconds, over which a queue builds up.
+//!
+//! Steps come one after another, and their times add up to the time that went by while the engine worked. Rows that are whole
+//! answers lie beside each other, dozens at a time: there the clock on the wall says which belong to one stretch.
 
 use std::ops::Range;
 
@@ -151,15 +154,35 @@ pub fn calibrate(runs: &[&Run], kv: KvCache, seed: u64) -> Result<Calibration, U
     })
 }
 
-/// The best that can be made of one run.
+/// The best that can be made of one run, or of the part of it that is fitted to.
 fn lay(run: &Run, kv: KvCache) -> (&Run, Reading, Laid) {
-    if run.steps.is_empty() {
-        let complete = || run.served.iter().filter(|one| one.fate == Fate::Complete);
-        let with_all = complete().filter(|one| one.has_all_times()).count();
-        if 2 * with_all >= complete().count() {
-            return (run, Reading::TokensAlone, from_tokens(&run.served));
+    match run.until_s {
+        None => lay_whole(run, kv),
+        // Laid before it is cut: what is under way at the cut says what the steps before it did.
+        Some(until_s) => {
+            let (_, reading, laid) = match lay_whole(run, kv) {
+                // Step lines alone do not say when a step was.
+                (_, Reading::StepsAlone(_), _) => from_times(run),
+                found => found,
+            };
+            (run, reading, laid.before(until_s))
         }
-        return (run, Reading::EndsAlone, from_ends(&run.served));
+    }
+}
+
+/// From the clients' times alone.
+fn from_times(run: &Run) -> (&Run, Reading, Laid) {
+    let complete = || run.served.iter().filter(|one| one.fate == Fate::Complete);
+    let with_all = complete().filter(|one| one.has_all_times()).count();
+    if 2 * with_all >= complete().count() {
+        return (run, Reading::TokensAlone, from_tokens(&run.served));
+    }
+    (run, Reading::EndsAlone, from_ends(&run.served))
+}
+
+fn lay_whole(run: &Run, kv: KvCache) -> (&Run, Reading, Laid) {
+    if run.steps.is_empty() {
+        return from_times(run);
     }
     if run.served.is_empty() {
         return (run, Reading::StepsAlone(None), steps_alone(&run.steps, kv));
@@ -183,27 +206,56 @@ fn steps_alone(steps: &[Step], kv: KvCache) -> Laid {
         before = step.kv_use;
         let (prefill, decoding) = (f64::from(step.prefill_tokens), f64::from(step.decoding));
         let any = if step.prefill_tokens > 0 { 1.0 } else { 0.0 };
-        Observed { row: [1.0, any, prefill, decoding, held.max(prefill + decoding)], took_s: step.elapsed_s, between_s: None }
+        Observed {
+            row: [1.0, any, prefill, decoding, held.max(prefill + decoding)],
+            took_s: step.elapsed_s,
+            between_s: None,
+            at_s: None,
+        }
     };
     Laid { steps: steps.iter().map(one).collect(), lone: Vec::new() }
 }
 
-/// Stretches of rows of about [`BLOCK_S`], none over the end of a run.
+/// One run's rows in pieces of about `length_s`, each within the run.
+fn pieces(reading: &Reading, steps: &[Observed], length_s: f64) -> Vec<Range<usize>> {
+    if *reading == Reading::EndsAlone {
+        let piece_of = |step: &Observed| (step.at_s.unwrap_or(0.0) / length_s).floor();
+        let same = |a: &Observed, b: &Observed| piece_of(a) <= piece_of(b) && piece_of(b) <= piece_of(a);
+        let mut start = 0;
+        let ranges = steps.chunk_by(same).map(|some| {
+            start += some.len();
+            start - some.len()..start
+        });
+        return ranges.collect();
+    }
+    let (mut pieces, mut start, mut took) = (Vec::new(), 0, 0.0);
+    for (at, step) in steps.iter().enumerate() {
+        took += step.took_s;
+        if took >= length_s {
+            pieces.push(start..at + 1);
+            (start, took) = (at + 1, 0.0);
+        }
+    }
+    if start < steps.len() {
+        pieces.push(start..steps.len());
+    }
+    pieces
+}
+
+/// Stretches of rows that intervals are resampled from, none over the end of a run: of about [`BLOCK_S`], and where rows lie
+/// beside each other twice as long as they last on average, so that most of those that shared steps stay together.
 fn blocks(laid: &[(&Run, Reading, Laid)]) -> Vec<Range<usize>> {
-    let (mut blocks, mut start, mut at) = (Vec::new(), 0, 0);
-    for (_, _, laid) in laid {
-        let mut took = 0.0;
-        for step in &laid.steps {
-            (took, at) = (took + step.took_s, at + 1);
-            if took >= BLOCK_S {
-                blocks.push(start..at);
-                (start, took) = (at, 0.0);
+    let (mut blocks, mut start) = (Vec::new(), 0);
+    for (_, reading, laid) in laid {
+        let length_s = match reading {
+            Reading::EndsAlone => {
+                let took: f64 = laid.steps.iter().map(|step| step.took_s).sum();
+                BLOCK_S.max(2.0 * took / laid.steps.len() as f64)
             }
-        }
-        if start < at {
-            blocks.push(start..at);
-            start = at;
-        }
+            _ => BLOCK_S,
+        };
+        blocks.extend(pieces(reading, &laid.steps, length_s).into_iter().map(|piece| start + piece.start..start + piece.end));
+        start += laid.steps.len();
     }
     blocks
 }
@@ -233,16 +285,10 @@ fn ratio(steps: &[Observed], step: &Fit<5>) -> f64 {
 
 fn stretches(laid: &[(&Run, Reading, Laid)], step: &Fit<5>) -> Vec<(String, f64)> {
     let mut found = Vec::new();
-    for (run, _, laid) in laid {
-        let (mut start, mut took) = (0, 0.0);
-        for (at, one) in laid.steps.iter().enumerate() {
-            took += one.took_s;
-            let last = at + 1 == laid.steps.len();
-            if took >= SPREAD_S || last && took >= SPREAD_MIN * SPREAD_S {
-                found.push((run.name.clone(), ratio(&laid.steps[start..=at], step)));
-                (start, took) = (at + 1, 0.0);
-            }
-        }
+    for (run, reading, laid) in laid {
+        let stretches = pieces(reading, &laid.steps, SPREAD_S).into_iter().map(|piece| &laid.steps[piece]);
+        let long = |some: &&[Observed]| some.iter().map(|one| one.took_s).sum::<f64>() >= SPREAD_MIN * SPREAD_S;
+        found.extend(stretches.filter(long).map(|some| (run.name.clone(), ratio(some, step))));
     }
     found.retain(|(_, ratio)| *ratio > 0.0);
     found

@@ -65,7 +65,7 @@ fn run(name: &str, clients: u32, prompts: Range<u32>, noise: f64, seed: u64) -> 
         one.output = u32::try_from(one.chunks_s.len()).unwrap();
         one.end_s = now;
     }
-    Run { name: name.to_owned(), steps, served, unsaid: 0 }
+    Run { name: name.to_owned(), steps, served, unsaid: 0, ..Run::default() }
 }
 
 fn runs(noise: f64) -> Vec<Run> {
@@ -135,6 +135,67 @@ fn first_and_last_tokens_times_alone_give_the_order_of_things() {
     assert!((found.step.coefficients[2] / (TRUTH[2] * 1.04) - 1.0).abs() < 0.25, "{:?}", found.step.coefficients);
 }
 
+/// A machine that is a fifth slower for ten seconds and a fifth faster for the next: whole answers that overlap each other tell
+/// how much it drifts, from as many stretches as went by on the wall.
+#[test]
+fn answers_beside_each_other_are_cut_by_the_clock_on_the_wall() {
+    // From the time of a steady machine to that of one whose pace changes every ten seconds.
+    let drifting = |steady: f64| {
+        let (mut left, mut at) = (steady, 0.0);
+        for pace in [1.2_f64, 1.0 / 1.2].iter().cycle() {
+            if left * pace <= SPREAD_S {
+                return at + left * pace;
+            }
+            (left, at) = (left - SPREAD_S / pace, at + SPREAD_S);
+        }
+        at
+    };
+    let mut runs = runs(0.02);
+    for run in &mut runs {
+        run.steps.clear();
+        for one in &mut run.served {
+            let ends = [one.chunks_s[0], one.chunks_s[one.chunks_s.len() - 1]];
+            one.chunks_s = if one.output > 2 { ends.map(drifting).to_vec() } else { Vec::new() };
+            one.output = if one.output > 2 { one.output } else { 9 };
+            (one.arrival_s, one.sent_s, one.end_s) = (drifting(one.arrival_s), drifting(one.sent_s), drifting(one.end_s));
+        }
+    }
+    let found = calibrate(&runs.iter().collect::<Vec<_>>(), KV, 1).unwrap();
+    assert!(found.parts.iter().all(|part| part.reading == Reading::EndsAlone), "{:?}", found.parts);
+    let wall: f64 = runs.iter().map(|run| run.served.iter().map(|one| one.end_s).fold(0.0, f64::max)).sum();
+    let stretches = found.stretches.len() as f64;
+    assert!(stretches <= wall / SPREAD_S + 3.0 && stretches >= wall / SPREAD_S - 3.0, "{stretches} in {wall} s");
+    // The logarithm of 1.2 is 0.18; answers that lie over a change see some of both.
+    let sigma = found.speed_sigma.unwrap();
+    assert!((0.1..0.22).contains(&sigma), "{sigma}: {:?}", found.stretches);
+    let laid: Vec<(&Run, Reading, Laid)> = runs.iter().map(|run| lay(run, KV)).collect();
+    let blocks = blocks(&laid);
+    assert!(blocks.len() as f64 <= wall / BLOCK_S + 3.0, "{} in {wall} s", blocks.len());
+    assert_eq!(blocks.iter().map(Range::len).sum::<usize>(), laid.iter().map(|(_, _, laid)| laid.steps.len()).sum::<usize>());
+    assert!(blocks.windows(2).all(|two| two[0].end == two[1].start));
+}
+
+/// The part of a run that is fitted ends where what is held out begins, and is laid with the requests under way there.
+#[test]
+fn a_part_of_a_run_is_laid_as_the_whole_and_cut_by_its_tokens() {
+    let whole = run("mix", 16, 100..500, 0.02, 1);
+    let end_s = whole.served.iter().map(|one| one.end_s).fold(0.0, f64::max);
+    let part = Run { until_s: Some(end_s / 2.0), ..whole.clone() };
+    let (_, reading, laid) = lay(&part, KV);
+    assert_eq!(reading, Reading::Exact);
+    let (_, _, all) = lay(&whole, KV);
+    assert_eq!(laid.steps, all.steps[..laid.steps.len()]);
+    let token = |step: &Observed| step.at_s.unwrap();
+    assert!(laid.steps.len() > 200 && laid.steps.iter().all(|step| token(step) < end_s / 2.0));
+    assert!(token(&all.steps[laid.steps.len()]) >= end_s / 2.0);
+    // Where the lines do not fit the requests, they do not say when a step was either.
+    let mut part = part;
+    part.steps[300].decoding += 1;
+    let (_, reading, laid) = lay(&part, KV);
+    assert_eq!(reading, Reading::TokensAlone);
+    assert!(laid.steps.len() > 200 && laid.steps.iter().all(|step| token(step) < end_s / 2.0));
+}
+
 #[test]
 fn step_lines_alone_do_with_the_logs_own_kv_figure() {
     let mut runs = runs(0.02);
@@ -175,7 +236,7 @@ fn the_way_in_and_out_is_what_the_model_has() {
         }
     }
     let row = [1.0, 1.0, 50.0, 0.0, 50.0];
-    let lone = Lone { ttft_s: ttft_s.unwrap(), rows: vec![row], took_s: Some(12e-3 + 50.0 * 0.1e-3) };
+    let lone = Lone { ttft_s: ttft_s.unwrap(), rows: vec![row], took_s: Some(12e-3 + 50.0 * 0.1e-3), at_s: 0.0 };
     let fit = |coefficients| Fit { coefficients, intervals: Vec::new(), scale: 0.0, spikes: 0.0, factor: 1.0 };
     let step =
         Fit { coefficients: [12e-3, 0.0, 0.1e-3, 0.0, 0.0], intervals: Vec::new(), scale: 0.0, spikes: 0.0, factor: 1.0 };

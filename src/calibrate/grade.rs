@@ -198,8 +198,8 @@ pub struct Judged {
     pub figure: Figure,
     /// As it was.
     pub measured: f64,
-    /// As it was predicted.
-    pub predicted: f64,
+    /// As it was predicted; `None` where nothing of it was seen in what was simulated: that passes nothing.
+    pub predicted: Option<f64>,
     /// As it would be predicted by who knew the machine's pace.
     pub at_pace: Option<f64>,
     /// Over the machine's speeds.
@@ -219,6 +219,10 @@ pub enum Standing {
     NearCritical,
     /// The client lagged: 99th percentile and its limit, seconds. It tests the client.
     Lagged(f64, f64),
+    /// Too few complete answers to tell a quantile from: how many there are.
+    TooFew(usize),
+    /// So many requests ended in ways that the model does not have: what is simulated is another run.
+    Lost(usize),
     /// It was fitted to.
     Fitted,
 }
@@ -232,6 +236,8 @@ pub struct Grade {
     pub standing: Standing,
     /// Its requests.
     pub requests: usize,
+    /// Those that ended in ways that the model does not have, and are simulated as if served.
+    pub lost: usize,
     /// Clients of its closed loop, if it was one.
     pub clients: Option<u32>,
     /// See [`Forecast::amplification`].
@@ -256,21 +262,72 @@ impl Grade {
     }
 }
 
+/// Fewest complete answers that test anything: with fewer a 90th percentile is one of the two slowest.
+pub const COMPLETE_MIN: usize = 20;
+
+/// Share of requests that may have ended in ways that the model does not have: a fifth of what a share may be off.
+const LOST_MAX: f64 = 0.01;
+
+fn standing(run: &Run, measured: &Figures, forecast: &Forecast, fitted: bool) -> Standing {
+    let (lag, limit) = (run.lag_p99_s().unwrap_or(0.0), lag_limit_s(measured));
+    let complete = run.served.iter().filter(|one| one.ends_s().is_some()).count();
+    let lost = run.lost();
+    if fitted {
+        Standing::Fitted
+    } else if lost as f64 > LOST_MAX * run.served.len() as f64 {
+        Standing::Lost(lost)
+    } else if complete < COMPLETE_MIN {
+        Standing::TooFew(complete)
+    } else if lag > limit {
+        Standing::Lagged(lag, limit)
+    } else if forecast.is_near_critical() {
+        Standing::NearCritical
+    } else {
+        Standing::Tested
+    }
+}
+
+/// What the grades of held-out runs come to.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every figure of every run that is a test passes, and one of the runs is away from the critical load.
+    Validated,
+    /// The same, but each of the runs is near the critical load, where a wide band passes nearly anything.
+    InsideTheBand,
+    /// Some figure does not pass.
+    Missed,
+    /// No run is a test.
+    Untested,
+}
+
+impl Verdict {
+    /// Of these grades.
+    #[must_use]
+    pub fn of(tests: &[Grade]) -> Self {
+        let any = |standing: &Standing| tests.iter().any(|grade| grade.standing == *standing);
+        if tests.iter().any(|grade| grade.failures().next().is_some()) {
+            Self::Missed
+        } else if any(&Standing::Tested) {
+            Self::Validated
+        } else if any(&Standing::NearCritical) {
+            Self::InsideTheBand
+        } else {
+            Self::Untested
+        }
+    }
+}
+
 /// Grades the forecast of a run.
 #[must_use]
 pub fn grade(run: &Run, forecast: &Forecast, fitted: bool) -> Grade {
     let measured = measure(run);
-    let (lag, limit) = (run.lag_p99_s().unwrap_or(0.0), lag_limit_s(&measured));
-    let standing = match (fitted, lag > limit, forecast.is_near_critical()) {
-        (true, _, _) => Standing::Fitted,
-        (_, true, _) => Standing::Lagged(lag, limit),
-        (_, _, true) => Standing::NearCritical,
-        _ => Standing::Tested,
-    };
+    let standing = standing(run, &measured, forecast, fitted);
     let row = |figure: Figure| {
-        let (measured, predicted) = (measured.of(figure)?, forecast.figures.of(figure)?);
-        let (band, error) = (forecast.bands[figure as usize], figure.error(measured, predicted));
-        let near = error.is_none_or(|error| error.abs() <= figure.tolerance());
+        let (measured, predicted) = (measured.of(figure)?, forecast.figures.of(figure));
+        let band = forecast.bands[figure as usize];
+        let error = predicted.and_then(|predicted| figure.error(measured, predicted));
+        // Without an error either nothing was predicted, or 0 was measured, and only the same is near that.
+        let near = error.map_or(predicted == Some(measured), |error| error.abs() <= figure.tolerance());
         let inside = band.is_some_and(|band| band.holds(measured));
         let passes = near || standing == Standing::NearCritical && inside;
         let at_pace = forecast.at_pace.as_ref().and_then(|(_, figures)| figures.of(figure));
@@ -279,6 +336,7 @@ pub fn grade(run: &Run, forecast: &Forecast, fitted: bool) -> Grade {
     Grade {
         run: run.name.clone(),
         requests: run.served.len(),
+        lost: run.lost(),
         clients: run.closed_loop(),
         amplification: forecast.amplification,
         pace: forecast.at_pace.as_ref().map(|(pace, _)| *pace),

@@ -33,7 +33,7 @@ pub use clusters::from_tokens;
 pub use ends::from_ends;
 pub use error::{LINE_BYTES_MAX, LogError, STEP_EXAMPLE};
 pub use fit::{Calibration, KvCache, Part, Reading, SPREAD_S, STEPS_MIN, Unfit, calibrate};
-pub use grade::{Band, Figure, Figures, Forecast, Grade, Judged, Standing, grade, lag_limit_s, measure};
+pub use grade::{Band, COMPLETE_MIN, Figure, Figures, Forecast, Grade, Judged, Standing, Verdict, grade, lag_limit_s, measure};
 pub use robust::{Fit, RESAMPLES, TUNING};
 pub use served::{Fate, Served};
 pub use source::{Run, read_into};

@@ -30,7 +30,11 @@ pub enum Fate {
     Complete,
     /// Its client left without a first token.
     NoFirstToken,
-    /// Anything else: left later, refused, cut, broken.
+    /// Its client left because it was not complete in time.
+    NotInTime,
+    /// It was turned away: no engine ever worked on it.
+    Refused,
+    /// Anything else: left for another reason, cut, broken.
     Lost,
 }
 
@@ -92,6 +96,8 @@ impl Served {
         let fate = match record.ended {
             Some(Ended::Complete) => Fate::Complete,
             Some(Ended::FirstTokenTimeout) => Fate::NoFirstToken,
+            Some(Ended::TotalTimeout) => Fate::NotInTime,
+            Some(Ended::Refused) => Fate::Refused,
             Some(_) => Fate::Lost,
             None => record.first_byte.and(last).map(|_| Fate::Complete)?,
         };

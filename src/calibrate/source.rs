@@ -6,7 +6,7 @@ use super::error::LogError;
 use super::lines;
 use super::served::{Fate, Served, served};
 use super::steps::{Step, read_steps};
-use crate::trace::{self, DropReason, Trace};
+use crate::trace::{self, DropReason, Ended, Record, Trace};
 
 /// One run: what the engine said of it, what its clients saw of it, or both.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,6 +19,10 @@ pub struct Run {
     pub served: Vec<Served>,
     /// Requests of the log that are not among them: it does not say how long they were, or how they ended.
     pub unsaid: u64,
+    /// Requests of the log that are not among them because they were turned away: no engine saw them.
+    pub refused: u64,
+    /// Only what happened before this is fitted to, seconds; `None` for all of it.
+    pub until_s: Option<f64>,
 }
 
 /// How much of a file is looked at to see what it holds, bytes.
@@ -77,10 +81,20 @@ fn stem(path: &Path) -> String {
 impl Run {
     /// Takes the requests of a log, and how many of them it tells too little of.
     fn serve(&mut self, trace: &Trace) {
+        let refused = |record: &Record| record.ended == Some(Ended::Refused);
         self.served = served(trace);
+        self.served.retain(|one| one.fate != Fate::Refused);
+        self.refused = trace.records.iter().filter(|record| refused(record)).count() as u64;
         let elsewhere = |reason: &DropReason| matches!(reason, DropReason::CacheHit | DropReason::NotARequest);
         let dropped = trace.fates.dropped.iter().filter(|(reason, _)| !elsewhere(reason));
-        self.unsaid = dropped.map(|(_, lost)| lost.count).sum::<u64>() + (trace.records.len() - self.served.len()) as u64;
+        self.unsaid =
+            dropped.map(|(_, lost)| lost.count).sum::<u64>() + (trace.records.len() - self.served.len()) as u64 - self.refused;
+    }
+
+    /// The same run with nothing in it, for a part of it.
+    #[must_use]
+    pub fn named(&self) -> Self {
+        Self { name: self.name.clone(), unsaid: self.unsaid, refused: self.refused, ..Self::default() }
     }
 
     /// Clients of the closed loop that the requests come from; `None` where they come in another way. In a closed loop each
@@ -107,7 +121,23 @@ impl Run {
     /// How long its clients wait for a first token, seconds: what the records of those who left say, to the tenth of a second.
     #[must_use]
     pub fn patience_s(&self) -> Option<f64> {
-        let left = self.served.iter().filter(|one| one.fate == Fate::NoFirstToken);
+        self.waited_s(Fate::NoFirstToken)
+    }
+
+    /// The same for complete answers: what the records of those say who left because theirs was not complete in time.
+    #[must_use]
+    pub fn patience_in_all_s(&self) -> Option<f64> {
+        self.waited_s(Fate::NotInTime)
+    }
+
+    /// Requests that ended in ways that the model does not have.
+    #[must_use]
+    pub fn lost(&self) -> usize {
+        self.served.iter().filter(|one| one.fate == Fate::Lost).count()
+    }
+
+    fn waited_s(&self, fate: Fate) -> Option<f64> {
+        let left = self.served.iter().filter(|one| one.fate == fate);
         let waits: Vec<f64> = left.map(|one| one.end_s - one.sent_s).collect();
         let shortest = crate::stats::quantile(&waits, 0.1)?;
         Some((libm::round(shortest * 10.0) / 10.0).max(0.1))
@@ -147,9 +177,29 @@ mod tests {
     fn patience_and_lag_are_read_off_the_records() {
         let served = (0..20).map(|i| one(f64::from(i), f64::from(i) + 8.012 + 0.01 * f64::from(i), Fate::NoFirstToken));
         let run = Run { served: served.collect(), ..Run::default() };
-        assert_eq!(run.patience_s(), Some(8.0));
+        assert_eq!((run.patience_s(), run.patience_in_all_s()), (Some(8.0), None));
+        let late = (0..20).map(|i| one(f64::from(i), f64::from(i) + 30.003, Fate::NotInTime));
+        let late = Run { served: late.collect(), ..Run::default() };
+        assert_eq!((late.patience_s(), late.patience_in_all_s(), late.lost()), (None, Some(30.0), 0));
         assert!((run.lag_p99_s().unwrap() - 0.001).abs() < 1e-9);
         assert_eq!((Run::default().patience_s(), Run::default().lag_p99_s()), (None, None));
+    }
+
+    #[test]
+    fn who_was_turned_away_is_not_among_the_engines_requests() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.jsonl");
+        let line = |outcome: &str| {
+            format!(
+                r#"{{"sched": 0, "prompt": 8, "max_tokens": 1, "status": 503, "outcome": "{outcome}", "chunks": [0.5], "end": 30}}"#
+            )
+        };
+        std::fs::write(&path, ["ok", "http_error", "timeout", "eof"].map(line).join("\n")).unwrap();
+        let mut runs = Vec::new();
+        read_into(&mut runs, &path).unwrap();
+        let fates: Vec<Fate> = runs[0].served.iter().map(|one| one.fate).collect();
+        assert_eq!(fates, [Fate::Complete, Fate::NotInTime, Fate::Lost]);
+        assert_eq!((runs[0].refused, runs[0].unsaid, runs[0].lost()), (1, 0, 1));
     }
 
     #[test]

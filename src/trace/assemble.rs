@@ -186,7 +186,9 @@ impl Draft {
         }
     }
 
-    /// A request that failed may have no lengths: they are then unknown. One that did not must have both.
+    /// A request that failed may have no lengths: they are then unknown. One that did not must have both. Of an answer that was
+    /// cut these logs count what came, which is not how long it would have been; a request that was turned away got nothing, so
+    /// that a length there is one that was asked for.
     fn settle_lengths(
         &mut self,
         empty_answer: EmptyAnswer,
@@ -195,6 +197,11 @@ impl Draft {
         let record = &mut self.record;
         if empty_answer == EmptyAnswer::Failed && record.output_tokens == Some(0) && record.ended.is_none() {
             record.ended = Some(Ended::Failed);
+        }
+        let is_cut = record.ended.is_some_and(|ended| !matches!(ended, Ended::Complete | Ended::Refused));
+        if let Some(came) = record.output_tokens.filter(|_| is_cut) {
+            record.received_tokens = Some(came).filter(|came| *came > 0);
+            record.output_tokens = None;
         }
         record.settle_lengths(column)
     }
@@ -299,4 +306,23 @@ fn blocks(step: &Step, cell: Cell<'_>) -> Result<Box<[u64]>, RowProblem> {
         _ => None,
     };
     list.iter().map(block).collect::<Option<Box<[u64]>>>().ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use crate::trace::{Options, Row, open_bytes};
+
+    #[test]
+    fn what_came_of_an_answer_that_was_cut_is_not_its_length() {
+        let text = "time,input_tokens,output_tokens,status\n1,10,800,200\n2,10,20,499\n3,10,20,504\n4,10,0,500\n5,10,64,429\n";
+        let mut reader = open_bytes(Cursor::new(text), "log.csv", &Options::default()).unwrap();
+        let mut lengths = Vec::new();
+        while let Some(Row::Record(record)) = reader.next().unwrap() {
+            lengths.push((record.output_tokens, record.received_tokens));
+        }
+        // What a refused request has for an answer can only be what it asked for.
+        assert_eq!(lengths, [(Some(800), None), (None, Some(20)), (None, Some(20)), (None, None), (Some(64), None)]);
+    }
 }

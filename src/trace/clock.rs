@@ -5,7 +5,7 @@ use super::reader::Origin;
 use crate::time::Time;
 
 /// Nanoseconds in the year by which a time may be away from the one before it.
-const YEAR_NS: u64 = 365 * 86_400 * 1_000_000_000;
+pub(super) const YEAR_NS: u64 = 365 * 86_400 * 1_000_000_000;
 
 /// Puts the times of one log on one clock.
 #[derive(Clone, Debug)]
@@ -18,12 +18,15 @@ pub(super) struct Clock {
     taken: Option<i64>,
     /// The arrival of the row before, if that was too far away: two rows that agree are right.
     far: Option<i64>,
+    /// Whether one row was taken so far. If the next two agree with each other and not with it, it is the damaged one: the
+    /// clock begins anew with them, and [`super::first::First`] withdraws it.
+    one: bool,
 }
 
 impl Clock {
     /// A clock for times since 1970 (`wall`), or since the log's own zero.
     pub const fn new(wall: bool) -> Self {
-        Self { zero: if wall { None } else { Some(0) }, wall, taken: None, far: None }
+        Self { zero: if wall { None } else { Some(0) }, wall, taken: None, far: None, one: false }
     }
 
     /// Where time zero is.
@@ -40,11 +43,14 @@ impl Clock {
                 const DAY_NS: i64 = 86_400_000_000_000;
                 return Err(RowProblem::Jump { days: nanos.saturating_sub(before) / DAY_NS });
             }
+            if self.one && self.wall {
+                (self.zero, self.taken) = (None, None);
+            }
         }
         let zero = *self.zero.get_or_insert_with(|| nanos.saturating_sub_unsigned(Origin::LEAD.as_nanos()));
         let since = nanos.checked_sub(zero).and_then(|since| u64::try_from(since).ok());
         let since = since.ok_or(RowProblem::BeforeZero { secs: Seconds { nanos: zero.saturating_sub(nanos) } })?;
-        self.taken = Some(nanos);
+        self.one = self.taken.replace(nanos).is_none() && self.far.is_none();
         self.far = None;
         Ok(Time::from_nanos(since))
     }
@@ -93,6 +99,19 @@ mod tests {
         // What lies before all that can be shown is refused, however often.
         assert!(!taken(&mut clock, 0));
         assert!(matches!(clock.arrival(1), Err(RowProblem::BeforeZero { .. })));
+    }
+
+    #[test]
+    fn a_clock_that_began_with_a_damaged_time_begins_anew() {
+        for damaged in [0, NOW + 4_000 * DAY, i64::MAX] {
+            let mut clock = Clock::new(true);
+            clock.arrival(damaged).unwrap();
+            assert!(matches!(clock.arrival(NOW), Err(RowProblem::Jump { .. })));
+            let third = clock.arrival(NOW + 1).unwrap();
+            assert_eq!((clock.origin().unix_ns_at(third), third), (Some(NOW + 1), Time::ZERO + Origin::LEAD));
+            // From here on one far row is a damaged one again.
+            assert!(clock.arrival(damaged).is_err() && clock.arrival(NOW + 2).is_ok());
+        }
     }
 
     #[test]

@@ -150,6 +150,22 @@ pub enum RowProblem {
         /// How far, days; negative where it is earlier.
         days: i64,
     },
+    /// The first row, further than a year from those after it.
+    #[error("its time is {days} days away from the rows after it")]
+    FarFromNext {
+        /// How far, days; negative where it is earlier.
+        days: i64,
+    },
+    /// A row of several lines, which a quoted field joined, with something wrong in it: its opening quote may be a stray one.
+    #[error("lines {first} to {last} were one quoted field and what is around it: {problem}")]
+    Quoted {
+        /// The first line, from 1.
+        first: u64,
+        /// The last one.
+        last: u64,
+        /// What is wrong.
+        problem: Box<RowProblem>,
+    },
     /// An end before the beginning.
     #[error("its `{column}` lies {secs:.6} s before its arrival")]
     Backwards {
@@ -324,9 +340,15 @@ impl DropReason {
 }
 
 impl RowProblem {
+    /// The same of a row that begins on line `first` and ends on line `last`.
+    #[must_use]
+    pub(super) fn of_lines(self, first: u64, last: u64) -> Self {
+        if last > first { Self::Quoted { first, last, problem: Box::new(self) } } else { self }
+    }
+
     /// The reason under which this is counted.
     #[must_use]
-    pub const fn reason(&self) -> DropReason {
+    pub fn reason(&self) -> DropReason {
         match self {
             Self::Value { about: About::Time, .. } => DropReason::BadTime,
             Self::Value { about: About::Tokens, .. } => DropReason::BadTokens,
@@ -336,7 +358,8 @@ impl RowProblem {
             Self::Missing { about: About::Other, .. } => DropReason::NoValue,
             Self::EmptyPrompt => DropReason::EmptyPrompt,
             Self::EmptyAnswer => DropReason::EmptyAnswer,
-            Self::BeforeZero { .. } | Self::Jump { .. } => DropReason::TimeJump,
+            Self::BeforeZero { .. } | Self::Jump { .. } | Self::FarFromNext { .. } => DropReason::TimeJump,
+            Self::Quoted { problem, .. } => problem.reason(),
             Self::Backwards { .. } => DropReason::Backwards,
             Self::CacheHit => DropReason::CacheHit,
             Self::NotARequest { .. } => DropReason::NotARequest,

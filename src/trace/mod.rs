@@ -14,6 +14,7 @@ mod cell;
 mod clock;
 mod detect;
 mod error;
+mod first;
 pub mod flow;
 mod format;
 mod lengths;
@@ -43,6 +44,7 @@ pub use source::ROW_BYTES_MAX;
 pub use whole::Trace;
 
 use self::detect::Recognised;
+use self::first::First;
 use self::source::Source;
 
 /// Opens the log in `path`.
@@ -53,7 +55,7 @@ pub fn open(path: &Path, options: &Options) -> Result<Box<dyn Reader>, TraceErro
     if path.is_dir() {
         return format::servegen::open_folder(path, options);
     }
-    open_source(Source::open(path)?, options)
+    Ok(Box::new(First::new(open_source(Source::open(path)?, options)?)))
 }
 
 /// Opens a log that comes from elsewhere; `file` is the name that messages give.
@@ -61,7 +63,7 @@ pub fn open(path: &Path, options: &Options) -> Result<Box<dyn Reader>, TraceErro
 /// # Errors
 /// As [`open`].
 pub fn open_bytes(bytes: impl Read + 'static, file: &str, options: &Options) -> Result<Box<dyn Reader>, TraceError> {
-    open_source(Source::new(Box::new(bytes), file)?, options)
+    Ok(Box::new(First::new(open_source(Source::new(Box::new(bytes), file)?, options)?)))
 }
 
 fn open_source(mut source: Source, options: &Options) -> Result<Box<dyn Reader>, TraceError> {

@@ -25,6 +25,8 @@ pub(super) struct Rows {
 pub(super) struct RowAt {
     /// The line on which it begins, from 1.
     pub line: u64,
+    /// The line on which it ends: of a row with quoted line ends another one.
+    pub last: u64,
     /// Whether it was too long to hold; it then has no fields.
     pub too_long: bool,
 }
@@ -57,11 +59,12 @@ impl Rows {
     pub fn next(&mut self) -> io::Result<Option<RowAt>> {
         self.pass_line_ends()?;
         let line = self.line();
-        let (mut text, mut ends, mut too_long) = (0, 0, false);
+        let (mut text, mut ends, mut too_long, mut ended_by) = (0, 0, false, None);
         self.fields = 0;
         loop {
             let input = self.bytes.fill_buf()?;
             let (result, read, written, ended) = self.core.read_record(input, &mut self.text[text..], &mut self.ends[ends..]);
+            ended_by = input[..read].last().copied().or(ended_by);
             self.bytes.consume(read);
             text += written;
             ends += ended;
@@ -78,7 +81,9 @@ impl Rows {
                 ReadRecordResult::OutputEndsFull => (ends, too_long) = (0, true),
                 ReadRecordResult::Record => {
                     self.fields = if too_long { 0 } else { ends };
-                    return Ok(Some(RowAt { line, too_long }));
+                    // Its own line end is counted already.
+                    let last = (self.line() - u64::from(ended_by == Some(b'\n'))).max(line);
+                    return Ok(Some(RowAt { line, last, too_long }));
                 }
                 ReadRecordResult::End => return Ok(None),
             }
@@ -129,14 +134,27 @@ mod tests {
     }
 
     #[test]
+    fn a_row_says_on_which_lines_it_stands() {
+        for end in ["\n", "\r\n"] {
+            let text = ["a,b", "1,\"x", "y", "z\"", "2,3", "4,\"never closed", "5,6"].join(end) + end;
+            let mut rows = Rows::new(Box::new(Cursor::new(text.into_bytes())));
+            let mut lines = Vec::new();
+            while let Some(row) = rows.next().unwrap() {
+                lines.push((row.line, row.last));
+            }
+            assert_eq!(lines, [(1, 1), (2, 4), (5, 5), (6, 7)], "{end:?}");
+        }
+    }
+
+    #[test]
     fn a_row_that_is_too_long_is_passed_over_without_being_held() {
         let (head, tail) = (&b"a,b\n"[..], &b"\n1,2\n"[..]);
         for filling in [b'x', b','] {
             let bytes = head.chain(io::repeat(filling).take(40 << 20)).chain(tail);
             let mut rows = Rows::new(Box::new(io::BufReader::new(bytes)));
-            assert_eq!(rows.next().unwrap(), Some(RowAt { line: 1, too_long: false }));
-            assert_eq!(rows.next().unwrap(), Some(RowAt { line: 2, too_long: true }));
-            assert_eq!(rows.next().unwrap(), Some(RowAt { line: 3, too_long: false }));
+            assert_eq!(rows.next().unwrap(), Some(RowAt { line: 1, last: 1, too_long: false }));
+            assert_eq!(rows.next().unwrap(), Some(RowAt { line: 2, last: 2, too_long: true }));
+            assert_eq!(rows.next().unwrap(), Some(RowAt { line: 3, last: 3, too_long: false }));
             assert_eq!(rows.texts(), ["1", "2"]);
             assert!(rows.next().unwrap().is_none());
             assert!(rows.text.len() <= ROW_BYTES_MAX && rows.ends.len() <= FIELDS_MAX);

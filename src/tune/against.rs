@@ -96,6 +96,7 @@ mod tests {
             choice: Vec::new(),
             constraints: vec![slack],
             current: Vec::new(),
+            current_constraints: Vec::new(),
             gain: vec![gain],
             regret: None,
             alone: None,

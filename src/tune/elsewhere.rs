@@ -20,6 +20,8 @@ pub struct Elsewhere {
     pub constraints: Vec<Option<Figure>>,
     /// The current settings' objectives.
     pub current: Vec<Option<Figure>>,
+    /// The current settings' slacks.
+    pub current_constraints: Vec<Option<Figure>>,
     /// How much better the choice is, replication by replication.
     pub gain: Vec<Option<Figure>>,
     /// How far the choice's first objective stays behind the best that holds the constraints here: of the current settings and
@@ -70,6 +72,7 @@ pub fn elsewhere(
         choice: seen[0].objective_figures(),
         constraints: seen[0].constraint_figures(),
         current: seen[1].objective_figures(),
+        current_constraints: seen[1].constraint_figures(),
         gain,
         regret: if points.len() > 2 || alone.is_some() { regret(&seen) } else { None },
         alone: alone.and_then(|alone| Some(there(alone, &seen[points.iter().position(|one| *one == alone)?], &seen[0]))),

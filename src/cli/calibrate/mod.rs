@@ -15,7 +15,7 @@ use self::select::{Parts, Test};
 use super::common::{Format, JOBS_MAX, in_pool};
 use super::progress::Progress;
 use super::{Exit, Failure, files, publish};
-use crate::calibrate::{self, Calibration, Grade, KvCache, Run};
+use crate::calibrate::{self, Calibration, Grade, KvCache, Run, Verdict};
 use crate::report;
 use crate::units::{Count, NonNegative};
 use crate::upstream::{CalibrationSettings, CostSettings, HostSettings, Picos, UpstreamSettings, VllmModel, VllmSettings};
@@ -89,6 +89,8 @@ struct Found {
     choice: Option<String>,
     /// Runs of which requests are missing: how many are here, and how many are not.
     unsaid: Vec<(String, usize, u64)>,
+    /// Runs of which requests were turned away, and how many.
+    refused: Vec<(String, u64)>,
 }
 
 /// Fits, predicts, and writes what came of it. All that can be wrong with what was asked for is told before anything is
@@ -109,6 +111,8 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
     let mut found = in_pool(arguments.jobs, || find(arguments, &parts))??;
     let missing = runs.iter().filter(|run| run.unsaid > 0);
     found.unsaid = missing.map(|run| (run.name.clone(), run.served.len(), run.unsaid)).collect();
+    let turned_away = runs.iter().filter(|run| run.refused > 0);
+    found.refused = turned_away.map(|run| (run.name.clone(), run.refused)).collect();
     let (json, mut text) = (result::json(&found, arguments), text::text(&found, arguments));
     let section = result::section(&found, typed)?;
     if let Some(path) = &arguments.write {
@@ -142,7 +146,7 @@ fn find(arguments: &Arguments, parts: &Parts) -> Result<Found, Failure> {
     let mut settings = settings(arguments, &calibration);
     let model = resolve(&settings)?;
     let progress = Progress::new(arguments.quiet);
-    let again: Vec<Test> = parts.fitted.iter().filter(|run| !run.served.is_empty()).map(Test::whole).collect();
+    let again: Vec<Test> = parts.fitted.iter().filter(|run| !run.served.is_empty()).map(Test::fitted).collect();
     progress.begin((again.len() + parts.tests.len()) as u64 * u64::from(arguments.speeds));
     let predictor = Predictor {
         model: &model,
@@ -155,23 +159,27 @@ fn find(arguments: &Arguments, parts: &Parts) -> Result<Found, Failure> {
     let fitted: Vec<Grade> = again.iter().map(|test| predictor.grade(test, true)).collect();
     let tests: Vec<Grade> = parts.tests.iter().map(|test| predictor.grade(test, false)).collect();
     settings.calibration = Some(verdict(&tests));
-    Ok(Found { calibration, model, settings, fitted, tests, choice: parts.choice.clone(), unsaid: Vec::new() })
+    let choice = parts.choice.clone();
+    Ok(Found { calibration, model, settings, fitted, tests, choice, unsaid: Vec::new(), refused: Vec::new() })
 }
 
-/// What the calibration says of itself: validated where every figure of every run that tests it passes, and there is one.
+/// What the calibration says of itself.
 fn verdict(tests: &[Grade]) -> CalibrationSettings {
-    let count = tests.iter().filter(|grade| grade.is_test()).count();
+    let verdict = Verdict::of(tests);
     let missed: Vec<String> = tests
         .iter()
         .flat_map(|grade| grade.failures().map(|row| format!("{} of {} {}", row.figure.name(), grade.run, text::error(row))))
         .collect();
     let names: Vec<&str> = tests.iter().filter(|grade| grade.is_test()).map(|grade| grade.run.as_str()).collect();
-    let reason = match (count, &missed[..]) {
-        (0, _) => "no run that was held out tests it".to_owned(),
-        (_, []) => format!("{} within tolerance", names.join(", ")),
-        (_, missed) => missed.join("; "),
+    let reason = match verdict {
+        Verdict::Untested => "no run that was held out tests it".to_owned(),
+        Verdict::Validated => format!("{} within tolerance", names.join(", ")),
+        Verdict::InsideTheBand => {
+            format!("{} inside the band, all of them near critical, where a wide band passes nearly anything", names.join(", "))
+        }
+        Verdict::Missed => missed.join("; "),
     };
-    CalibrationSettings { validated: count > 0 && missed.is_empty(), reason }
+    CalibrationSettings { validated: verdict == Verdict::Validated, reason }
 }
 
 fn settings(arguments: &Arguments, found: &Calibration) -> VllmSettings {

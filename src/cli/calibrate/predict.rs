@@ -39,8 +39,8 @@ struct Seen {
 
 impl Predictor<'_> {
     pub(super) fn grade(&self, test: &Test, fitted: bool) -> Grade {
-        // A fitted run's pace is in the fit.
-        let pace = if fitted { None } else { self.calibration.pace(&test.run, self.kv) };
+        // A fitted run's pace is in the fit, and so is most of that of a run whose end alone is held out.
+        let pace = if fitted || !test.is_whole() { None } else { self.calibration.pace(&test.run, self.kv) };
         grade(&test.counted(), &self.forecast(test, pace), fitted)
     }
 
@@ -94,8 +94,11 @@ impl Predictor<'_> {
 fn workload(run: &Run, end: Span) -> SourceSettings {
     let file = run.name.clone();
     let mut class = json!({ "name": "request", "max_tokens": u32::MAX });
-    if let Some(patience_s) = run.patience_s() {
-        class["timeout"] = json!({ "first_token": format!("{patience_s}s") });
+    // Whoever left for another reason is simulated as if served; the grade says how many they are.
+    for (which, patience_s) in [("first_token", run.patience_s()), ("total", run.patience_in_all_s())] {
+        if let Some(patience_s) = patience_s {
+            class["timeout"][which] = json!(format!("{patience_s}s"));
+        }
     }
     let pairs: Arc<[(u32, u32)]> = run.served.iter().map(|one| (one.prompt, one.output)).collect();
     let row = |one: &crate::calibrate::Served| Recorded {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Arguments, Found, on_hardware, shown, upstream};
-use crate::calibrate::{Fit, Grade, Reading, Standing};
+use crate::calibrate::{Fit, Grade, Reading, Standing, Verdict};
 use crate::cli::Failure;
 use crate::upstream::UpstreamSettings;
 
@@ -32,6 +32,8 @@ pub(super) fn json(found: &Found, arguments: &Arguments) -> String {
         "reason": found.settings.calibration.as_ref().map(|note| &note.reason),
         "choice": found.choice,
         "missing_requests": found.unsaid.iter().map(|(run, _, missing)| json!({ "run": run, "requests": missing })).collect::<Vec<Value>>(),
+        "refused_requests": found.refused.iter().map(|(run, refused)| json!({ "run": run, "requests": refused })).collect::<Vec<Value>>(),
+        "verdict": verdict(found),
         "step": { "t0_s": t0, "t0p_s": t0p, "tp_s": tp, "td_s": td, "tk_s": tk,
                   "scale_s": calibration.step.scale, "spike_share": calibration.step.spikes, "mean_factor": calibration.step.factor },
         "between": between,
@@ -55,6 +57,16 @@ pub(super) fn json(found: &Found, arguments: &Arguments) -> String {
     })
     .to_string()
         + "\n"
+}
+
+/// The verdict in one word.
+fn verdict(found: &Found) -> &'static str {
+    match Verdict::of(&found.tests) {
+        Verdict::Validated => "validated",
+        Verdict::InsideTheBand => "inside_the_band",
+        Verdict::Missed => "missed",
+        Verdict::Untested => "untested",
+    }
 }
 
 /// The logs by name: the first few of many.
@@ -81,6 +93,8 @@ fn run(grade: &Grade) -> Value {
         Standing::Tested => ("tested", None, None),
         Standing::NearCritical => ("near_critical", None, None),
         Standing::Lagged(lag, limit) => ("not_valid", Some(lag), Some(limit)),
+        Standing::TooFew(_) => ("too_few", None, None),
+        Standing::Lost(_) => ("lost", None, None),
         Standing::Fitted => ("fitted", None, None),
     };
     let figures: serde_json::Map<String, Value> = grade
@@ -95,7 +109,7 @@ fn run(grade: &Grade) -> Value {
         })
         .collect();
     json!({
-        "run": grade.run, "standing": standing, "lag_p99_s": lag, "lag_limit_s": limit, "requests": grade.requests,
+        "run": grade.run, "standing": standing, "lag_p99_s": lag, "lag_limit_s": limit, "requests": grade.requests, "lost": grade.lost,
         "clients": grade.clients, "amplification": grade.amplification, "pace": grade.pace, "figures": figures,
     })
 }

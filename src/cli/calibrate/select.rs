@@ -20,12 +20,24 @@ impl Test {
         Self { run: run.clone(), from_s: 0.0 }
     }
 
+    /// The requests of a run that was fitted to, all of it or up to its cut.
+    pub(super) fn fitted(run: &Run) -> Self {
+        let Some(until_s) = run.until_s else { return Self::whole(run) };
+        let served = run.served.iter().filter(|one| one.arrival_s < until_s).cloned().collect();
+        Self { run: Run { served, ..run.named() }, from_s: 0.0 }
+    }
+
+    /// Whether all of the run is looked at.
+    pub(super) fn is_whole(&self) -> bool {
+        self.from_s <= 0.0
+    }
+
     /// The requests that count, in time since the first that might. Without a whole run, its step lines tell nothing of them alone.
     pub(super) fn counted(&self) -> Run {
         let counts = self.run.served.iter().filter(|one| one.arrival_s >= self.from_s);
         let served = counts.map(|one| one.earlier(self.from_s)).collect();
-        let steps = if self.from_s > 0.0 { Vec::new() } else { self.run.steps.clone() };
-        Run { name: self.run.name.clone(), steps, served, unsaid: self.run.unsaid }
+        let steps = if self.is_whole() { self.run.steps.clone() } else { Vec::new() };
+        Run { steps, served, ..self.run.named() }
     }
 }
 
@@ -126,7 +138,7 @@ fn by_default(runs: &[Run]) -> Parts {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a part of a small number
     let last = (recorded.len() as f64 * HELD_OUT).round() as usize;
     if let ([one], 1) = (&recorded[..], runs.len()) {
-        return halves(one);
+        return last_third(one);
     }
     let held = &recorded[recorded.len() - last..];
     let names: Vec<&str> = held.iter().map(|run| run.name.as_str()).collect();
@@ -141,17 +153,11 @@ fn by_default(runs: &[Run]) -> Parts {
     }
 }
 
-fn halves(run: &Run) -> Parts {
+/// What was under way at the cut is in neither part: it is fitted up to there, and its requests do not count after.
+fn last_third(run: &Run) -> Parts {
     let end_s = run.served.last().map_or(0.0, |one| one.arrival_s);
     let from_s = end_s * (1.0 - HELD_OUT);
-    let served = run.served.iter().filter(|one| one.end_s < from_s).cloned().collect();
-    let took: f64 = run.steps.iter().map(|step| step.elapsed_s).sum();
-    let mut so_far = 0.0;
-    let steps = run.steps.iter().take_while(|step| {
-        so_far += step.elapsed_s;
-        so_far <= took * (1.0 - HELD_OUT)
-    });
-    let fitted = Run { name: run.name.clone(), steps: steps.copied().collect(), served, unsaid: run.unsaid };
+    let fitted = Run { until_s: Some(from_s), ..run.clone() };
     let choice = format!(
         "Held out because nothing was named: the requests of {} that arrive from {from_s:.1} s on, its last third.",
         run.name
@@ -176,7 +182,7 @@ mod tests {
         });
         let step = Step { line: 1, prefilling: 1, prefill_tokens: 4, decoding: 0, elapsed_s: 0.1, kv_use: 0.0 };
         let served = if recorded { served.collect() } else { Vec::new() };
-        Run { name: name.into(), steps: vec![step; 9], served, unsaid: 0 }
+        Run { name: name.into(), steps: vec![step; 9], served, ..Run::default() }
     }
 
     fn names(parts: &Parts) -> (Vec<&str>, Vec<&str>) {
@@ -194,10 +200,11 @@ mod tests {
         assert_eq!(names(&parts(&runs, &[], &["a".into()]).unwrap()), (vec!["warm", "b", "c"], vec!["a"]));
         let alone = parts(&runs[1..2], &[], &[]).unwrap();
         assert!((alone.tests[0].from_s - 16.0 / 3.0).abs() < 1e-12);
-        assert_eq!(
-            (alone.tests[0].counted().served.len(), alone.fitted[0].served.len(), alone.fitted[0].steps.len()),
-            (3, 5, 6)
-        );
+        // The whole run is laid, and what comes before the cut is fitted.
+        let fitted = &alone.fitted[0];
+        assert_eq!((fitted.until_s, fitted.served.len(), fitted.steps.len()), (Some(alone.tests[0].from_s), 9, 9));
+        assert_eq!((alone.tests[0].counted().served.len(), Test::fitted(fitted).counted().served.len()), (3, 6));
+        assert!(!alone.tests[0].is_whole() && Test::fitted(fitted).is_whole());
         // A request a second, whichever part of the run is looked at: of the last 2.7 s, half a second of which nobody came.
         let rate = measure(&alone.tests[0].counted()).of(Figure::Rate).unwrap();
         assert!((rate - 3.0 / (8.5 - 16.0 / 3.0)).abs() < 1e-9, "{rate}");

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Arguments, Found, on_hardware};
-use crate::calibrate::{Figure, Fit, Forecast, Grade, Judged, Reading, SPREAD_S, Standing};
+use crate::calibrate::{COMPLETE_MIN, Figure, Fit, Forecast, Grade, Judged, Reading, SPREAD_S, Standing, Verdict};
 use crate::report::format::{NONE, duration, left, number, percent, points, right, tenths, wrap};
 
 /// The whole result.
@@ -21,8 +21,12 @@ pub(super) fn text(found: &Found, arguments: &Arguments) -> String {
 
 fn verdict(found: &Found) -> String {
     let note = found.settings.calibration.as_ref();
-    let (validated, reason) = note.map_or((false, "nothing"), |note| (note.validated, note.reason.as_str()));
-    let (word, join) = if validated { ("Validated", "held out and predicted") } else { ("NOT VALIDATED", "held out") };
+    let reason = note.map_or("nothing", |note| note.reason.as_str());
+    let (word, join) = match Verdict::of(&found.tests) {
+        Verdict::Validated => ("Validated", "held out and predicted"),
+        Verdict::InsideTheBand => ("INSIDE THE BAND, NOT VALIDATED", "held out"),
+        Verdict::Missed | Verdict::Untested => ("NOT VALIDATED", "held out"),
+    };
     let mut text = wrap(&format!("{word}: {join}: {reason}.")) + "\n";
     if let Some(choice) = &found.choice {
         text += &(wrap(choice) + "\n");
@@ -33,6 +37,10 @@ fn verdict(found: &Found) -> String {
              is predicted of it than did, and the share that was completed is too high.",
             *here as u64 + missing
         );
+        text += &(wrap(&said) + "\n");
+    }
+    for (run, refused) in &found.refused {
+        let said = format!("{refused} requests of {run} were turned away: no engine saw them, and they are left out.");
         text += &(wrap(&said) + "\n");
     }
     text
@@ -139,7 +147,7 @@ fn run(grade: &Grade) -> String {
     let loop_of = grade.clients.map_or("open".to_owned(), |clients| format!("closed loop of {clients}"));
     let what = match grade.standing {
         Standing::Fitted => "fitted to",
-        Standing::Tested | Standing::NearCritical | Standing::Lagged(..) => "held out",
+        _ => "held out",
     };
     let mut text = wrap(&format!("{} ({loop_of}, {} requests, {what}){}", grade.run, grade.requests, standing(grade))) + "\n";
     let _ = writeln!(
@@ -162,7 +170,11 @@ fn run(grade: &Grade) -> String {
 fn standing(grade: &Grade) -> String {
     let pace =
         grade.pace.map_or(String::new(), |pace| format!("; its own steps took {} times as long as predicted", number(pace)));
-    worth(grade) + &pace
+    let lost = match grade.lost {
+        0 => String::new(),
+        lost => format!("; {lost} ended in ways that the model does not have, and are simulated as if served"),
+    };
+    worth(grade) + &lost + &pace
 }
 
 /// What the run is worth as a test.
@@ -181,6 +193,10 @@ fn worth(grade: &Grade) -> String {
             Some(times) => format!(": one percent of speed moves the time to first token by {} %", tenths(times)),
             None => String::new(),
         },
+        Standing::TooFew(complete) => {
+            format!(": NO test: {complete} complete answers, of which at least {COMPLETE_MIN} are needed")
+        }
+        Standing::Lost(_) => ": NO test: more than one request in a hundred was lost".to_owned(),
         Standing::Fitted => String::new(),
     }
 }
@@ -205,7 +221,7 @@ fn figure(row: &Judged, grade: &Grade) -> String {
         "{}{}{}{}{}{}{}{mark}\n",
         left(name, 16),
         right(&form(row.measured), 11),
-        right(&form(row.predicted), 11),
+        right(&row.predicted.map_or(NONE.to_owned(), form), 11),
         right(&error(row), 14),
         right(&tolerance, 12),
         right(&band, 22),
@@ -215,7 +231,7 @@ fn figure(row: &Judged, grade: &Grade) -> String {
 
 /// An error with its sign.
 pub(super) fn error(row: &Judged) -> String {
-    let Some(error) = row.error else { return NONE.to_owned() };
+    let Some(error) = row.error else { return if row.passes { NONE } else { "unknown" }.to_owned() };
     if row.figure.is_share() {
         return points(error);
     }

@@ -14,6 +14,7 @@ struct Row {
     /// Whether the recommended hold the constraints.
     feasible: bool,
     today: Estimate,
+    today_feasible: bool,
 }
 
 /// One row for each case that was measured; left out where only the expected one was.
@@ -33,27 +34,24 @@ pub(super) fn draw(tuning: &Tuning<'_>, drawn: &mut Drawn) {
         compared.push(Compared {
             name: "today's settings".to_owned(),
             values: rows.iter().map(|row| row.today).collect(),
-            feasible: vec![true; rows.len()],
+            feasible: rows.iter().map(|row| row.today_feasible).collect(),
         });
     }
     let objective = &tuning.task.objectives[0];
     let with_capacity = rows.iter().any(|row| row.case.varies_capacity());
-    let broken = rows.iter().any(|row| !row.feasible);
-    let constraints = if broken && !alone { " Constraints are told of the recommended settings only." } else { "" };
-    let how = if tuning.tuned.outcome.without_chance {
+    let what = if tuning.tuned.outcome.without_chance {
         "One run in each case: nothing in them is left to chance."
     } else if tuning.recorded {
         "Means with 95 % intervals over replications."
     } else {
         "Means with 95 % intervals over replications that nothing was chosen by."
     };
-    let what = format!("{how}{constraints}");
     let plot = Cases {
         head: titled(
             tuning,
             "cases",
             format!("{} at other loads{}", objective.measure, if with_capacity { " and capacities" } else { "" }),
-            &what,
+            what,
         ),
         objective: objective.measure.to_string(),
         unit: unit(&objective.measure),
@@ -71,6 +69,7 @@ fn rows(tuning: &Tuning<'_>) -> Vec<Row> {
         recommended: estimate(tuning, one.choice.first()),
         feasible: hold(&one.constraints),
         today: estimate(tuning, one.current.first()),
+        today_feasible: hold(&one.current_constraints),
     };
     let mut rows: Vec<Row> = tuning.tuned.elsewhere.iter().map(row).collect();
     // A search for one case has confirmed its choice there.
@@ -81,6 +80,7 @@ fn rows(tuning: &Tuning<'_>) -> Vec<Row> {
             recommended: estimate(tuning, confirmed.objectives.first()),
             feasible: hold(&confirmed.constraints),
             today: estimate(tuning, confirmed.baseline_objectives.first()),
+            today_feasible: hold(&confirmed.baseline_constraints),
         });
     }
     rows.sort_by(|a, b| {
@@ -108,7 +108,11 @@ fn words(scenes: &[String], case: Case, with_capacity: bool) -> String {
 /// In the objective's own direction.
 fn estimate(tuning: &Tuning<'_>, figure: Option<&Option<Figure>>) -> Estimate {
     let Some(figure) = figure.copied().flatten() else { return Estimate::exact(f64::NAN) };
-    let sign = tuning.task.objectives[0].sign;
-    let (lo, hi) = figure.interval.map_or((f64::NAN, f64::NAN), |interval| (sign * interval.lo, sign * interval.hi));
+    let objective = &tuning.task.objectives[0];
+    let sign = objective.sign;
+    // A share lies between 0 and 1, whatever the interval of few replications says.
+    let possible = |x: f64| if objective.measure.is_share() { x.clamp(0.0, 1.0) } else { x };
+    let ends = figure.interval.map(|interval| (possible(sign * interval.lo), possible(sign * interval.hi)));
+    let (lo, hi) = ends.unwrap_or((f64::NAN, f64::NAN));
     Estimate { mean: sign * figure.mean, lo: lo.min(hi), hi: lo.max(hi) }
 }

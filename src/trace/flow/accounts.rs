@@ -69,6 +69,8 @@ pub struct Censored {
     pub without_input: u64,
     /// Failed ones without an answer length.
     pub without_output: u64,
+    /// Those of them of whose answer a part came: it would have been longer.
+    pub cut: u64,
     /// Failed ones that say that they are not the first try.
     pub later_tries: u64,
 }
@@ -277,6 +279,12 @@ impl Accounts {
                 censored.rejected,
                 censored.without_input,
                 censored.without_output
+            ));
+        }
+        if censored.cut > 0 {
+            said.push(format!(
+                "cut answers: of {} of the failed records a part of the answer came; how long it would have been is not known",
+                censored.cut
             ));
         }
         if imputed.requests > 0 {

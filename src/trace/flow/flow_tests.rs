@@ -249,6 +249,21 @@ fn unknown_lengths_are_drawn_from_the_class_or_are_its_median() {
 }
 
 #[test]
+fn what_came_of_a_cut_answer_is_no_length() {
+    let cut = Record { output_tokens: None, received_tokens: Some(700), ended: Some(Ended::Left), ..done(1) };
+    let short = Record { output_tokens: Some(3), ended: Some(Ended::Cut), ..done(2) };
+    let (found, accounts) = run(&[done(0), cut, short, refused(3)], Rules { impute: Impute::Draw, ..plain() });
+    let lengths: Vec<_> = found.iter().filter_map(Record::lengths).collect();
+    // At least what came, and nobody gets the length of one that failed.
+    assert_eq!(lengths, [(100, 50), (100, 700), (100, 3), (100, 50)]);
+    assert_eq!((accounts.censored.cut, accounts.censored.without_output), (1, 2));
+    assert!(accounts.sentences().join("\n").contains("cut answers: of 1 of the failed"), "{:?}", accounts.sentences());
+    let short = Record { output_tokens: Some(3), ended: Some(Ended::Cut), ..done(0) };
+    let (found, _) = run(&[short, refused(1), done(2)], Rules { impute: Impute::Draw, ..plain() });
+    assert_eq!(found[1].lengths(), Some((100, 50)), "of the complete one, though it came later");
+}
+
+#[test]
 fn less_load_keeps_whole_sessions_and_more_load_keeps_the_shape() {
     let of = |n: u64| Record { session: key(n % 997 + 1), prefix: [n].into(), ..done(n * 100) };
     let records: Vec<Record> = (0..20_000).map(of).collect();

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::super::error::TraceError;
 use super::super::reader::Reader;
-use super::super::record::{NameId, Record};
+use super::super::record::{Ended, NameId, Record};
 use super::accounts::{Accounts, Imputed};
 use super::reservoir::Reservoir;
 use super::{HELD_MAX, Stage};
@@ -98,8 +98,9 @@ impl<S: Stage> Lengthened<S> {
         }
     }
 
+    /// From a request that became complete, or of which the log does not say that it did not.
     fn learn(&mut self, record: &Record) {
-        let Some(pair) = record.lengths() else { return };
+        let Some(pair) = record.lengths().filter(|_| record.ended.is_none_or(|ended| ended == Ended::Complete)) else { return };
         let seed = self.seed;
         let class = class_of(record);
         self.all.see(pair, seed);
@@ -126,7 +127,9 @@ impl<S: Stage> Lengthened<S> {
         if is_known {
             return Settled::Given(record);
         }
-        let Some((input, output)) = drawn else {
+        // An answer that was cut would have been at least as long as what came of it.
+        let at_least = record.received_tokens.unwrap_or(0);
+        let Some((input, output)) = drawn.map(|(input, output)| (input, output.max(at_least))) else {
             self.dropped += 1;
             return Settled::Dropped;
         };

@@ -65,6 +65,7 @@ impl Censored {
         self.rejected += u64::from(ended == Ended::Refused);
         self.without_input += u64::from(record.input_tokens.is_none());
         self.without_output += u64::from(record.output_tokens.is_none());
+        self.cut += u64::from(record.output_tokens.is_none() && record.received_tokens.is_some_and(|came| came > 0));
         self.later_tries += u64::from(record.attempt.is_some_and(|attempt| attempt > 1));
     }
 }

@@ -134,7 +134,8 @@ impl Canonical {
 
     fn row(&mut self) -> io::Result<Option<Row>> {
         let Some(at) = self.rows.next()? else { return Ok(None) };
-        let dropped = |problem| Some(Row::Dropped(Dropped { row: at.line, problem }));
+        let dropped =
+            |problem: RowProblem| Some(Row::Dropped(Dropped { row: at.line, problem: problem.of_lines(at.line, at.last) }));
         let (found, expected) = (self.rows.fields(), self.columns.len());
         if at.too_long {
             return Ok(dropped(RowProblem::TooLong));

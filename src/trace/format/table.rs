@@ -60,7 +60,8 @@ impl Table {
 
     fn row(&mut self) -> io::Result<Option<Row>> {
         let Some(at) = self.rows.next()? else { return Ok(None) };
-        let dropped = |problem| Some(Row::Dropped(Dropped { row: at.line, problem }));
+        let dropped =
+            |problem: RowProblem| Some(Row::Dropped(Dropped { row: at.line, problem: problem.of_lines(at.line, at.last) }));
         if at.too_long {
             return Ok(dropped(RowProblem::TooLong));
         }
@@ -68,7 +69,10 @@ impl Table {
         if found != self.width {
             return Ok(dropped(RowProblem::Width { found: found as u64, expected: self.width as u64 }));
         }
-        Ok(Some(self.assembler.row(at.line, &Fields(&self.rows))))
+        Ok(match self.assembler.row(at.line, &Fields(&self.rows)) {
+            Row::Dropped(Dropped { problem, .. }) => dropped(problem),
+            row @ Row::Record(_) => Some(row),
+        })
     }
 }
 
@@ -117,5 +121,34 @@ impl Reader for Table {
 
     fn names(&self) -> &Names {
         &self.assembler.names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use crate::trace::{DropReason, Fates, Options, open_bytes};
+
+    fn read(text: &'static str) -> Fates {
+        let mut reader = open_bytes(Cursor::new(text), "log.csv", &Options::default()).unwrap();
+        let mut fates = Fates::default();
+        while let Some(row) = reader.next().unwrap() {
+            fates.count(&row);
+        }
+        fates
+    }
+
+    #[test]
+    fn rows_that_a_stray_quote_joined_are_named_by_their_lines() {
+        let fates = read("time,input_tokens,output_tokens,class\n1,2,3,a\n2,\"3,4,a\n3,4,5,b\n4,5,6,\"b\n5,6,7,a\n");
+        let lost = &fates.dropped[&DropReason::Width];
+        assert_eq!((lost.count, lost.first.row, fates.records), (1, 3, 2));
+        let said = lost.first.problem.to_string();
+        assert_eq!(said, "lines 3 to 5 were one quoted field and what is around it: 2 fields where the header has 4");
+        // A quoted field of several lines is in order, and a row of one line says nothing of lines.
+        let fates = read("time,input_tokens,output_tokens,class\n1,2,3,\"a\nb\"\n2,3\n");
+        let said = fates.dropped[&DropReason::Width].first.problem.to_string();
+        assert_eq!((fates.records, said.as_str()), (1, "2 fields where the header has 4"));
     }
 }
