@@ -75,19 +75,33 @@ impl Speeds {
             summary: summary(name, context, all),
             bands: Figure::ALL.map(band),
             amplification: self.amplification(&each),
+            swing: self.swing(&each),
         }
+    }
+
+    /// One standard deviation slower, one faster, and how far they lie apart (logarithm).
+    fn ends(&self, each: &[VariantSummary]) -> Option<(usize, usize, f64)> {
+        let last = each.len().checked_sub(1)?;
+        let slow = each.len() * 159 / 1_000;
+        let fast = last - slow.min(last);
+        let times = libm::log(self.0[fast] / self.0[slow]);
+        (times > 0.0).then_some((slow, fast, times))
+    }
+
+    /// By how much the share of good requests moves over one percent of speed.
+    fn swing(&self, each: &[VariantSummary]) -> Option<f64> {
+        let (slow, fast, times) = self.ends(each)?;
+        let good = |i: usize| Figure::GoodShare.of(&each[i]);
+        Some((good(fast)? - good(slow)?).abs() / times / 100.0)
     }
 
     /// By how many percent the time to first token grows where the server is one percent slower, from one standard deviation
     /// faster to one slower: 15.9 % of the speeds lie beyond either.
     fn amplification(&self, each: &[VariantSummary]) -> Option<f64> {
-        let last = each.len().checked_sub(1)?;
-        let slow = each.len() * 159 / 1_000;
-        let fast = last - slow.min(last);
-        let times = libm::log(self.0[fast] / self.0[slow]);
+        let (slow, fast, times) = self.ends(each)?;
         let of = |figure: Figure| {
             let at = |i: usize| figure.of(&each[i]).filter(|value| *value > 0.0);
-            (times > 0.0).then_some(libm::log(at(slow)? / at(fast)?) / times)
+            Some(libm::log(at(slow)? / at(fast)?) / times)
         };
         [Figure::TtftP50S, Figure::TtftP90S].into_iter().filter_map(of).reduce(f64::max)
     }

@@ -101,7 +101,12 @@ pub struct Forecast {
     pub bands: [Option<Interval>; Figure::ALL.len()],
     /// By how many percent the time to first token grows where the server is one percent slower.
     pub amplification: Option<f64>,
+    /// By how much the share of good requests moves where the server is one percent slower or faster.
+    pub swing: Option<f64>,
 }
+
+/// From here on one percent of speed moves the share of good requests so much that a drift of a few passes its tolerance: a point.
+pub const SWING: f64 = 0.01;
 
 /// From here on a load counts as near critical: a few percent of speed move the time to first token by more than its tolerance.
 pub const NEAR_CRITICAL: f64 = 3.0;
@@ -132,6 +137,8 @@ pub struct Overlaid {
     pub variant: String,
     /// See [`Forecast::amplification`].
     pub amplification: Option<f64>,
+    /// See [`Forecast::swing`].
+    pub swing: Option<f64>,
     /// Whether its load is near critical, where the band counts too.
     pub near_critical: bool,
     /// Figure by figure.
@@ -175,7 +182,8 @@ impl Overlay {
 
 impl Overlaid {
     fn new(live: &VariantSummary, forecast: &Forecast) -> Self {
-        let near_critical = forecast.amplification.is_some_and(|times| times >= NEAR_CRITICAL);
+        let near_critical = forecast.amplification.is_some_and(|times| times >= NEAR_CRITICAL)
+            || forecast.swing.is_some_and(|swing| swing >= SWING);
         let row = |(figure, band): (Figure, Option<Interval>)| {
             let (simulated, live) = (figure.of(&forecast.summary), figure.of(live));
             let within_band = band.zip(live).map(|(band, live)| band.holds(live));
@@ -189,7 +197,8 @@ impl Overlaid {
         };
         let rows = Figure::ALL.into_iter().zip(forecast.bands).map(row);
         let rows = rows.filter(|row| row.simulated.is_some() || row.live.is_some());
-        Self { variant: live.name.clone(), amplification: forecast.amplification, near_critical, rows: rows.collect() }
+        let Forecast { amplification, swing, .. } = *forecast;
+        Self { variant: live.name.clone(), amplification, swing, near_critical, rows: rows.collect() }
     }
 }
 

@@ -23,6 +23,7 @@ fn overlay(live: &[(&str, u64, u64)], simulated: &[(&str, u64, u64)], amplificat
         summary: variant.clone(),
         bands: Figure::ALL.map(|figure| (figure == Figure::TtftP50S).then_some(ttft_band)),
         amplification: Some(amplification),
+        swing: Some(amplification / 1_000.0),
     };
     let forecasts: Vec<Forecast> = simulated.variants.iter().map(forecast).collect();
     Overlay::new(&live, &forecasts, &simulated, 20)
@@ -37,7 +38,7 @@ fn what_came_as_simulated_is_an_a() {
     assert_eq!(overlay.grade, Grade::A);
     assert_eq!((overlay.ranking.told_apart, overlay.ranking.live.as_slice()), (1, &["b".to_owned(), "a".to_owned()][..]));
     let text = overlay.text();
-    assert!(text.contains("All 1 pairs that the simulation tells apart have the same order live."), "{text}");
+    assert!(text.contains("All pairs that the simulation tells apart (1) have the same order live."), "{text}");
 }
 
 #[test]
@@ -50,6 +51,19 @@ fn latencies_alone_cost_one_grade_and_near_the_critical_load_the_band_counts() {
     let passes = |overlay: &Overlay| overlay.variants[0].rows.iter().find(|row| row.figure == Figure::TtftP50S).unwrap().passes;
     assert_eq!((passes(&far), passes(&near)), (Some(false), Some(true)));
     assert_eq!(passes(&overlay(&live, &simulated, NEAR_CRITICAL, NARROW)), Some(false));
+}
+
+#[test]
+fn where_speed_moves_shares_their_band_counts() {
+    let (live, simulated) = (summary(&[("a", 500, 500)]), summary(&[("a", 600, 500)]));
+    let forecast = |swing: f64| Forecast {
+        summary: simulated.variants[0].clone(),
+        bands: Figure::ALL.map(|figure| figure.is_share().then_some(Interval { lo: 0.0, hi: 1.0 })),
+        amplification: Some(1.0),
+        swing: Some(swing),
+    };
+    let grade = |swing: f64| Overlay::new(&live, &[forecast(swing)], &simulated, 20).grade;
+    assert_eq!((grade(0.9 * SWING), grade(SWING)), (Grade::C, Grade::A));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::report::format::{NONE, duration, left, percent, points, right, tenths
 
 const RULE: &str = "The grade: A if every figure passes, B if only latencies fail, C if a share fails or the order of variants. A share \
     passes within 5 points, a latency within 20 %; near the critical load (where one percent of speed moves the time to first token \
-    by 3 % or more) also inside the band, which holds 95 % of the speeds that the machine may have. The order counts where the \
+    by 3 % or more, or the share of good requests by a point) also inside the band, which holds 95 % of the speeds that the machine may have. The order counts where the \
     interval of the simulated difference, over those speeds, excludes 0.";
 
 impl Overlay {
@@ -41,7 +41,7 @@ impl Overlay {
         );
         let said = match (ranking.told_apart, ranking.swaps.len()) {
             (0, _) => "The simulation tells no two of them apart.\n".to_owned(),
-            (pairs, 0) => format!("All {pairs} pairs that the simulation tells apart have the same order live.\n"),
+            (pairs, 0) => format!("All pairs that the simulation tells apart ({pairs}) have the same order live.\n"),
             (pairs, swaps) => {
                 let each =
                     ranking.swaps.iter().map(|swap| format!("live {} beats {}", swap.live_better, swap.simulated_better));
@@ -67,9 +67,11 @@ impl Overlaid {
 
     fn table(&self, speeds: u32) -> String {
         let near = match self.amplification {
-            Some(times) if self.near_critical => {
-                format!(": near critical, one percent of speed moves the time to first token by {} %", tenths(times))
-            }
+            Some(times) if self.near_critical => format!(
+                ": near critical, one percent of speed moves the time to first token by {} % and good requests by {}",
+                tenths(times),
+                points(self.swing.unwrap_or(0.0))
+            ),
             _ => String::new(),
         };
         let band = if speeds > 1 { "95 % of speeds" } else { "" };
