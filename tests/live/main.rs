@@ -4,3 +4,6 @@ mod client;
 mod emulate;
 mod emulate_command;
 mod emulate_faults;
+mod scripted;
+mod serve;
+mod serve_fire;
