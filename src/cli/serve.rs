@@ -140,11 +140,8 @@ async fn serve(arguments: &Arguments, written: Written, target: Target, out: &mu
     if let Err(why) = server.probe().await {
         tracing::warn!(%why, "the upstream does not answer as a model server does");
     }
-    loop {
-        match signals.next().await {
-            Told::Reload => reload(arguments, &server),
-            Told::Stop => break,
-        }
+    while let Told::Reload = signals.next().await {
+        reload(arguments, &server);
     }
     stop(arguments, server, signals, out).await
 }

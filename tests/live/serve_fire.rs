@@ -70,14 +70,14 @@ async fn heads_and_bodies_that_are_none() {
         let said = ask(&server, &post("whole", body)).await;
         assert!(said.starts_with(&format!("HTTP/1.1 {status} ")) && said.contains("invalid_body"), "{body}: {said}");
     }
-    let many: String = (0..200).map(|n| format!("x-{n}: y\r\n")).collect();
+    let many = "x-one-of-many: y\r\n".repeat(200);
     assert!(ask(&server, &format!("GET /health HTTP/1.1\r\nhost: test\r\n{many}\r\n")).await.starts_with("HTTP/1.1 431 "));
     let long = "y".repeat(20_000);
     let mut flooding = send(&server, "GET /health HTTP/1.1\r\nhost: test\r\nx: ").await;
     let _ = flooding.write_all(long.as_bytes()).await; // it may close before all is there
     assert!(read_until(&mut flooding, "\r\n").await.starts_with("HTTP/1.1 431 "));
     let slow = send(&server, "GET /health HT").await;
-    assert!(rest(slow).await.is_empty() || true, "closed, not kept for ever");
+    assert!(!rest(slow).await.contains("HTTP/1.1 200"), "closed, not kept for ever");
     assert!(ask(&server, "nonsense\r\n\r\n").await.starts_with("HTTP/1.1 400 "));
     assert_eq!(server.stats().1.counters.arrived, 0);
     end(server).await;
