@@ -373,7 +373,7 @@ fn hold(stack: Stack, seed: u64, steps: usize) -> (Counters, Vec<Action>) {
     driver.finish();
     let usual = Manner::default();
     // To write a gateway out takes longer than all that it decides between.
-    let renewed = (seed % 8 == 0).then_some(9);
+    let renewed = seed.is_multiple_of(8).then_some(9);
     let manners = [usual, Manner { wakes: 3, ..usual }, Manner { notes: true, ..usual }, Manner { renewed, ..usual }];
     for manner in manners {
         let again = replay(&first, &driver.inputs, driver.now, manner);
