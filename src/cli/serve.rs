@@ -94,7 +94,8 @@ fn read(arguments: &Arguments) -> Result<Written, Failure> {
     match holds(&arguments.settings) {
         Holds::Settings => Ok(Written::read(&arguments.settings)?),
         Holds::Environment => {
-            let help = format!("write it as settings first: `plimsoll export --from-env {shown} --as toml --out settings.toml`");
+            let help =
+                format!("write it as settings first: `plimsoll export --from-env {shown} --as toml --out settings.toml`");
             Err(Failure::Input(format!("`{shown}` holds an environment, and no settings\n  = {help}")))
         }
         // What is neither, or cannot be read, is told by the reader of settings.
@@ -139,11 +140,8 @@ async fn serve(arguments: &Arguments, written: Written, target: Target, out: &mu
     if let Err(why) = server.probe().await {
         tracing::warn!(%why, "the upstream does not answer as a model server does");
     }
-    loop {
-        match signals.next().await {
-            Told::Reload => reload(arguments, &server),
-            Told::Stop => break,
-        }
+    while let Told::Reload = signals.next().await {
+        reload(arguments, &server);
     }
     stop(arguments, server, signals, out).await
 }
@@ -215,7 +213,10 @@ async fn stop(arguments: &Arguments, server: Server, mut signals: Signals, out: 
             out.flush()?;
             Ok(Exit::Done)
         }
-        None => Err(Failure::Invalid(format!("stopped before all was answered: {} requests and {} calls were in flight when the drain began", late.attempts, late.calls))),
+        None => Err(Failure::Invalid(format!(
+            "stopped before all was answered: {} requests and {} calls were in flight when the drain began",
+            late.attempts, late.calls
+        ))),
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Slots {
 
 /// A slot that is in use.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Slot;
+pub(super) struct Slot {} // not `Slot;`, which is written as nothing, and read back as no slot at all
 
 impl Slots {
     /// Free slots; without settings there is no limit.
@@ -87,7 +87,7 @@ impl Slots {
             self.in_use,
             self.limit
         );
-        Slot
+        Slot {}
     }
 
     /// Whether an attempt could start now, were the limit enforced.

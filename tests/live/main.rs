@@ -1,6 +1,7 @@
 //! The live side from outside: servers, gateways and drivers that talk to each other, over real sockets and over connections in
 //! memory with a clock that stands still.
 
+mod behind;
 mod client;
 mod driver;
 mod driver_command;
@@ -10,3 +11,5 @@ mod emulate_command;
 mod emulate_faults;
 mod parity;
 mod scripted;
+mod serve;
+mod serve_fire;

@@ -372,7 +372,9 @@ fn hold(stack: Stack, seed: u64, steps: usize) -> (Counters, Vec<Action>) {
     }
     driver.finish();
     let usual = Manner::default();
-    let manners = [usual, Manner { wakes: 3, ..usual }, Manner { notes: true, ..usual }, Manner { renewed: Some(9), ..usual }];
+    // To write a gateway out takes longer than all that it decides between.
+    let renewed = seed.is_multiple_of(8).then_some(9);
+    let manners = [usual, Manner { wakes: 3, ..usual }, Manner { notes: true, ..usual }, Manner { renewed, ..usual }];
     for manner in manners {
         let again = replay(&first, &driver.inputs, driver.now, manner);
         let differs = again.iter().zip(&driver.actions).position(|(a, b)| a != b);

@@ -76,6 +76,7 @@ impl<'a> Auditor<'a> {
                 self.settled();
                 self.digest = Some(digest);
             }
+            What::Segment(_) | What::Closed { .. } => panic!("a simulation's journal has no segments"),
         }
     }
 

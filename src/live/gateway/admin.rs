@@ -22,7 +22,7 @@ use crate::time::Time;
 
 /// What stands before the upstream's own `/health`, `/metrics` and so on.
 pub const UPSTREAM: &str = "/upstream";
-/// Media type of OpenMetrics text.
+/// Media type of `OpenMetrics` text.
 const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// Largest file of settings that is taken, bytes.
 const SETTINGS_BYTES_MAX: usize = 1 << 20;
@@ -47,8 +47,8 @@ fn json(status: StatusCode, value: &impl Serialize) -> Response<Answer> {
 /// 200 while requests are taken, 503 while the gateway drains; the numbers beside are those of `/stats`.
 fn health(service: &Service) -> Response<Answer> {
     let (_, stats) = service.owner.stats();
-    let (status, word) = if stats.draining { (StatusCode::SERVICE_UNAVAILABLE, "draining") } else { (StatusCode::OK, "ok") };
-    json(status, &json!({ "status": word, "settings_hash": service.settings().hash, "statistics": statistics(service) }))
+    let (code, word) = if stats.draining { (StatusCode::SERVICE_UNAVAILABLE, "draining") } else { (StatusCode::OK, "ok") };
+    json(code, &json!({ "status": word, "settings_hash": service.settings().hash, "statistics": statistics(service) }))
 }
 
 /// The statistics with the names of the systems that they come from.
@@ -101,7 +101,7 @@ async fn settings(service: &Arc<Service>, request: &mut Request<Incoming>) -> Re
     let Some(admin) = &service.admin else {
         return answer::error(StatusCode::NOT_FOUND, "not_found", "settings cannot be changed here: no token is set");
     };
-    let given = request.headers().get(header::AUTHORIZATION).map(|value| value.as_bytes());
+    let given = request.headers().get(header::AUTHORIZATION).map(hyper::header::HeaderValue::as_bytes);
     let token = given.and_then(|value| value.strip_prefix(b"Bearer "));
     // Hashes are compared, so that how long it takes tells nothing about the token.
     if token.is_none_or(|token| sha256(token) != *admin) {

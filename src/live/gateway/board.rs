@@ -56,34 +56,38 @@ impl Sheet<'_, '_> {
     fn family<V>(
         &mut self,
         (name, help, kind): (&str, &str, MetricType),
-        rows: Vec<Row<V>>,
+        rows: &[Row<V>],
         write: impl Fn(&mut MetricEncoder<'_>, &V) -> fmt::Result,
     ) -> fmt::Result {
         let name = format!("{}{name}", self.prefix);
         let mut encoder = self.encoder.encode_descriptor(&name, help, None, kind)?;
-        for (labels, value) in &rows {
+        for (labels, value) in rows {
             write(&mut encoder.encode_family(labels)?, value)?;
         }
         Ok(())
     }
 
-    fn gauges(&mut self, name: &str, help: &str, rows: Vec<Row<f64>>) -> fmt::Result {
-        self.family((name, help, MetricType::Gauge), rows, |encoder, value| encoder.encode_gauge(value))
+    fn gauges(&mut self, name: &str, help: &str, rows: &[Row<f64>]) -> fmt::Result {
+        self.family((name, help, MetricType::Gauge), rows, level)
     }
 
-    fn counters(&mut self, name: &str, help: &str, rows: Vec<Row<u64>>) -> fmt::Result {
-        self.family((name, help, MetricType::Counter), rows, |encoder, value| count(encoder, value))
+    fn counters(&mut self, name: &str, help: &str, rows: &[Row<u64>]) -> fmt::Result {
+        self.family((name, help, MetricType::Counter), rows, count)
     }
 
     /// Decisions that were carried out, and that were only observed.
     fn by_mode(&mut self, name: &str, help: &str, counted: Counted) -> fmt::Result {
         let rows = modes(counted).map(|(mode, value)| (vec![("mode", mode.to_owned())], value));
-        self.counters(name, help, rows.into())
+        self.counters(name, help, &rows)
     }
 }
 
-fn count(encoder: &mut MetricEncoder<'_>, value: &impl EncodeCounterValue) -> fmt::Result {
+fn count<V: EncodeCounterValue>(encoder: &mut MetricEncoder<'_>, value: &V) -> fmt::Result {
     encoder.encode_counter::<NoLabelSet, _, u64>(value, None)
+}
+
+fn level<V: EncodeGaugeValue>(encoder: &mut MetricEncoder<'_>, value: &V) -> fmt::Result {
+    encoder.encode_gauge(value)
 }
 
 fn modes(Counted { enforced, observed }: Counted) -> [(&'static str, u64); 2] {
@@ -108,7 +112,7 @@ fn now(sheet: &mut Sheet<'_, '_>, stats: &Stats) -> fmt::Result {
     sheet.gauge("calls_in_flight", "Calls that hold a slot", now.in_flight)?;
     let abandoned = [("counted", now.abandoned_counted), ("running", f64::from(now.abandoned_true))];
     let rows = abandoned.map(|(count, value)| (vec![("count", count.to_owned())], value));
-    sheet.gauges("abandoned_requests", "Abandoned calls, as the policy counts them and as they run", rows.into())?;
+    sheet.gauges("abandoned_requests", "Abandoned calls, as the policy counts them and as they run", &rows)?;
     sheet.gauge("draining", "Whether arrivals are refused", u32::from(stats.draining))?;
     if let Some(slots) = stats.slots {
         sheet.gauge("slots", "Calls that may hold a slot at once", slots)?;
@@ -137,8 +141,8 @@ fn metered(sheet: &mut Sheet<'_, '_>, stats: &Stats) -> fmt::Result {
     sheet.gauge("proxy_circuits_open", "Proxies whose circuit is not closed", stats.circuits_open)?;
     if let Some(multipliers) = stats.multipliers {
         let row = |(kind, value): (usize, f64)| (vec![("class", Profile::kind_name(kind))], value);
-        let rows = multipliers.into_iter().enumerate().map(row).collect();
-        sheet.gauges("adaptive_multipliers", "Reservation over estimate, by class of call", rows)?;
+        let rows: Vec<_> = multipliers.into_iter().enumerate().map(row).collect();
+        sheet.gauges("adaptive_multipliers", "Reservation over estimate, by class of call", &rows)?;
     }
     Ok(())
 }
@@ -174,5 +178,5 @@ fn refusals(sheet: &mut Sheet<'_, '_>, stats: &Stats) -> fmt::Result {
             (labels.map(|(name, value)| (name, value.to_owned())).into(), value)
         })
     });
-    sheet.counters("rejections", "Refusals, carried out and only observed", rows.collect())
+    sheet.counters("rejections", "Refusals, carried out and only observed", &rows.collect::<Vec<_>>())
 }

@@ -223,6 +223,8 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Span> {
 /// OpenAI's `x-ratelimit-{limit,remaining,reset}-{tokens,requests}`.
 #[must_use]
 pub fn rate_headers(headers: &HeaderMap) -> Option<RateHeaders> {
+    const FIRST: HeaderName = HeaderName::from_static("x-ratelimit-remaining-tokens");
+    const SECOND: HeaderName = HeaderName::from_static("x-ratelimit-remaining-requests");
     let text = |what: &str, of: &str| headers.get(format!("x-ratelimit-{what}-{of}"))?.to_str().ok();
     let one = |of: &str| {
         let remaining = text("remaining", of)?.trim().parse().ok()?;
@@ -230,8 +232,6 @@ pub fn rate_headers(headers: &HeaderMap) -> Option<RateHeaders> {
         let reset = text("reset", of).and_then(go_duration).unwrap_or(Span::ZERO);
         Some(RateHeader { limit, remaining, reset })
     };
-    const FIRST: HeaderName = HeaderName::from_static("x-ratelimit-remaining-tokens");
-    const SECOND: HeaderName = HeaderName::from_static("x-ratelimit-remaining-requests");
     if !headers.contains_key(FIRST) && !headers.contains_key(SECOND) {
         return None; // nearly every server
     }

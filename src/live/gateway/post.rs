@@ -63,13 +63,11 @@ impl Post {
     /// The next piece.
     pub fn poll_take(&self, cx: &Context<'_>) -> Poll<Mail> {
         let mut inbox = lock(&self.inner);
-        match inbox.mail.pop_front() {
-            Some(mail) => Poll::Ready(mail),
-            None => {
-                inbox.waker = Some(cx.waker().clone());
-                Poll::Pending
-            }
+        if let Some(mail) = inbox.mail.pop_front() {
+            return Poll::Ready(mail);
         }
+        inbox.waker = Some(cx.waker().clone());
+        Poll::Pending
     }
 
     /// Its task is awake and will look: it need not be woken for what it brings about itself.

@@ -138,6 +138,12 @@ impl Server {
         self.drain.begin();
     }
 
+    /// Ends the journal, whatever is in flight; inputs that it does not hold, `None` without one.
+    pub async fn stop_recording(&self) -> Option<u64> {
+        let recorder = self.service.owner.stop_recording()?;
+        tokio::task::spawn_blocking(move || recorder.finish()).await.ok()
+    }
+
     /// Waits for the end, and shows that nothing is held (INV-5) and that all attempts are accounted for (INV-1).
     ///
     /// # Panics
@@ -153,12 +159,7 @@ impl Server {
         for helper in &self.helpers {
             helper.abort();
         }
-        let recorder = self.service.owner.stop_recording();
-        let finish = |recorder: Recorder| tokio::task::spawn_blocking(move || recorder.finish());
-        let missed = match recorder.map(finish) {
-            Some(finished) => finished.await.ok(),
-            None => None,
-        };
+        let missed = self.stop_recording().await;
         let (_, stats) = self.service.owner.stats();
         audit(&stats);
         Ended { counters: stats.counters, missed }

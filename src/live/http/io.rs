@@ -89,25 +89,25 @@ pub struct Stalled {
     limit: Duration,
     /// Runs while the other side takes nothing; kept from one stall to the next.
     timer: Option<Pin<Box<Sleep>>>,
-    stalled: bool,
+    stands: bool,
 }
 
 impl Stalled {
     /// `io` with this limit.
     #[must_use]
     pub const fn new(io: Io, limit: Duration) -> Self {
-        Self { io, limit, timer: None, stalled: false }
+        Self { io, limit, timer: None, stands: false }
     }
 
     /// Passes on what a write came to, unless it has stood still for too long.
     fn watch<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.stalled = false;
+            self.stands = false;
             return written;
         }
         let until = || Instant::now() + self.limit;
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(until())));
-        if !std::mem::replace(&mut self.stalled, true) {
+        if !std::mem::replace(&mut self.stands, true) {
             timer.as_mut().reset(until());
         }
         match timer.as_mut().poll(cx) {
