@@ -90,8 +90,7 @@ fn read(arguments: &Arguments, name: &str) -> Result<Read, Failure> {
             survey.accounts.fates.rows()
         )));
     };
-    // A log with times of its own keeps its own zero.
-    let first = if survey.head.origin.unix_ns.is_some() { first } else { Time::ZERO };
+    // Its parts are counted from there, whatever zero its own times have.
     let replay = Replay { log, classes, first, first_group: 0 };
     Ok(Read { name: name.to_owned(), file, scenario, replay, survey })
 }
