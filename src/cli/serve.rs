@@ -130,13 +130,15 @@ async fn serve(arguments: &Arguments, written: Written, target: Target, out: &mu
     let mut signals = Signals::new().map_err(|why| Failure::Input(format!("cannot listen to signals: {why}")))?;
     let upstream = target.to_string();
     let wiring = wiring(arguments, written, target).await?;
-    let serve = wiring.written.serve.clone();
+    let (policy, serve) = (wiring.written.shared(), wiring.written.serve.clone());
     let server = Server::start(wiring).map_err(|wrong| Failure::Input(wrong.to_string()))?;
     let address = server.address().map_or_else(|| arguments.listen.clone(), |address| address.to_string());
     let (scheme, hash) = (if arguments.tls_cert.is_some() { "https" } else { "http" }, server.settings_hash());
     writeln!(out, "{scheme}://{address}/v1 stands before {upstream}, settings {hash}; Ctrl-C stops")?;
     out.flush()?;
-    tracing::info!(settings = %hash, serve = %serde_json::to_string(&serve).unwrap_or_default(), "the gateway serves");
+    let json = |section: serde_json::Result<String>| section.unwrap_or_default();
+    let (policy, serve) = (json(serde_json::to_string(&policy)), json(serde_json::to_string(&serve)));
+    tracing::info!(settings = %hash, %policy, %serve, "the gateway serves");
     if let Err(why) = server.probe().await {
         tracing::warn!(%why, "the upstream does not answer as a model server does");
     }

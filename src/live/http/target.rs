@@ -54,7 +54,7 @@ impl std::str::FromStr for Target {
         }
         let port = match authority.port_u16() {
             Some(port) => port,
-            None if authority.port().is_some() || authority.as_str().ends_with(':') => return Err(bad("its port is none")),
+            None if authority.as_str() != authority.host() => return Err(bad("its port is none")),
             None if tls => 443,
             None => 80,
         };
