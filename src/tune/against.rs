@@ -1,6 +1,6 @@
 //! What speaks against deploying the choice: one rule, for whoever words it and for whoever would write the settings.
 
-use crate::tune::{Confirmation, Elsewhere, Ended, Figure, Tuned};
+use crate::tune::{Confirmation, Elsewhere, Ended, Figure, Tuned, hold};
 
 /// What a future by which nothing was chosen says against the choice.
 #[derive(Copy, Clone, Debug, PartialEq)]
@@ -38,8 +38,10 @@ impl Elsewhere {
     /// lose.
     #[must_use]
     pub fn against(&self, is_today: bool) -> Vec<Against> {
+        // Today's settings may well give more where they break a constraint that the choice keeps.
+        let (ours, theirs) = (hold(&self.constraints), hold(&self.current_constraints));
         let gain = match self.gain.first().copied().flatten() {
-            _ if is_today => None,
+            _ if is_today || (ours && !theirs) => None,
             None => Some(Against::Unmeasured),
             Some(gain) if gain.is_below_zero() => Some(Against::Worse(gain)),
             Some(gain) if gain.is_above_zero() => None,
@@ -110,6 +112,8 @@ mod tests {
         assert_eq!(tried(Some(up), holds).against(false), []);
         assert_eq!(tried(Some(none), holds).against(false), [Against::NoGain(none)]);
         assert_eq!(tried(Some(down), holds).against(false), [Against::Worse(down)]);
+        let today_breaks = Elsewhere { current_constraints: vec![breaks], ..tried(Some(down), holds) };
+        assert_eq!(today_breaks.against(false), [], "what breaks a constraint is no measure");
         assert_eq!(tried(None, holds).against(false), [Against::Unmeasured]);
         assert_eq!(tried(None, holds).against(true), []);
         assert_eq!(tried(Some(up), breaks).against(false), [Against::Breaks { constraint: 0, slack: breaks }]);

@@ -49,7 +49,8 @@ pub fn slice(
     (tornado, indices): (&[Bar], Option<&SobolIndices>),
     replications: u32,
 ) -> Result<Option<Slice>, Stopped> {
-    let weight = |k: usize| match indices {
+    // Too few rows, or an objective that does not vary, leave no index of any parameter.
+    let weight = |k: usize| match indices.filter(|indices| !indices.parameters.is_empty()) {
         Some(indices) => indices.parameters.get(k).map_or(0.0, |index| index.total.value),
         None => tornado.iter().find(|bar| bar.parameter == k).map_or(0.0, swing),
     };

@@ -171,6 +171,8 @@ impl Store {
         let (head, lines) = text.split_once('\n').unwrap_or((&text, ""));
         let mut lines: Vec<&str> = lines.lines().collect();
         lines.sort_unstable();
+        // Two parts of a search that ask for the same run make it once, where one of them was interrupted and read the other's.
+        lines.dedup();
         let mut sorted = format!("{head}\n");
         for line in lines {
             sorted.push_str(line);

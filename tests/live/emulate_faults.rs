@@ -193,7 +193,7 @@ async fn many_clients_vanish_and_the_others_are_served() {
         let line = metrics.lines().find(|line| line.starts_with(name)).unwrap_or_default();
         line.rsplit(' ').next().unwrap_or_default().parse().unwrap_or(0)
     };
-    let (served, left) = (count("vllm:request_success_total"), count("plimsoll_emulate_abandoned_total"));
-    assert_eq!(served + left, 300, "{served} served, {left} left");
-    assert!(served >= 30 && left >= 100, "{served} served, {left} left");
+    let (done, left) = (count("vllm:request_success_total"), count("plimsoll_emulate_abandoned_total"));
+    assert_eq!(done + left, 300, "{done} served, {left} left");
+    assert!(done >= 30 && left >= 100, "{done} served, {left} left");
 }

@@ -26,6 +26,8 @@ const OBSERVATIONS: &str = "observations.jsonl";
 
 /// Replications at each setting beside the choice, where nothing else is asked for.
 const AROUND: u32 = 10;
+/// Most replications at each of them.
+const AROUND_MAX: i64 = 1_000;
 
 /// Search a scenario's [tune] section for the best settings, and say how sure that is
 #[derive(Clone, Debug, Args)]
@@ -55,7 +57,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     simulations: Option<u32>,
     /// Replications at each setting beside the choice: plateaus, a fifth less and more, other loads. 0 leaves them out
-    #[arg(long, value_name = "N", default_value_t = AROUND)]
+    #[arg(long, value_name = "N", default_value_t = AROUND, value_parser = clap::value_parser!(u32).range(..=AROUND_MAX))]
     around: u32,
     /// Rows of the Sobol indices (a power of two; each takes as many runs as there are parameters, and two more). 0 leaves
     /// them out

@@ -11,7 +11,7 @@
 //!
 //! Every decision is [`policy::Gateway`](crate::policy::Gateway)'s; what happens here is told to it under one lock, in the
 //! order of the clock ([`Owner`]). A call's state is with whoever can act on it: with the attempt's task until its answer
-//! begins, then on its [line](post::Line), from where anybody can cancel it or let it run on.
+//! begins, then on its line (`post`), from where anybody can cancel it or let it run on.
 
 mod admin;
 mod answer;

@@ -20,7 +20,7 @@ impl Tuning<'_> {
         let each: Vec<String> = each.collect();
         let verb = if each.len() == 1 { "stays" } else { "stay" };
         let change = last.change.map_or(String::new(), |change| {
-            format!(": with today's value the objective changes by {}", self.unit(0).difference_with(change))
+            format!(": with today's value the objective changes by {}", self.unit(0).difference_with(self.own(0, change)))
         });
         let zone = self.outcome().selection.as_ref().and_then(|selection| selection.zone);
         let zone =
