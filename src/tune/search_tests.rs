@@ -188,10 +188,11 @@ impl crate::tune::Host for Stopping {
     }
 }
 
-fn stopped(problem: &dyn Problem, settings: &Settings, after: u64) -> (Outcome, u64) {
+/// On one thread: which runs are finished when the stop is seen is then no matter of luck.
+fn stopped(problem: &(dyn Problem + Sync), settings: &Settings, after: u64) -> (Outcome, u64) {
     let host = Stopping { after, runs: std::sync::atomic::AtomicU64::new(0) };
-    let mut evaluator = Evaluator::new(problem, 0, &host);
-    let outcome = search(&space(60), &mut evaluator, settings, None).unwrap();
+    let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let outcome = alone.install(|| search(&space(60), &mut Evaluator::new(problem, 0, &host), settings, None).unwrap());
     (outcome, host.runs.into_inner())
 }
 
