@@ -109,11 +109,15 @@ impl SloSettings {
             (self.tpot.filter(|_| gaps > 0).map(|tpot| tpot * gaps), took.after_first()),
         ];
         let named = parts.into_iter().filter_map(|(limit, took)| Some((limit?, took)));
-        named.fold(Some(true), |met, (limit, took)| match (met, took.map(|took| took <= limit)) {
-            (Some(false), _) | (_, Some(false)) => Some(false),
-            (None, _) | (_, None) => None,
-            (Some(true), Some(true)) => Some(true),
-        })
+        let mut all_known = true;
+        for (limit, took) in named {
+            match took {
+                Some(took) if took > limit => return Some(false),
+                Some(_) => {}
+                None => all_known = false,
+            }
+        }
+        all_known.then_some(true)
     }
 }
 
