@@ -1,6 +1,6 @@
 //! What speaks against deploying the choice: one rule, for whoever words it and for whoever would write the settings.
 
-use crate::tune::{Confirmation, Elsewhere, Ended, Figure, Tuned, hold};
+use crate::tune::{Confirmation, Elsewhere, Ended, Figure, Tuned, hold, is_broken};
 
 /// What a future by which nothing was chosen says against the choice.
 #[derive(Copy, Clone, Debug, PartialEq)]
@@ -11,7 +11,7 @@ pub enum Against {
     Worse(Figure),
     /// Its gain cannot be told from none.
     NoGain(Figure),
-    /// A constraint does not hold on average.
+    /// A constraint is broken ([`is_broken`]).
     Breaks {
         /// Which one, from 0.
         constraint: usize,
@@ -25,8 +25,10 @@ pub enum Against {
 pub enum Doubt {
     /// The search did not come to its end.
     CutShort,
-    /// It surely breaks a constraint in the confirmation.
+    /// It breaks a constraint in the confirmation.
     Breaks,
+    /// Today's settings hold all constraints in the confirmation, and are surely better.
+    Worse,
     /// The time was over before it was tried on everything that is held out.
     Untried,
     /// Something that was held out speaks against it.
@@ -34,10 +36,10 @@ pub enum Doubt {
 }
 
 impl Elsewhere {
-    /// What this future says against the choice. `is_today` where the choice is today's settings, which can neither gain nor
-    /// lose.
+    /// What this future says against the choice; `tolerances` are the constraints'. `is_today` where the choice is today's settings,
+    /// which can neither gain nor lose.
     #[must_use]
-    pub fn against(&self, is_today: bool) -> Vec<Against> {
+    pub fn against(&self, is_today: bool, tolerances: &[f64]) -> Vec<Against> {
         // Today's settings may well give more where they break a constraint that the choice keeps.
         let (ours, theirs) = (hold(&self.constraints), hold(&self.current_constraints));
         let gain = match self.gain.first().copied().flatten() {
@@ -47,34 +49,46 @@ impl Elsewhere {
             Some(gain) if gain.is_above_zero() => None,
             Some(gain) => Some(Against::NoGain(gain)),
         };
-        let breaks = self.constraints.iter().enumerate().filter_map(|(constraint, slack)| {
-            let holds = slack.is_some_and(|slack| slack.mean >= 0.0);
-            (!holds).then_some(Against::Breaks { constraint, slack: *slack })
-        });
-        gain.into_iter().chain(breaks).collect()
+        let breaks = broken(&self.constraints, tolerances);
+        gain.into_iter().chain(breaks.map(|(constraint, slack)| Against::Breaks { constraint, slack })).collect()
     }
 }
 
+/// The constraints that are broken, each with how far inside the choice is.
+fn broken(slacks: &[Option<Figure>], tolerances: &[f64]) -> impl Iterator<Item = (usize, Option<Figure>)> {
+    let each = slacks.iter().zip(tolerances).enumerate();
+    each.filter(|(_, (slack, tolerance))| is_broken(**slack, **tolerance)).map(|(constraint, (slack, _))| (constraint, *slack))
+}
+
 impl Confirmation {
-    /// Constraints that the choice surely breaks, each with how far inside it is.
-    pub fn broken(&self) -> impl Iterator<Item = (usize, Figure)> {
-        let surely = |slack: &Option<Figure>| slack.filter(|slack| slack.is_below_zero());
-        self.constraints.iter().enumerate().filter_map(move |(constraint, slack)| Some((constraint, surely(slack)?)))
+    /// Constraints that the choice breaks, each with how far inside it is; `tolerances` are the constraints'.
+    pub fn broken(&self, tolerances: &[f64]) -> impl Iterator<Item = (usize, Option<Figure>)> {
+        broken(&self.constraints, tolerances)
+    }
+
+    /// By how much today's settings, which hold all constraints, are surely better than the choice.
+    #[must_use]
+    pub fn loss(&self) -> Option<Figure> {
+        let lost = self.gain.first().copied().flatten().filter(|gain| gain.is_below_zero());
+        lost.filter(|_| hold(&self.baseline_constraints))
     }
 }
 
 impl Tuned {
     /// Why the choice is not for deployment, the gravest reason first; `None` where nothing speaks against it. `held_out` is the number
-    /// of futures that it was to be tried in and nothing was to be chosen by.
+    /// of futures that it was to be tried in and nothing was to be chosen by; `tolerances` are the constraints'.
     #[must_use]
-    pub fn doubt(&self, held_out: usize) -> Option<Doubt> {
+    pub fn doubt(&self, held_out: usize, tolerances: &[f64]) -> Option<Doubt> {
         let tried = || self.elsewhere.iter().filter(|one| one.held_out);
         let is_today = self.outcome.choice == self.outcome.baseline;
-        let breaks = self.outcome.confirmation.as_ref().is_some_and(|confirmation| confirmation.broken().next().is_some());
+        let confirmation = self.outcome.confirmation.as_ref();
+        let breaks = confirmation.is_some_and(|confirmation| confirmation.broken(tolerances).next().is_some());
+        let loses = !is_today && confirmation.is_some_and(|confirmation| confirmation.loss().is_some());
         let doubts = [
             (self.outcome.ended != Ended::Complete, Doubt::CutShort),
-            (tried().any(|one| !one.against(is_today).is_empty()), Doubt::HeldOut),
+            (tried().any(|one| !one.against(is_today, tolerances).is_empty()), Doubt::HeldOut),
             (breaks, Doubt::Breaks),
+            (loses, Doubt::Worse),
             (tried().count() < held_out, Doubt::Untried),
         ];
         doubts.into_iter().find_map(|(is, doubt)| is.then_some(doubt))
@@ -109,14 +123,17 @@ mod tests {
     fn a_gain_must_be_found_again_and_every_constraint_be_shown_to_hold() {
         let (up, none, down) = (fig(2.0, 1.0), fig(0.5, 1.0), fig(-2.0, 1.0));
         let (holds, breaks) = (Some(fig(0.5, 1.0)), Some(fig(-0.5, 1.0)));
-        assert_eq!(tried(Some(up), holds).against(false), []);
-        assert_eq!(tried(Some(none), holds).against(false), [Against::NoGain(none)]);
-        assert_eq!(tried(Some(down), holds).against(false), [Against::Worse(down)]);
+        assert_eq!(tried(Some(up), holds).against(false, &[0.1]), []);
+        assert_eq!(tried(Some(none), holds).against(false, &[0.1]), [Against::NoGain(none)]);
+        assert_eq!(tried(Some(down), holds).against(false, &[0.1]), [Against::Worse(down)]);
         let today_breaks = Elsewhere { current_constraints: vec![breaks], ..tried(Some(down), holds) };
-        assert_eq!(today_breaks.against(false), [], "what breaks a constraint is no measure");
-        assert_eq!(tried(None, holds).against(false), [Against::Unmeasured]);
-        assert_eq!(tried(None, holds).against(true), []);
-        assert_eq!(tried(Some(up), breaks).against(false), [Against::Breaks { constraint: 0, slack: breaks }]);
-        assert_eq!(tried(Some(up), None).against(false), [Against::Breaks { constraint: 0, slack: None }]);
+        assert_eq!(today_breaks.against(false, &[0.1]), [], "what breaks a constraint is no measure");
+        assert_eq!(tried(None, holds).against(false, &[0.1]), [Against::Unmeasured]);
+        assert_eq!(tried(None, holds).against(true, &[0.1]), []);
+        assert_eq!(tried(Some(up), breaks).against(false, &[0.1]), [Against::Breaks { constraint: 0, slack: breaks }]);
+        assert_eq!(tried(Some(up), None).against(false, &[0.1]), [Against::Breaks { constraint: 0, slack: None }]);
+        // Within the tolerance inside and outside are not told apart, but for an interval that is.
+        assert_eq!(tried(Some(up), Some(fig(-0.05, 0.2))).against(false, &[0.1]), []);
+        assert!(!tried(Some(up), Some(fig(-0.05, 0.01))).against(false, &[0.1]).is_empty());
     }
 }

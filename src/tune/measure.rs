@@ -142,6 +142,13 @@ impl Figure {
     }
 }
 
+/// Whether a constraint is broken, by its slack: it was not shown, it lies below 0 by its whole interval, or its mean lies further
+/// below than `tolerance`, within which inside and outside are not told apart.
+#[must_use]
+pub fn is_broken(slack: Option<Figure>, tolerance: f64) -> bool {
+    slack.is_none_or(|slack| slack.is_below_zero() || slack.mean < -tolerance)
+}
+
 /// Whether every constraint holds on average, by its slack; one that was not shown does not.
 #[must_use]
 pub fn hold(slacks: &[Option<Figure>]) -> bool {

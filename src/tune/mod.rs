@@ -66,7 +66,7 @@ pub use halving::{Halving, Kind, Plan, Raced, Rung, Step, TooLittle, Verdict, Vi
 pub use host::{Host, News, Nobody, Stage};
 pub use limits::{GRID_MAX, check_futures};
 pub use load_line::{Bracket, End, LoadLine, Question, load_lines};
-pub use measure::{Figure, LEVEL, Measured, Series, figure, hold};
+pub use measure::{Figure, LEVEL, Measured, Series, figure, hold, is_broken};
 pub use model::{EXPLORE, Model};
 pub use outcome::{Binding, Confirmation, Ended, Errors, Finalist, Front, Outcome, Selection, Spending, Standing};
 pub use pareto::{dominates, front, hypervolume, layers_in_order};

@@ -207,6 +207,9 @@ pub struct Outcome {
     pub baseline: Option<Id>,
     /// The choice on fresh replications.
     pub confirmation: Option<Confirmation>,
+    /// Simulations of the budget that a confirmation takes where the budget is large.
+    #[serde(skip)]
+    pub confirmation_most: f64,
     /// One for each constraint, where there is a choice; of a search that was stopped in the screening from its last rung.
     pub bindings: Vec<Binding>,
     /// With two objectives or more.
@@ -235,12 +238,12 @@ impl Outcome {
         self.unchanged.as_ref().map(|unchanged| unchanged.from).or(self.choice)
     }
 
-    /// The budget that leaves the selection enough to be decided; `None` where it is decided, or no budget would do.
+    /// About the budget that leaves the selection enough to be decided; `None` where it is decided, or no budget would do. About: with
+    /// another budget the screening keeps others.
     #[must_use]
     pub fn budget_to_decide(&self) -> Option<f64> {
         let needed = self.selection.as_ref().filter(|selection| !selection.capped && !selection.beyond)?.needed?;
-        let confirmation = self.confirmation.as_ref().map_or(0.0, |of| 2.0 * f64::from(of.series.count));
-        Some((self.spent.selection.simulations + needed) / (1.0 - SCREENING) + confirmation)
+        Some((self.spent.selection.simulations + needed) / (1.0 - SCREENING) + self.confirmation_most)
     }
 
     /// Mean of the first objective of the choice, from the confirmation where there is one; where nothing holds the

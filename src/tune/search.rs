@@ -82,6 +82,7 @@ pub fn search_from(
     }
     let screened = since(evaluator.spent(), begun);
     let mut outcome = begin(raced.rungs, plan, baseline, screened, shares.errors);
+    outcome.confirmation_most = f64::from(settings.confirmation) * if baseline.is_some() { 2.0 } else { 1.0 };
     if raced.stopped {
         outcome.ended = Ended::InScreening;
     } else {
@@ -131,6 +132,7 @@ fn begin(rungs: Vec<Rung>, plan: Plan, baseline: Option<Id>, screening: Spent, e
         closest: None,
         baseline,
         confirmation: None,
+        confirmation_most: 0.0,
         bindings: Vec::new(),
         front: None,
         spent: Spending { screening, ..Spending::default() },

@@ -112,7 +112,8 @@ fn describe(finalists: &[Id], all: &[Measured], contest: &Contest, i: usize, lea
     let standing = match contest.fates()[i] {
         Fate::Open if leader == Some(i) => Standing::Chosen,
         Fate::Open => Standing::Open,
-        Fate::Beaten { by, at } => match leader.filter(|leader| all[*leader].ties(&all[i])) {
+        // Of one whose constraints are open it is not known whether it may be chosen at all.
+        Fate::Beaten { by, at } => match leader.filter(|leader| contest.feasible(i) && all[*leader].ties(&all[i])) {
             Some(leader) => Standing::Tied { with: finalists[leader] },
             None => Standing::Beaten { by: finalists[by], at },
         },

@@ -79,7 +79,10 @@ pub struct Store {
     file: Mutex<File>,
     /// The first failure to write.
     failed: Mutex<Option<io::Error>>,
+    /// What it held when it was opened.
     seen: Vec<Line>,
+    /// What came since.
+    kept: Mutex<Vec<Line>>,
 }
 
 impl Store {
@@ -106,7 +109,7 @@ impl Store {
         if end == 0 {
             write_line(&mut file, &head).map_err(io)?;
         }
-        Ok(Self { path: path.to_owned(), file: Mutex::new(file), failed: Mutex::new(None), seen })
+        Ok(Self { path: path.to_owned(), file: Mutex::new(file), failed: Mutex::new(None), seen, kept: Mutex::default() })
     }
 
     /// How many observations it held when it was opened.
@@ -121,10 +124,11 @@ impl Store {
         self.seen.iter().map(|line| line.share).sum()
     }
 
-    /// Hands what it held of `evaluator`'s problem when it was opened to it.
+    /// Hands all that is known of `evaluator`'s problem to it: of an earlier run, and of an earlier part of this one.
     pub fn preload(&self, evaluator: &mut Evaluator<'_>) {
         let of = evaluator.of();
-        for line in self.seen.iter().filter(|line| line.of == of) {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        for line in self.seen.iter().chain(&*kept).filter(|line| line.of == of) {
             evaluator.preload(&line.point, line.replication, line.share, line.observation.clone());
         }
     }
@@ -142,6 +146,7 @@ impl Store {
         if failed.is_none() {
             let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
             *failed = write_line(&mut *file, &line).err();
+            self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         }
     }
 
@@ -276,6 +281,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("observations.jsonl");
         assert_eq!((run(&path, 5), run(&path, 8), run(&path, 8)), (5, 3, 0));
+    }
+
+    /// Two parts of one search may ask for the same run: uninterrupted it is made as often as where one is read from the disk.
+    #[test]
+    fn a_later_part_of_the_same_search_knows_what_an_earlier_one_saw() {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Keeper(Store::open(&folder.path().join("observations.jsonl"), "f", false).unwrap());
+        let fresh = || {
+            let mut evaluator = Evaluator::new(&Twice, 1, &host);
+            let candidate = evaluator.id(&point(0.1));
+            evaluator.run(&[Job { candidate, replication: 0, share: 0.3 }]).unwrap();
+            (evaluator.fresh().runs, evaluator.spent().runs)
+        };
+        assert_eq!((fresh(), fresh()), ((1, 1), (0, 1)));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::journal::summary::{Bound, Measure};
 use crate::scenario::{RobustBy, Scenario, TuneMethod, TuneSettings};
 use crate::tune::halving::since;
 use crate::tune::{
-    Bar, Case, Combine, Elsewhere, Ended, Evaluator, Figure, GRID_MAX, Halving, Host, Method, Model, Outcome, Plateau, Point,
+    Against, Bar, Case, Combine, Elsewhere, Ended, Evaluator, GRID_MAX, Halving, Host, Method, Model, Outcome, Plateau, Point,
     Pool, Problem, Robust, ScenarioProblem, Scene, SearchFault, Sensitivity, Settings, Slice, SobolIndices, Spent, Stage,
     Stopped, Task, Today, Zone, around, elsewhere, search, search_from, slice, sobol_indices,
 };
@@ -256,7 +256,7 @@ impl Tuning<'_> {
         self.task.in_force(&scene.scenario, scene.variant)
     }
 
-    /// Which of `points` neither lose to today's settings nor break a constraint, beyond their intervals, on what is held out.
+    /// Which of `points` neither lose to today's settings nor break a constraint on what is held out.
     fn fits(&self, points: &[Point]) -> Result<Vec<bool>, Stopped> {
         let mut fits = vec![true; points.len()];
         for (of, (case, held_out)) in (1..).zip(self.cases()) {
@@ -268,9 +268,9 @@ impl Tuning<'_> {
             for (point, fits) in points.iter().zip(&mut fits) {
                 let both = [point, &self.task.current()];
                 let there = elsewhere(&mut evaluator, (case, true), both, (&[], None), HELD_OUT_MIN)?;
-                let loses = there.gain.first().copied().flatten().is_some_and(Figure::is_below_zero);
-                let breaks = there.constraints.iter().flatten().any(|slack| slack.is_below_zero());
-                *fits &= !loses && !breaks;
+                // What is no gain is none for all of them: they are the same where they were chosen.
+                let counts = |against: &Against| !matches!(against, Against::NoGain(_));
+                *fits &= !there.against(false, &self.settings.tolerances).iter().any(counts);
             }
             let mut ties = self.ties.get();
             ties += evaluator.spent();

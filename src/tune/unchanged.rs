@@ -4,7 +4,8 @@
 //! that the choice changes is put back, one after the other, those that may go back staying back, and run beside the choice on
 //! requests that nothing was chosen by. It stays as it is today where the choice is not better by the indifference zone, beyond a
 //! one-sided paired bound at 95 % over all parameters that are tried (Bonferroni), and where no constraint is the worse for it. All are
-//! compared with the choice itself, so that what is lost in all is less than one zone.
+//! compared with the choice itself, so that what is lost in all is less than one zone. Where both are the same in the objective, what
+//! decides between equals must not be the worse for it either.
 
 use serde::Serialize;
 
@@ -106,7 +107,12 @@ fn differs(point: &Point, today: &Point, parameter: usize) -> bool {
 fn costs_nothing(seen: &Measured, base: &Measured, small: Small<'_>, level: f64) -> bool {
     let (Some(Some(objective)), Some(Some(own))) = (seen.objectives.first(), base.objectives.first()) else { return false };
     let constraints = seen.constraints.iter().zip(&base.constraints).zip(small.tolerances);
-    not_below(&paired(objective, own), -small.zone, level)
+    let lost = paired(objective, own);
+    // Of several futures the worst may be the same, and the choice may be one for the others.
+    let is_level = lost.iter().all(|lost| lost.abs() <= 0.0);
+    let seconds = seen.second.as_ref().zip(base.second.as_ref()).filter(|_| is_level);
+    not_below(&lost, -small.zone, level)
+        && seconds.is_none_or(|(second, own)| not_below(&paired(second, own), -small.zone, level))
         && constraints.into_iter().all(|((slacks, own), tolerance)| {
             let mean = |slacks: &[f64]| crate::stats::mean(slacks);
             let holds = mean(slacks).is_some_and(|slack| slack >= 0.0 || mean(own).is_some_and(|own| slack >= own));
@@ -171,6 +177,25 @@ mod tests {
         // Back at 1 the constraint would break.
         assert_eq!(back([1, 2, 4, 7], [1, 2, 4, 1]).unwrap().0, point([1, 2, 4, 7]));
         assert!(back([1, 2, 4, 7], [1, 2, 4, 7]).is_none());
+    }
+
+    /// Two futures: the first number matters in the better one alone, so that the worst case says nothing of it.
+    #[test]
+    fn what_decides_between_equal_worst_cases_is_not_put_back() {
+        struct Worst;
+        impl Problem for Worst {
+            fn run(&self, candidate: &Point, replication: u32, _: f64) -> Observation {
+                let x = candidate.setting(0).and_then(Setting::number).unwrap_or(0.0);
+                let luck = f64::from(replication % 5);
+                Observation { objectives: vec![Some(luck)], constraints: vec![], second: Some(luck + x), requests: 1 }
+            }
+        }
+        let mut evaluator = Evaluator::quiet(&Worst);
+        let choice = evaluator.id(&point([7, 7, 7, 7]));
+        let small = Small { zone: 0.5, tolerances: &[] };
+        let (id, _) =
+            put_back(&space(), &mut evaluator, choice, &point([1, 2, 3, 4]), small, 10).unwrap().expect("they differ");
+        assert_eq!(evaluator.point(id), &point([7, 2, 3, 4]));
     }
 
     /// Each step back costs less than the zone, and all together more: the last ones stay changed.

@@ -121,7 +121,7 @@ fn report_makes_the_same_page_again_from_the_files() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let path = scenario(folder.path(), false);
-    let files = published(&["tune", &path, "--around", "2", "--sensitivity", "2"], &out);
+    let files = published(&["tune", &path, "--around", "2", "--sensitivity", "8"], &out);
     let searched = ["cases", "heatmap", "pareto", "racing", "sensitivity"];
     let (beside, plots): (Vec<&str>, Vec<&str>) = stems(&files).into_iter().partition(|stem| !searched.contains(stem));
     assert_eq!(plots, searched);

@@ -9,7 +9,7 @@ use crate::cli::{Failure, files};
 use crate::policy::{Lost, Settings as Policies};
 use crate::report::Tuning;
 use crate::scenario::Scenario;
-use crate::tune::{Domain, Doubt, Ended, Parameter, Setting, Task};
+use crate::tune::{Domain, Doubt, Parameter, Setting, Task};
 
 /// The recommended settings, in every language.
 const SETTINGS: [(&str, Language); 3] =
@@ -52,16 +52,15 @@ pub(super) fn write(
 ) -> Result<Vec<PathBuf>, Failure> {
     let outcome = &tuning.tuned.outcome;
     let Some(choice) = outcome.choice else {
-        if outcome.ended == Ended::NothingFeasible {
-            remove(folder)?;
-        }
+        remove(folder)?;
         return Ok(Vec::new());
     };
+    let doubt = tuning.tuned.doubt(tuning.held_out, &tuning.task.tolerances());
+    let doubt = doubt.map(|doubt| words(doubt, tuning.recorded));
     let sets = tuning.task.sets(outcome.point(choice));
     let chosen = scenario.candidate(tuning.task.variant, &sets)?;
-    let mut made = settings_files(&chosen.policy, folder, arguments.quiet)?;
-    if let Some(doubt) = tuning.tuned.doubt(tuning.held_out).filter(|_| arguments.write) {
-        let why = words(doubt, tuning.recorded);
+    let mut made = settings_files(&chosen.policy, doubt, folder, arguments.quiet)?;
+    if let Some(why) = doubt.filter(|_| arguments.write) {
         let _ = writeln!(std::io::stderr(), "note: {why}, so the scenario is left as it is");
     } else if arguments.write && !sets.is_empty() {
         let path = &arguments.scenario.scenario;
@@ -81,6 +80,8 @@ const fn words(doubt: Doubt, recorded: bool) -> &'static str {
         Doubt::Untried => "the time was over before the settings were tried on all that was held out",
         Doubt::Breaks if recorded => "the settings break a constraint in the recording itself",
         Doubt::Breaks => "the settings break a constraint on fresh replications",
+        Doubt::Worse if recorded => "today's settings are better in the recording itself",
+        Doubt::Worse => "today's settings are better on fresh replications",
         Doubt::HeldOut => "what was held out speaks against the settings",
     }
 }
@@ -96,7 +97,7 @@ fn remove(folder: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn settings_files(policies: &Policies, folder: &Path, quiet: bool) -> Result<Vec<PathBuf>, Failure> {
+fn settings_files(policies: &Policies, doubt: Option<&str>, folder: &Path, quiet: bool) -> Result<Vec<PathBuf>, Failure> {
     let mut made = Vec::new();
     for (name, language) in SETTINGS {
         let (text, lost) = written(policies, language);
@@ -104,7 +105,8 @@ fn settings_files(policies: &Policies, folder: &Path, quiet: bool) -> Result<Vec
             let _ = writeln!(std::io::stderr(), "note: {}", in_short(name, &lost)); // worth no failure where it is closed
         }
         let path = folder.join(name);
-        files::write_whole(&path, &(head(language, &lost) + &text))?;
+        let warning = doubt.map_or(String::new(), |why| format!("# Do not deploy as it is: {why}.\n"));
+        files::write_whole(&path, &(warning + &head(language, &lost) + &text))?;
         made.push(path);
     }
     Ok(made)

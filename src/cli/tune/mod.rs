@@ -27,7 +27,7 @@ const OBSERVATIONS: &str = "observations.jsonl";
 /// Replications at each setting beside the choice, where nothing else is asked for.
 const AROUND: u32 = 10;
 /// Most replications at each of them.
-const AROUND_MAX: i64 = 1_000;
+const AROUND_MAX: u32 = 1_000;
 
 /// Search a scenario's [tune] section for the best settings, and say how sure that is
 #[derive(Clone, Debug, Args)]
@@ -57,7 +57,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     simulations: Option<u32>,
     /// Replications at each setting beside the choice: plateaus, a fifth less and more, other loads. 0 leaves them out
-    #[arg(long, value_name = "N", default_value_t = AROUND, value_parser = clap::value_parser!(u32).range(..=AROUND_MAX))]
+    #[arg(long, value_name = "N", default_value_t = AROUND, value_parser = beside)]
     around: u32,
     /// Rows of the Sobol indices (a power of two; each takes as many runs as there are parameters, and two more). 0 leaves
     /// them out
@@ -203,19 +203,30 @@ fn asked(arguments: &Arguments, scenario: &Scenario) -> Result<TuneSettings, Fai
     Ok(settings)
 }
 
+/// Replications beside the choice: none, or enough for an interval.
+fn beside(text: &str) -> Result<u32, String> {
+    match text.parse::<u32>() {
+        Ok(replications) if replications != 1 && replications <= AROUND_MAX => Ok(replications),
+        Ok(1) => Err("of one replication there is no interval: 0 for none, or 2 at least".to_owned()),
+        _ => Err(format!("0, or a whole number from 2 to {AROUND_MAX}")),
+    }
+}
+
 /// Most rows of the Sobol indices: half of the sequence's points.
 const ROWS_MAX: u32 = 1 << 15;
+/// The least that says anything.
+const ROWS_LEAST: u32 = crate::tune::ROWS_MIN as u32;
 
 /// Rows of the Sobol indices: none, or enough to tell them apart.
 fn rows(text: &str) -> Result<u32, String> {
     match text.parse::<u32>() {
         Ok(0) => Ok(0),
-        Ok(rows @ 2..=ROWS_MAX) if rows.is_power_of_two() => Ok(rows),
-        Ok(rows @ 2..=ROWS_MAX) => {
+        Ok(rows @ ROWS_LEAST..=ROWS_MAX) if rows.is_power_of_two() => Ok(rows),
+        Ok(rows @ ROWS_LEAST..=ROWS_MAX) => {
             let above = rows.next_power_of_two(); // at most `ROWS_MAX`, which is one itself
             Err(format!("the points lie evenly for powers of two only: {} or {above} is near", above / 2))
         }
-        _ => Err(format!("0, or a power of two from 2 to {ROWS_MAX}")),
+        _ => Err(format!("0, or a power of two from {ROWS_LEAST} to {ROWS_MAX}")),
     }
 }
 

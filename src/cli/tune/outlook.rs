@@ -25,8 +25,10 @@ pub struct Outlook {
     held_out: usize,
     /// Simulations of the search at most, those for each future's own best included.
     search: u64,
-    /// Simulations at most of what is looked at beside it.
+    /// Runs of one future at most of what is looked at beside it.
     beside: u64,
+    /// All runs of one future at most.
+    runs: u64,
     /// Simulated time of one simulation, seconds.
     simulated_s: f64,
     /// Requests of one simulation without retries, of rates as stated; `None` where they are not.
@@ -61,6 +63,9 @@ pub(super) fn outlook(
     let asked = task.settings(settings, &[scenario], scenario.run.seed);
     let around = Around { replications: arguments.around, rows: arguments.sensitivity };
     let has_speed = tuned.upstream.speed().is_some();
+    let beside = tune::beside_most(&task.space, &asked, around, (futures, held_out), has_speed);
+    // By regret each future is searched alone first, and its best settings are run on whatever the candidates meet.
+    let each = if by_regret { 3 } else { 1 };
     Outlook {
         method: settings.method,
         candidates,
@@ -68,7 +73,8 @@ pub(super) fn outlook(
         futures,
         held_out,
         search: budget * if by_regret { 1 + futures as u64 } else { 1 },
-        beside: tune::beside_most(&task.space, &asked, around, (futures, held_out), has_speed),
+        beside,
+        runs: each * budget * futures as u64 + beside,
         simulated_s,
         requests: if recorded > 0 { Some(recorded as f64) } else { stated() },
     }
@@ -89,14 +95,15 @@ impl Outlook {
         let parameters =
             if self.parameters == 1 { "1 parameter".to_owned() } else { format!("{} parameters", self.parameters) };
         let requests = self.requests.map_or(String::new(), |each| {
-            let all = each * (self.search * self.futures as u64 + self.beside) as f64;
+            let all = each * self.runs as f64;
             format!(", about {} requests each without retries, {} in all", count(whole(each)), count(whole(all)))
         });
         wrap(&format!(
-            "tune: {method}{candidates} over {parameters}, {} simulations at most{runs}{held_out}; then up to {} beside the choice. \
+            "tune: {method}{candidates} over {parameters}, {} simulations at most{runs}{held_out}; then up to {} runs beside the choice, {} runs in all. \
              A simulation is {} of simulated time{requests}.",
             count(self.search),
             count(self.beside),
+            count(self.runs),
             duration(self.simulated_s)
         ))
     }

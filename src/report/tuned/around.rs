@@ -156,8 +156,8 @@ impl Tuning<'_> {
     pub(super) fn not_held(&self, k: usize, slack: Option<Figure>) -> String {
         let text = &self.constraints[k];
         slack.map_or_else(
-            || format!("`{text}` is not shown there"),
-            |slack| format!("`{text}` does not hold there, by {}", self.unit_of_constraint(k).difference_with(turned(slack))),
+            || format!("`{text}` is not shown"),
+            |slack| format!("`{text}` does not hold, by {}", self.unit_of_constraint(k).difference_with(turned(slack))),
         )
     }
 

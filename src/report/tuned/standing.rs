@@ -98,10 +98,11 @@ impl Tuning<'_> {
     fn standing(&self, finalist: &Finalist, one: bool) -> String {
         let after = |at: u32| if one { String::new() } else { format!(", decided after {at}") };
         match finalist.standing {
-            Standing::Chosen if self.outcome().choice != self.outcome().selected() => {
-                "chosen; parts put back to today's".to_owned()
+            Standing::Chosen if self.outcome().choice == self.outcome().selected() => "chosen".to_owned(),
+            Standing::Chosen if self.outcome().choice == self.outcome().baseline => {
+                "chosen; all put back to today's".to_owned()
             }
-            Standing::Chosen => "chosen".to_owned(),
+            Standing::Chosen => "chosen; parts put back to today's".to_owned(),
             Standing::Beaten { at, .. } => format!("not better{}", after(at)),
             Standing::Tied { .. } => "the same in every run".to_owned(),
             Standing::Infeasible { constraint, at } => format!("breaks `{}`{}", self.constraints[constraint], after(at)),
@@ -116,12 +117,11 @@ impl Tuning<'_> {
 
     /// What of an open finalist is not decided: whether it holds a constraint, which comes first, or whether it is better.
     fn undecided(&self, finalist: &Finalist) -> String {
-        let slacks = || finalist.constraints.iter().zip(self.constraints);
-        if let Some((_, text)) = slacks().find(|(slack, _)| slack.is_some_and(Figure::is_below_zero)) {
+        let slacks = finalist.constraints.iter().zip(self.constraints);
+        if let Some((_, text)) = slacks.into_iter().find(|(slack, _)| slack.is_some_and(Figure::is_below_zero)) {
             return format!("breaks `{text}` by its interval, not decided");
         }
-        let open = slacks().filter(|(slack, _)| slack.is_none_or(|slack| !slack.is_above_zero()));
-        let open: Vec<String> = open.map(|(_, text)| format!("`{text}`")).collect();
+        let open: Vec<String> = finalist.unsure.iter().map(|k| format!("`{}`", self.constraints[*k])).collect();
         if open.is_empty() {
             "not decided whether it is better".to_owned()
         } else {
@@ -199,7 +199,7 @@ impl Tuning<'_> {
     /// What would decide an undecided selection.
     fn remedy(&self, selection: &Selection) -> String {
         if let Some(budget) = self.outcome().budget_to_decide() {
-            return format!("At the latest {} simulations in all (`tune.simulations`) would decide it.", whole(budget));
+            return format!("About {} simulations in all (`tune.simulations`) would decide it.", whole(budget));
         }
         if !selection.capped && !selection.beyond {
             return "The budget did not pay for the first look at all finalists: raise `tune.simulations`.".to_owned();

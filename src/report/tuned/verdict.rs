@@ -2,7 +2,7 @@
 
 use super::{Tuning, turned, wrap};
 use crate::journal::summary::Measure;
-use crate::tune::{Ended, Figure, Finalist, Id, RobustBy, Together};
+use crate::tune::{Ended, Figure, Finalist, Id, RobustBy, Together, is_broken};
 
 /// Share of the level below which a difference is the tie-break's own: the worst case counts the mean by a billionth.
 const TIE: f64 = 1e-6;
@@ -13,6 +13,7 @@ impl Tuning<'_> {
         let outcome = self.outcome();
         let mut paragraphs = self.held_out_failures();
         paragraphs.extend(self.untried());
+        paragraphs.extend(self.failed_confirmation());
         match outcome.choice {
             None if outcome.ended == Ended::NothingFeasible || outcome.closest.is_some() => {
                 paragraphs.push(self.nothing_feasible());
@@ -29,7 +30,6 @@ impl Tuning<'_> {
         }
         let qualified = [
             self.without_chance(),
-            self.broken_in_confirmation(),
             self.broken_today(),
             self.cut_short(),
             self.overloaded(),
@@ -190,7 +190,7 @@ impl Tuning<'_> {
             Ended::InSelection => "in the selection: the last candidates could not be told apart yet",
             Ended::InConfirmation => "in the confirmation: the gain over the current settings is not measured",
         };
-        Some(format!("Cut short {at}. The same command with more time goes on from here."))
+        Some(format!("Cut short {at}. The same command (without `--fresh`) and more time goes on from here."))
     }
 
     fn binding(&self) -> Option<String> {
@@ -202,8 +202,10 @@ impl Tuning<'_> {
                 let better = self.unit(0).difference(costs);
                 format!(", and in the screening the best candidate that breaks it was {better} better")
             });
-            let broken = binding.slack.is_some_and(Figure::is_below_zero);
-            let stands = if broken {
+            let tolerance = self.task.tolerances()[binding.constraint];
+            let stands = if binding.slack.is_none() {
+                "is not shown to hold"
+            } else if is_broken(binding.slack, tolerance) {
                 "is broken"
             } else if binding.near {
                 "binds"

@@ -20,12 +20,14 @@ impl Tuning<'_> {
 
     fn held_out_failure(&self, case: &Elsewhere) -> Option<String> {
         let unit = self.unit(0);
-        let said = case.against(self.outcome().choice == self.outcome().baseline).into_iter().map(|against| match against {
-            Against::Unmeasured => "the gain could not be measured".to_owned(),
-            Against::Worse(gain) => format!("today's settings are better by {}", unit.difference_with(turned(gain))),
-            Against::NoGain(gain) => format!("no gain is found again ({})", unit.difference_with(gain)),
-            Against::Breaks { constraint, slack } => self.not_held(constraint, slack),
-        });
+        let said = case.against(self.outcome().choice == self.outcome().baseline, &self.task.tolerances()).into_iter().map(
+            |against| match against {
+                Against::Unmeasured => "the gain could not be measured".to_owned(),
+                Against::Worse(gain) => format!("today's settings are better by {}", unit.difference_with(turned(gain))),
+                Against::NoGain(gain) => format!("no gain is found again ({})", unit.difference_with(gain)),
+                Against::Breaks { constraint, slack } => self.not_held(constraint, slack),
+            },
+        );
         let said: Vec<String> = said.collect();
         let words = case.case.words(self.scenes);
         (!said.is_empty())
@@ -36,22 +38,24 @@ impl Tuning<'_> {
     pub(super) fn untried(&self) -> Option<String> {
         let tried = self.tuned.elsewhere.iter().filter(|case| case.held_out).count();
         (self.outcome().choice.is_some() && tried < self.held_out).then(|| {
-            "Do not deploy this as it is: the time was over before it was tried on all that is held out. The same command with more \
-             time goes on from here."
+            "Do not deploy this as it is: the time was over before it was tried on all that is held out. The same command (without \
+             `--fresh`) and more time goes on from here."
                 .to_owned()
         })
     }
 
-    /// Constraints that the choice surely breaks in the confirmation.
-    pub(super) fn broken_in_confirmation(&self) -> Option<String> {
-        let broken = self.outcome().confirmation.iter().flat_map(crate::tune::Confirmation::broken);
-        let each = broken.map(|(constraint, slack)| {
-            let missed = self.unit_of_constraint(constraint).difference_with(turned(slack));
-            format!("`{}` by {missed}", self.constraints[constraint])
-        });
-        let each: Vec<String> = each.collect();
+    /// What the confirmation says against the choice: constraints that it breaks, and a loss against today's settings that hold them.
+    pub(super) fn failed_confirmation(&self) -> Vec<String> {
+        let outcome = self.outcome();
+        let Some(confirmation) = &outcome.confirmation else { return Vec::new() };
         let place = if self.recorded { "in the recording that it was chosen by" } else { "on fresh replications" };
-        (!each.is_empty()).then(|| format!("Careful, {place} it breaks {}.", each.join(" and ")))
+        let tolerances = self.task.tolerances();
+        let broken = confirmation.broken(&tolerances);
+        let each: Vec<String> = broken.map(|(constraint, slack)| self.not_held(constraint, slack)).collect();
+        let breaks = (!each.is_empty()).then(|| each.join(" and "));
+        let lost = confirmation.loss().filter(|_| outcome.choice != outcome.baseline);
+        let lost = lost.map(|gain| format!("today's settings are better by {}", self.unit(0).difference_with(turned(gain))));
+        breaks.into_iter().chain(lost).map(|said| format!("Do not deploy this as it is: {place} {said}.")).collect()
     }
 
     /// Constraints that today's settings break: why a choice may be worse than they are.
