@@ -191,13 +191,14 @@ impl Measured {
         );
         let fit = format!(
             "The same fit again: plimsoll calibrate {} --hold-out {} --num-gpu-blocks {} --block-size {} --max-num-seqs {} \
-             --max-num-batched-tokens {}",
+             --max-num-batched-tokens {}{}",
             records.display(),
             self.survey.hold_out.join(","),
             self.size.num_gpu_blocks,
             self.size.block_size,
             self.size.max_num_seqs,
-            self.size.max_num_batched_tokens
+            self.size.max_num_batched_tokens,
+            self.size.max_model_len.map_or(String::new(), |most| format!(" --max-model-len {most}")),
         );
         let drift = self.drift(found);
         format!("\n{}", [server, measured, drift, fit].iter().map(|one| wrap(one) + "\n").collect::<String>())

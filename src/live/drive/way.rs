@@ -120,7 +120,10 @@ impl Way {
         let mut request = self.bare("POST", "/v1/completions", Payload::whole(body));
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(CLASS, call.class.clone());
+        // Without a name there is none to tell.
+        if !call.class.is_empty() {
+            headers.insert(CLASS, call.class.clone());
+        }
         headers.insert(RETRY, HeaderValue::from(call.number - 1));
         // No real server asks: its cache sees the ids. A server that is emulated has no cache of ids.
         if let Some(Prefix { group, tokens }) = call.request.prefix {

@@ -52,7 +52,8 @@ impl Probe {
             Arrivals::Open(rate) => json!({ "process": "poisson", "rate": rate }),
         };
         let longest = self.lengths.iter().map(|(_, output)| *output).max().unwrap_or(1);
-        let class = json!({ "name": "probe", "max_tokens": longest, "lengths": LENGTHS });
+        // A class by no name: an emulated server knows those of its scenario alone.
+        let class = json!({ "name": "", "max_tokens": longest, "lengths": LENGTHS });
         let arrival: ArrivalSettings = serde_json::from_value(arrival).expect("a count or a rate above 0");
         let class: ClassSettings = serde_json::from_value(class).expect("a class with a name, a limit and lengths");
         SourceSettings {
