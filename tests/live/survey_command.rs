@@ -37,7 +37,7 @@ fn command(target: &str, out: &Path, more: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
     command.args(["calibrate", "--target", target, "--quiet", "--out"]).arg(out).args(more);
     if !more.contains(&"--minutes") {
-        command.args(["--minutes", "0.25"]);
+        command.args(["--minutes", "0.15"]);
     }
     command
 }
@@ -51,7 +51,7 @@ fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The whole of it in a quarter of a minute; and its records, read as any others are, give the same fit.
+/// The whole of it in a few seconds; and its records, read as any others are, give the same fit.
 #[test]
 fn a_server_is_measured_and_its_records_give_the_same_again() {
     let (runtime, folder) = (Runtime::new().unwrap(), tempfile::tempdir().unwrap());
@@ -122,6 +122,7 @@ fn what_cannot_be_measured_is_told_before_anything_is_sent() {
         (&target, &SIZE[..2], "does not tell its --max-num-seqs, --max-num-batched-tokens"),
         (&target, &SIZE[2..], "does not tell its --num-gpu-blocks"),
         (&target, &[&SIZE[..], &["--api-key-env", "PLIMSOLL_NO_SUCH_KEY"]].concat(), "`PLIMSOLL_NO_SUCH_KEY` is not set"),
+        (&target, &[&SIZE[..], &["--steps", "/no/such/server.log"]].concat(), "name the file that the server's output goes to"),
         (&target, &[&SIZE[..], &["log.jsonl"]].concat(), "cannot be used with"),
         (&target, &[&SIZE[..], &["--minutes", "0"]].concat(), "from 0.1 to 120"),
     ] {

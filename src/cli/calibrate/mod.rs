@@ -5,6 +5,7 @@ mod predict;
 mod result;
 mod select;
 mod size;
+mod tail;
 mod target;
 mod text;
 

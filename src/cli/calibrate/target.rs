@@ -1,7 +1,8 @@
 //! `plimsoll calibrate --target`: the logs are made here, by probes of a server.
 
 use std::fs;
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,8 +11,9 @@ use serde_json::{Value, json};
 
 use super::select::{self, Parts, Test};
 use super::size::Size;
+use super::tail::Tail;
 use super::{Arguments, Found, check_outputs, find, write};
-use crate::calibrate::Run;
+use crate::calibrate::{Run, read_steps};
 use crate::cli::common::in_pool;
 use crate::cli::progress::Progress;
 use crate::cli::stop::{Stop, runtime};
@@ -26,6 +28,8 @@ use crate::time::Time;
 const IDLE: Duration = Duration::from_secs(60);
 /// Where a probe's records are kept, in the result's folder.
 const RECORDS: &str = "records";
+/// Beside them, the server's own step lines.
+const STEPS: &str = "steps.log";
 
 /// The server that is probed.
 #[derive(Clone, Debug, Args)]
@@ -45,6 +49,10 @@ pub(super) struct TargetArguments {
     /// Largest batch to measure. Default: --max-num-seqs
     #[arg(long, value_name = "N", requires = "target", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_concurrency: Option<u32>,
+    /// The file that the server's output goes to, with the step lines of --enable-logging-iteration-details: what it says while it
+    /// is measured is read too
+    #[arg(long, value_name = "FILE", requires = "target")]
+    pub steps: Option<PathBuf>,
     /// Token ids in prompts are below this, and from 10 on
     #[arg(long, value_name = "N", default_value_t = VOCABULARY, value_parser = clap::value_parser!(u32).range(11..))]
     pub vocabulary: u32,
@@ -61,7 +69,7 @@ pub(super) fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> R
     check_outputs(arguments, &[])?;
     let records = empty(folder)?;
     let measured = runtime()?.block_on(measure(arguments, &records))?;
-    let runs = select::read(&select::files(std::slice::from_ref(&records))?)?;
+    let runs = select::read(&logs(&records)?)?;
     let parts = select::parts(&runs, &measured.survey.fit, &measured.survey.hold_out)?;
     let whole = Arguments { logs: vec![records], ..arguments.clone() };
     let mut found = in_pool(arguments.jobs, || find(&whole, &measured.size, &parts, &[]))??;
@@ -83,6 +91,22 @@ fn empty(folder: &Path) -> Result<PathBuf, Failure> {
         )));
     }
     Ok(records)
+}
+
+/// The records, and the step lines if there are any.
+fn logs(records: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut logs = select::files(&[records.to_owned()])?;
+    let steps = records.join(STEPS);
+    if let Some(at) = logs.iter().position(|log| *log == steps) {
+        let read = File::open(&steps).map_err(|why| Failure::Write { path: steps.clone(), why })?;
+        let read = read_steps(&mut BufReader::new(read), &steps.display().to_string());
+        if read.map_err(|wrong| Failure::Input(wrong.to_string()))?.runs.is_empty() {
+            // As a log it would be refused.
+            fs::remove_file(&steps).map_err(|why| Failure::Write { path: steps, why })?;
+            logs.remove(at);
+        }
+    }
+    Ok(logs)
 }
 
 /// What was measured, and of whom.
@@ -108,10 +132,15 @@ async fn measure(arguments: &Arguments, records: &Path) -> Result<Measured, Fail
     };
     let budget_s = 60.0 * arguments.live.minutes;
     let terms = Terms { budget: Duration::from_secs_f64(budget_s), seed: arguments.seed };
+    let steps = arguments.live.steps.as_deref();
+    let mut tail = steps.map(|log| Tail::begin(log, records.join(STEPS))).transpose()?;
     let progress = Progress::of_seconds(arguments.quiet);
     progress.begin(seconds(budget_s));
     progress.tell(size.told());
-    let mut keep = |name: &str, lines: &[Line]| write_lines(&records.join(format!("{name}.jsonl")), lines);
+    let mut keep = |name: &str, lines: &[Line]| {
+        write_lines(&records.join(format!("{name}.jsonl")), lines)?;
+        tail.as_mut().map_or(Ok(()), |tail| tail.mark(name))
+    };
     let mut tell = |news: &News<'_>| {
         progress.at(seconds(news.done_s + news.standing.now.since(Time::ZERO).as_secs_f64()).min(seconds(budget_s)));
         progress.tell(standing(news));

@@ -94,8 +94,8 @@ impl Pace {
         };
         let shortest = lone.iter().map(|line| line.prompt).min()?;
         let prompt_s = match (ttft(true), ttft(false)) {
-            (Some(long), Some(short)) => (long - short) / f64::from(longest - shortest),
-            (long, _) => long? / f64::from(longest),
+            (Some(most), Some(least)) => (most - least) / f64::from(longest - shortest),
+            (most, _) => most? / f64::from(longest),
         };
         let alone_s = tpot(lone)?;
         Some(Self { alone_s, full_s: tpot(full)?.max(alone_s), prompt_s: prompt_s.max(1e-7) })
@@ -249,7 +249,7 @@ mod tests {
                     let mut all = vec![plan.lone(), plan.full(), plan.capacity(&pace), plan.open(80, 3.0, &pace)];
                     all.extend(plan.repeated(&pace));
                     for probe in all {
-                        let clients = if let Arrivals::Closed(clients) = probe.arrivals { clients } else { batch };
+                        let clients = if let Arrivals::Closed(clients) = probe.arrivals { clients } else { plan.bounds.batch };
                         assert!(clients <= batch && clients > 0 && probe.send_s > 0.5, "{probe:?}");
                         for (prompt, answer) in &probe.lengths {
                             assert!(prompt + answer <= context && *prompt > 0 && *answer > 0, "{bounds:?}: {probe:?}");
