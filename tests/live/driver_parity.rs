@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plimsoll::journal::{self, ClassTally, Journal, Tally, What};
-use plimsoll::live::drive::{Line, Load, Prompts, TERMS, Way, drive, tally};
+use plimsoll::live::drive::{Line, Load, Prompts, TERMS, Way, class_rules, drive, tally};
 use plimsoll::live::emulate::{Faults, Server};
-use plimsoll::live::http::{Network, Pool};
+use plimsoll::live::gateway::{Serve, Server as Gateway, Wiring, Written};
+use plimsoll::live::http::{Listener, Network, Pool};
 use plimsoll::request::{Cause, Outcome, Reason, RequestId};
 use plimsoll::sim::{Plan, World};
 use plimsoll::time::Time;
@@ -37,6 +38,38 @@ fn simulated(plan: &Plan) -> (Came, Tally) {
 /// Drives the scenario's workload against its own server, emulated in memory.
 async fn driven(scenario: &str, faults: Faults) -> (Vec<Line>, Arc<Server>) {
     let plan = plan(scenario);
+    let (server, network) = emulated(scenario, faults);
+    let way = way(&plan, network);
+    let driven = drive(&Load::of(&plan, 0), Arc::new(way), std::future::pending(), &mut |_| {}).await;
+    (driven.lines, server)
+}
+
+/// The same through a gateway with the scenario's policies.
+async fn driven_through(scenario: &str) -> Vec<Line> {
+    let plan = plan(scenario);
+    let (server, network) = emulated(scenario, Faults::default());
+    let (to_gateway, accepted) = Network::new();
+    let gateway = Gateway::start(Wiring {
+        listener: Listener::Memory(accepted),
+        pool: Pool::in_memory("http://emulated:1".parse().unwrap(), network),
+        written: Written {
+            policy: plan.policy.clone(),
+            serve: Serve { class: class_rules(&plan.workload.classes), ..Serve::default() },
+        },
+        seed: plan.seed,
+        admin_token: None,
+        journal: None,
+    });
+    let gateway = gateway.unwrap();
+    let way = way(&plan, to_gateway);
+    let driven = drive(&Load::of(&plan, 0), Arc::new(way), std::future::pending(), &mut |_| {}).await;
+    server.machine().idle().await;
+    gateway.drain();
+    gateway.ended().await;
+    driven.lines
+}
+
+fn emulated(scenario: &str, faults: Faults) -> (Arc<Server>, Network) {
     let server = Server::start(settings(scenario, &[]));
     server.set_faults(faults);
     let (network, mut accepted) = Network::new();
@@ -46,16 +79,18 @@ async fn driven(scenario: &str, faults: Faults) -> (Vec<Line>, Arc<Server>) {
             tokio::spawn(Arc::clone(&serving).serve(io));
         }
     });
-    let way = Way {
-        pool: Pool::in_memory("http://emulated:1".parse().unwrap(), network),
+    (server, network)
+}
+
+fn way(plan: &Plan, network: Network) -> Way {
+    Way {
+        pool: Pool::in_memory("http://there:1".parse().unwrap(), network),
         terms: TERMS,
         model: "tiny".to_owned(),
         key: None,
         prompts: Prompts { vocabulary: 500, seed: plan.seed, step: 0 },
         idle_timeout: Duration::from_secs(30),
-    };
-    let driven = drive(&Load::of(&plan, 0), Arc::new(way), std::future::pending(), &mut |_| {}).await;
-    (driven.lines, server)
+    }
 }
 
 fn came(lines: &[Line]) -> Came {
@@ -111,6 +146,53 @@ async fn clients_leave_and_try_again() {
     assert_eq!(offered, World::new(&plan, 0, None).run().classes[0].offered);
     server.machine().idle().await;
     assert_eq!(server.machine().gauges().running, 0);
+}
+
+/// What a limiter reserves goes by the class's limit and the client's estimate, which the body does not show: whoever decides by
+/// less than the simulated gateway knows decides otherwise. Nobody comes back: backoff is drawn to the nanosecond, and timers keep
+/// milliseconds.
+const METERED: &str = r#"
+schema = 1
+[run]
+seed = 11
+replications = 1
+duration = "150s"
+drain = "100s"
+[upstream]
+kind = "vllm"
+num_gpu_blocks = 200
+max_num_seqs = 8
+max_num_batched_tokens = 256
+max_model_len = 1024
+cost = { t0 = "400ms" }
+host = { delay_in = "100ms", delay_out = "50ms" }
+[policy.limiter]
+tpm_limit = 1500
+[policy.queue]
+max_queue_size = 6
+queue_rejection_threshold = 1
+[policy.concurrency]
+max_concurrent_requests = 6
+[[class]]
+name = "chat"
+arrival = { process = "constant", rate = 5 }
+input = { dist = "uniform", min = 10, max = 100 }
+output = { dist = "uniform", min = 8, max = 40 }
+max_tokens = 300
+estimate_sigma = 0.3
+"#;
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_in_between_decides_by_what_the_simulated_one_knows() {
+    let (expected, _) = simulated(&plan(METERED));
+    let many = |wanted: fn(Outcome) -> bool| expected.values().filter(|came| wanted(came.0)).count();
+    let (good, rejected) = (many(|outcome| outcome == Outcome::Good), many(|outcome| matches!(outcome, Outcome::Rejected(_))));
+    assert!(good > 20 && rejected > 200, "{good} good, {rejected} rejected");
+    let came = came(&driven_through(METERED).await);
+    for (request, expected) in &expected {
+        assert_eq!(came.get(request), Some(expected), "{request:?}");
+    }
+    assert_eq!(came.len(), expected.len());
 }
 
 #[tokio::test(start_paused = true)]

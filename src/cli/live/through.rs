@@ -6,8 +6,8 @@ use tokio::time::timeout;
 
 use super::super::Failure;
 use crate::live::clock::duration;
-use crate::live::drive::{CLASS, DEADLINE, Way, class_header};
-use crate::live::gateway::{ClassRule, Serve, Server, Wiring, Written};
+use crate::live::drive::{Way, class_rules};
+use crate::live::gateway::{Serve, Server, Wiring, Written};
 use crate::live::http::{Listener, Network, Pool};
 use crate::policy::Settings;
 use crate::sim::Plan;
@@ -42,10 +42,11 @@ impl Through {
             return Ok(Entered { way: Arc::clone(direct), gateway: None });
         }
         let (network, accepted) = Network::new();
+        let serve = Serve { idle_timeout, class: class_rules(&plan.workload.classes), ..Serve::default() };
         let wiring = Wiring {
             listener: Listener::Memory(accepted),
             pool: Arc::clone(&direct.pool),
-            written: Written { policy: plan.policy.clone(), serve: serve(plan, idle_timeout) },
+            written: Written { policy: plan.policy.clone(), serve },
             seed: plan.seed,
             admin_token: None,
             journal: None,
@@ -56,21 +57,6 @@ impl Through {
         let pool = Pool::in_memory(target, network);
         Ok(Entered { way: Arc::new(Way { pool, ..Way::clone(direct) }), gateway: Some(gateway) })
     }
-}
-
-/// How the gateway tells the scenario's classes apart: by the driver's own headers.
-fn serve(plan: &Plan, idle_timeout: Span) -> Serve {
-    let rule = |class: &crate::workload::ClassSettings| {
-        let name = class_header(&class.name).to_str().map(ToOwned::to_owned).unwrap_or_default();
-        ClassRule {
-            name: class.name.clone(),
-            header: [(CLASS.to_owned(), name)].into(),
-            priority: class.priority,
-            deadline_header: Some(DEADLINE.to_owned()),
-            ..ClassRule::default()
-        }
-    };
-    Serve { idle_timeout, class: plan.workload.classes.iter().map(rule).collect(), ..Serve::default() }
 }
 
 /// A way, with the gateway on it if there is one.

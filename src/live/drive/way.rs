@@ -19,6 +19,12 @@ use crate::time::{Span, Time};
 pub const CLASS: &str = CLASS_HEADER;
 /// The header in which a client says how many milliseconds it will wait, where its class announces that.
 pub const DEADLINE: &str = "x-plimsoll-deadline-ms";
+/// The header in which an attempt says how many tokens its class lets an answer have: its body states the answer's very length.
+pub(super) const LIMIT: &str = "x-plimsoll-max-tokens";
+/// The header in which an attempt says what its client takes the prompt's length for, tokens.
+pub(super) const ESTIMATE: &str = "x-plimsoll-input-estimate";
+/// The header in which an attempt says whose it is.
+pub(super) const TENANT: &str = "x-plimsoll-tenant";
 /// The header in which clients of OpenAI's SDKs say which retry this is, from 0.
 const RETRY: &str = "x-stainless-retry-count";
 
@@ -125,6 +131,9 @@ impl Way {
             headers.insert(CLASS, call.class.clone());
         }
         headers.insert(RETRY, HeaderValue::from(call.number - 1));
+        headers.insert(LIMIT, HeaderValue::from(call.request.max_tokens));
+        headers.insert(ESTIMATE, HeaderValue::from(call.request.input_estimate));
+        headers.insert(TENANT, HeaderValue::from(call.request.tenant));
         // No real server asks: its cache sees the ids. A server that is emulated has no cache of ids.
         if let Some(Prefix { group, tokens }) = call.request.prefix {
             let value = HeaderValue::try_from(format!("{group}:{tokens}"));

@@ -36,7 +36,7 @@ struct Asked {
     body: Bytes,
     facts: Facts,
     profile: Profile,
-    /// The limit on the answers together, as policies see it.
+    /// The limit on the answers together, as the body states it.
     max_tokens: u32,
 }
 
@@ -58,8 +58,9 @@ pub async fn attempt(service: &Arc<Service>, endpoint: Endpoint, request: Reques
     let rule = EstimateRule { bytes_per_token: settings.serve.bytes_per_token };
     let rest = rules.rule.default_max_tokens.unwrap_or(settings.serve.default_max_tokens).value();
     let max_tokens = facts.limit(endpoint, rest).saturating_mul(facts.answers());
-    let input = rule.input_tokens(&facts.weight);
-    let exchange = arrive(service, record, (class, rules), &head.headers, (input, max_tokens, facts.stream));
+    let input = rules.estimate(&head.headers).unwrap_or_else(|| rule.input_tokens(&facts.weight));
+    let limit = rules.limit(max_tokens, &head.headers);
+    let exchange = arrive(service, record, (class, rules), &head.headers, (input, limit, facts.stream));
     let asked = asked(service, endpoint, (head, body), (facts, rules.rule.profile(), max_tokens));
     drive(service, &settings, exchange, &asked).await
 }
@@ -73,7 +74,7 @@ fn arrive(
 ) -> Exchange {
     Exchange::arrive(&service.owner, record, |now, id| Attempt {
         class,
-        tenant: rules.rule.tenant,
+        tenant: rules.tenant(headers),
         priority: rules.rule.priority,
         number: attempt_number(headers),
         deadline: rules.deadline(now, headers),

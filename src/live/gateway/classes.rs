@@ -1,5 +1,7 @@
 //! Who a request is of: the first class whose conditions all hold.
 
+use std::str::FromStr;
+
 use hyper::header::{self, HeaderMap, HeaderName};
 use ring::digest::{SHA256, digest};
 
@@ -27,6 +29,9 @@ pub struct Class {
     key: Option<Text>,
     body: Vec<(String, Text)>,
     deadline: Option<HeaderName>,
+    limit: Option<HeaderName>,
+    estimate: Option<HeaderName>,
+    tenant: Option<HeaderName>,
 }
 
 /// A text, or what one begins with.
@@ -93,6 +98,9 @@ impl Class {
             key: rule.key_sha256.as_ref().map(|key| Text::new(&key.to_ascii_lowercase())),
             body: rule.body.iter().map(|(field, value)| (field.clone(), Text::new(value))).collect(),
             deadline: rule.deadline_header.as_deref().map(name),
+            limit: rule.limit_header.as_deref().map(name),
+            estimate: rule.estimate_header.as_deref().map(name),
+            tenant: rule.tenant_header.as_deref().map(name),
             rule: rule.clone(),
         }
     }
@@ -117,9 +125,31 @@ impl Class {
     /// When the client of a request that arrives `now` will wait no longer, if it says so.
     #[must_use]
     pub fn deadline(&self, now: Time, headers: &HeaderMap) -> Option<Time> {
-        let millis = headers.get(self.deadline.as_ref()?)?.to_str().ok()?.trim().parse().ok()?;
-        Some(now + Span::from_millis(millis))
+        Some(now + Span::from_millis(number(headers, self.deadline.as_ref())?))
     }
+
+    /// The most tokens that its answer may have, where its client says that it is more than the body's `limit`.
+    #[must_use]
+    pub fn limit(&self, limit: u32, headers: &HeaderMap) -> u32 {
+        number(headers, self.limit.as_ref()).map_or(limit, |said| limit.max(said))
+    }
+
+    /// What its client takes the prompt's length for, if it says so; tokens, at least 1.
+    #[must_use]
+    pub fn estimate(&self, headers: &HeaderMap) -> Option<u32> {
+        number(headers, self.estimate.as_ref()).map(|said: u32| said.max(1))
+    }
+
+    /// Who pays for it.
+    #[must_use]
+    pub fn tenant(&self, headers: &HeaderMap) -> u32 {
+        number(headers, self.tenant.as_ref()).unwrap_or(self.rule.tenant)
+    }
+}
+
+/// What a header says, where there is one and it is a number.
+fn number<N: FromStr>(headers: &HeaderMap, name: Option<&HeaderName>) -> Option<N> {
+    headers.get(name?)?.to_str().ok()?.trim().parse().ok()
 }
 
 /// A JSON value as a text: a string without its quotes, a number or a word as it stands.
@@ -163,6 +193,10 @@ mod tests {
         model = "tiny-*"
         body = { user = "batch-*", priority = "3" }
         deadline_header = "x-wait-ms"
+        limit_header = "x-most"
+        estimate_header = "x-prompt"
+        tenant_header = "x-payer"
+        tenant = 4
     "#;
 
     fn of(path: &str, headers: &[(&'static str, &str)], body: &str) -> String {
@@ -196,5 +230,20 @@ mod tests {
             [(HeaderName::from_static("x-wait-ms"), HeaderValue::from_static("250"))].into_iter().collect();
         assert_eq!(class.deadline(Time::from_nanos(5), &headers), Some(Time::from_nanos(250_000_005)));
         assert_eq!(class.deadline(Time::ZERO, &HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_class_may_trust_what_its_clients_say_of_lengths_and_payer() {
+        let (_, serve) = parse_settings_and::<Serve>("a.toml", SETTINGS).unwrap();
+        let class = Class::new(&serve.class[2]);
+        let said = |value| -> HeaderMap {
+            let names = ["x-most", "x-prompt", "x-payer"];
+            names.map(|name| (HeaderName::from_static(name), HeaderValue::from_static(value))).into_iter().collect()
+        };
+        let of = |class: &Class, headers| (class.limit(8, &headers), class.estimate(&headers), class.tenant(&headers));
+        assert_eq!(of(&class, said("90")), (90, Some(90), 90));
+        assert_eq!(of(&class, said("0")), (8, Some(1), 0), "the body's limit is never lowered");
+        assert_eq!(of(&class, said("a lot")), (8, None, 4));
+        assert_eq!(of(&Class::new(&serve.class[0]), said("90")), (8, None, 0), "who does not name a header does not trust it");
     }
 }

@@ -95,6 +95,16 @@ pub struct ClassRule {
     /// The header in which its clients say how many milliseconds they will wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline_header: Option<String>,
+    /// The header in which its clients say how many tokens an answer may have at most, where that is more than the body's limit:
+    /// policies then reserve by it. For clients who are trusted to know, such as our own driver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_header: Option<String>,
+    /// The header in which its clients say how many tokens they take their prompt for, instead of the estimate from the body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate_header: Option<String>,
+    /// The header in which its clients say who pays, a number, instead of `tenant`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_header: Option<String>,
     /// Whether the API searches before it answers, which it bills as tokens. Default false.
     #[serde(default)]
     pub grounded: bool,
@@ -249,10 +259,16 @@ impl ClassRule {
                 say(format!("{path}.header"), format!("`{name}` is not a header's name"), HEADER);
             }
         }
-        if let Some(name) = &self.deadline_header
-            && hyper::header::HeaderName::from_bytes(name.as_bytes()).is_err()
-        {
-            say(format!("{path}.deadline_header"), format!("`{name}` is not a header's name"), HEADER);
+        let named = [
+            ("deadline_header", &self.deadline_header),
+            ("limit_header", &self.limit_header),
+            ("estimate_header", &self.estimate_header),
+            ("tenant_header", &self.tenant_header),
+        ];
+        for (field, name) in named.into_iter().filter_map(|(field, name)| Some((field, name.as_ref()?))) {
+            if hyper::header::HeaderName::from_bytes(name.as_bytes()).is_err() {
+                say(format!("{path}.{field}"), format!("`{name}` is not a header's name"), HEADER);
+            }
         }
         if let Some(key) = &self.key_sha256 {
             let digits = key.strip_suffix('*').unwrap_or(key);
