@@ -33,6 +33,7 @@ pub(super) struct SizeArguments {
 
 /// How large a server is.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_field_names)] // as vLLM's flags are called
 pub(super) struct Size {
     pub num_gpu_blocks: u32,
     pub block_size: u32,

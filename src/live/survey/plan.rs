@@ -65,7 +65,7 @@ impl Bounds {
         let mut all: Vec<u32> = (0..31).map(|power| 1 << power).take_while(|size| *size < self.batch).collect();
         all.push(self.batch);
         let last = all.len() - 1;
-        let most = last.min(BATCHES_MAX - 1).max(1);
+        let most = last.clamp(1, BATCHES_MAX - 1);
         let mut kept: Vec<u32> = (0..=most).map(|at| all[at * last / most]).collect();
         kept.dedup();
         kept

@@ -231,7 +231,7 @@ fn fails(standing: &Standing) -> bool {
 fn judge(name: &str, probe: &Probe, lines: &[Line]) -> Result<(), Halt> {
     let failed: Vec<&Line> = lines.iter().filter(|line| !is_complete(line)).collect();
     let cut = |line: &&Line| line.outcome == Word::Exc && line.error.is_none();
-    if lines.iter().all(|line| !is_complete(line)) && failed.iter().all(|line| cut(line)) {
+    if lines.iter().all(|line| !is_complete(line)) && failed.iter().all(cut) {
         let within = probe.load(0, 0).window.drained;
         return Err(Halt::Silent { probe: name.to_owned(), within_s: within.as_secs_f64() });
     }
