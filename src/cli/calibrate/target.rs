@@ -44,7 +44,7 @@ pub(super) struct TargetArguments {
     #[arg(long, value_name = "VARIABLE", requires = "target")]
     pub api_key_env: Option<String>,
     /// About how long the measurement takes
-    #[arg(long, value_name = "N", default_value_t = 3.0, value_parser = minutes)]
+    #[arg(long, value_name = "N", default_value_t = 3.0, requires = "target", value_parser = minutes)]
     pub minutes: f64,
     /// Largest batch to measure. Default: --max-num-seqs
     #[arg(long, value_name = "N", requires = "target", value_parser = clap::value_parser!(u32).range(1..))]
@@ -54,7 +54,7 @@ pub(super) struct TargetArguments {
     #[arg(long, value_name = "FILE", requires = "target")]
     pub steps: Option<PathBuf>,
     /// Token ids in prompts are below this, and from 10 on
-    #[arg(long, value_name = "N", default_value_t = VOCABULARY, value_parser = clap::value_parser!(u32).range(11..))]
+    #[arg(long, value_name = "N", default_value_t = VOCABULARY, requires = "target", value_parser = clap::value_parser!(u32).range(11..))]
     pub vocabulary: u32,
 }
 
