@@ -98,17 +98,15 @@ pub(super) fn served(trace: &Trace) -> Vec<Served> {
 }
 
 impl Served {
-    /// What a record tells; `None` where it does not say how the request ended, or when. A span tells of errors alone: with
-    /// none, and both ends known, the answer is complete.
+    /// What a record tells; `None` where it does not say how the request ended, or when.
     fn of(record: &Record) -> Option<Self> {
         let last = record.last_byte.or(record.end);
-        let fate = match record.ended {
-            Some(Ended::Complete) => Fate::Complete,
-            Some(Ended::FirstTokenTimeout) => Fate::NoFirstToken,
-            Some(Ended::TotalTimeout) => Fate::NotInTime,
-            Some(Ended::Refused) => Fate::Refused,
-            Some(_) => Fate::Lost,
-            None => record.first_byte.and(last).map(|_| Fate::Complete)?,
+        let fate = match record.ended? {
+            Ended::Complete => Fate::Complete,
+            Ended::FirstTokenTimeout => Fate::NoFirstToken,
+            Ended::TotalTimeout => Fate::NotInTime,
+            Ended::Refused => Fate::Refused,
+            _ => Fate::Lost,
         };
         let (prompt, output) = record.lengths()?;
         let seconds = |times: &[Time]| times.iter().copied().map(Time::as_secs_f64).collect();

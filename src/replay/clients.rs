@@ -3,6 +3,16 @@
 use crate::scenario::Scenario;
 use crate::trace::flow::Rules;
 
+/// The first number of a prefix group that no class of the scenario draws: a log's own groups are numbered from there on.
+#[must_use]
+pub fn first_group(scenario: &Scenario) -> u32 {
+    let classes = scenario.variants.iter().map(|variant| {
+        let groups = variant.classes.iter().filter_map(|class| class.prefix).map(|prefix| prefix.groups.value());
+        groups.fold(0, u32::saturating_add)
+    });
+    classes.max().unwrap_or(0)
+}
+
 /// What the rows of a log are.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Clients {

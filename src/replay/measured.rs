@@ -5,18 +5,10 @@ use super::survey::Survey;
 use crate::latency::Latency;
 use crate::time::{Span, Time};
 use crate::trace::{Ended, Record, TraceError};
+use crate::workload::{SloSettings, Took};
 
 /// Bins that a rolling percentile looks back, as in a simulated run's course.
 const ROLLING_BINS: usize = 25;
-
-/// A class's objectives.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
-pub struct Slo {
-    /// Of the first token.
-    pub ttft: Option<Span>,
-    /// Of the last.
-    pub e2e: Option<Span>,
-}
 
 /// Requests by what became of them.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -37,6 +29,15 @@ pub struct Outcomes {
     pub failed: u64,
     /// Of which the log does not say.
     pub unknown: u64,
+}
+
+impl Outcomes {
+    /// The share of the good among those of which the log says what became of them; `None` where it says it of none.
+    #[must_use]
+    pub fn good_share(&self) -> Option<f64> {
+        let said = self.offered - self.unknown;
+        (said > 0).then(|| self.good as f64 / said as f64)
+    }
 }
 
 /// What was recorded.
@@ -67,18 +68,26 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// Reads the log again, into `bins` bins of `bin` from its first arrival on.
+    /// Reads the log again, into `bins` bins of `bin` from its first arrival on. Outcomes and latencies are of those that arrive
+    /// `warmup` after it or later, as in a run.
     ///
     /// # Errors
     /// As [`Survey::of`].
-    pub fn of(replay: &Replay, slos: &[Slo], bin: Span, bins: usize) -> Result<Self, TraceError> {
+    pub fn of(
+        replay: &Replay,
+        slos: &[Option<SloSettings>],
+        (bin, bins): (Span, usize),
+        warmup: Span,
+    ) -> Result<Self, TraceError> {
         let mut measured = Self::new(bin, bins.max(1));
+        let cohort = replay.first + warmup;
         let mut ends: Vec<Option<Box<Latency>>> = vec![None; bins.max(1)];
         let mut rows = replay.log.open()?;
         while let Some(record) = rows.next()? {
             if record.lengths().is_some() {
-                let slo = slos.get(usize::from(replay.classes.of(record.class))).copied().unwrap_or_default();
-                measured.take(&record, replay.first, slo, &mut ends);
+                let slo = slos.get(usize::from(replay.classes.of(record.class))).copied().flatten().unwrap_or_default();
+                let times = (replay.first, cohort);
+                measured.take(&record, times, slo, &mut ends);
             }
         }
         measured.e2e_p99_s = rolling(&ends);
@@ -112,50 +121,60 @@ impl Measured {
         usize::try_from(index).unwrap_or(usize::MAX).min(self.offered.len() - 1)
     }
 
-    fn take(&mut self, record: &Record, first: Time, slo: Slo, ends: &mut [Option<Box<Latency>>]) {
+    /// One more request; its place in time is counted from `first`, and it is of the cohort from `cohort` on.
+    fn take(&mut self, record: &Record, (first, cohort): (Time, Time), slo: SloSettings, ends: &mut [Option<Box<Latency>>]) {
         let at = self.bin_of(record.arrival.since(first));
-        self.outcomes.offered += 1;
+        let one = u64::from(record.arrival >= cohort);
+        self.outcomes.offered += one;
         self.offered[at] += 1;
         match record.ended {
-            Some(Ended::Complete) => self.complete(record, first, slo, at, ends),
+            Some(Ended::Complete) => self.complete(record, (first, cohort), slo, at, ends),
             Some(Ended::Refused) => {
-                self.outcomes.rejected += 1;
+                self.outcomes.rejected += one;
                 self.rejected[at] += 1;
             }
-            Some(Ended::TimedOut) => self.outcomes.timed_out += 1,
-            Some(Ended::FirstTokenTimeout | Ended::TotalTimeout | Ended::Left) => self.outcomes.gave_up += 1,
-            Some(Ended::Cut | Ended::Broken | Ended::Failed) => self.outcomes.failed += 1,
-            None => self.outcomes.unknown += 1,
+            Some(Ended::TimedOut) => self.outcomes.timed_out += one,
+            Some(Ended::FirstTokenTimeout | Ended::TotalTimeout | Ended::Left) => self.outcomes.gave_up += one,
+            Some(Ended::Cut | Ended::Broken | Ended::Failed) => self.outcomes.failed += one,
+            None => self.outcomes.unknown += one,
         }
     }
 
-    fn complete(&mut self, record: &Record, first: Time, slo: Slo, at: usize, ends: &mut [Option<Box<Latency>>]) {
+    fn complete(
+        &mut self,
+        record: &Record,
+        (first, cohort): (Time, Time),
+        slo: SloSettings,
+        at: usize,
+        ends: &mut [Option<Box<Latency>>],
+    ) {
+        let is_counted = record.arrival >= cohort;
         self.answered[at] += 1;
-        let end = record.last_byte.or(record.end);
-        let e2e = end.map(|end| end.since(record.arrival));
-        let ttft = record.first_byte.map(|byte| byte.since(record.arrival));
-        if let (Some(end), Some(e2e)) = (end, e2e) {
-            self.e2e.record(e2e);
+        let took = took(record);
+        if let Some(e2e) = took.e2e {
             self.e2e_s[at].0 += 1;
             self.e2e_s[at].1 += e2e.as_secs_f64();
-            let came = self.bin_of(end.since(first));
+            let came = self.bin_of((record.arrival + e2e).since(first));
             ends[came].get_or_insert_default().record(e2e);
-            if let Some(ttft) = ttft {
-                self.ttft.record(ttft);
-            }
         }
-        // An answer in one piece has its first token at its end.
-        let judged = [(slo.ttft, ttft.or(e2e)), (slo.e2e, e2e)];
-        let missed = judged.iter().any(|(limit, took)| matches!((limit, took), (Some(limit), Some(took)) if took > limit));
-        let blind = judged.iter().any(|(limit, took)| limit.is_some() && took.is_none());
-        self.unjudged += u64::from(blind && !missed);
-        if missed {
-            self.outcomes.late += 1;
-        } else {
-            self.outcomes.good += 1;
-            self.good[at] += 1;
+        let met = slo.met(took);
+        self.good[at] += u32::from(met != Some(false));
+        if is_counted {
+            took.e2e.into_iter().for_each(|e2e| self.e2e.record(e2e));
+            took.ttft.into_iter().for_each(|ttft| self.ttft.record(ttft));
+            self.unjudged += u64::from(met.is_none());
+            *if met == Some(false) { &mut self.outcomes.late } else { &mut self.outcomes.good } += 1;
         }
     }
+}
+
+/// How long a complete answer took. One of a single token has its first token at its end.
+fn took(record: &Record) -> Took {
+    let since = |time: Time| time.since(record.arrival);
+    let output_tokens = record.output_tokens.unwrap_or(1);
+    let e2e = record.last_byte.or(record.end).map(since);
+    let ttft = record.first_byte.map(since).or(e2e.filter(|_| output_tokens == 1));
+    Took { ttft, e2e, output_tokens }
 }
 
 /// The 99th percentile over each bin and those just before it.

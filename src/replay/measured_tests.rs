@@ -42,8 +42,8 @@ fn what_became_of_requests_stands_in_the_columns_of_a_run() {
     // Lengths of a refused request, and of three answers that were cut.
     assert_eq!((accounts.fates.rows(), survey.replayed, accounts.imputed.requests, accounts.folded), (8, 7, 4, 1));
     assert_eq!(survey.lasting(), Span::from_millis(5001));
-    let slo = Slo { e2e: Some(Span::from_secs(2)), ttft: None };
-    let measured = Measured::of(&replay, &[slo], Span::from_secs(1), 7).unwrap();
+    let slo = Some(SloSettings { e2e: Some(Span::from_secs(2)), ..SloSettings::default() });
+    let measured = Measured::of(&replay, &[slo], (Span::from_secs(1), 7), Span::ZERO).unwrap();
     // The request that came again at 12.5 s is one, good a second after it first came.
     let wanted = Outcomes { offered: 7, good: 2, late: 1, rejected: 1, timed_out: 1, gave_up: 1, failed: 1, unknown: 0 };
     assert_eq!((measured.outcomes, measured.unjudged), (wanted, 0));
@@ -72,4 +72,33 @@ fn a_log_that_is_gone_ends_the_run_and_says_so() {
     let (stream, fault) = replay.stream(&survey);
     assert_eq!(stream.open().count(), 0);
     assert!(fault.lock().unwrap().is_some());
+}
+
+/// Every second answer has no time of its first token, one nothing but its arrival: what an SLO asks of them is not known.
+#[test]
+fn an_slo_is_held_against_the_times_that_it_names() {
+    let text = "time,input_tokens,output_tokens,status,session,first_byte,end\n\
+        10,5,5,200,a,10.5,12.5\n\
+        11,5,5,200,b,,13\n\
+        12,5,1,200,c,,12.4\n\
+        13,5,5,,d,,\n\
+        14,5,5,,e,14.1,15\n";
+    let (_file, log) = log(text, Clients::AsLogged);
+    let (_, replay) = replay(&log);
+    let of = |slo: SloSettings, warmup| {
+        let measured = Measured::of(&replay, &[Some(slo)], (Span::from_secs(1), 7), Span::from_secs(warmup)).unwrap();
+        (measured.outcomes.good, measured.outcomes.late, measured.outcomes.unknown, measured.unjudged)
+    };
+    let slo = |ttft, tpot, e2e| {
+        let millis = |at: u64| (at > 0).then(|| Span::from_millis(at));
+        SloSettings { ttft: millis(ttft), tpot: millis(tpot), e2e: millis(e2e) }
+    };
+    assert_eq!(of(slo(600, 0, 0), 0), (4, 0, 1, 1), "the whole answer is not its first token");
+    assert_eq!(of(slo(400, 0, 0), 0), (3, 1, 1, 1), "an answer of one token has its first at its end");
+    assert_eq!(of(slo(0, 400, 0), 0), (3, 1, 1, 1), "2 s for four gaps");
+    assert_eq!(of(slo(400, 0, 1900), 0), (2, 2, 1, 0), "a time that is missed needs no other");
+    assert_eq!(of(slo(400, 0, 0), 1), (3, 0, 1, 1), "the first is before the cohort");
+    let (good, share) =
+        (3.0, Measured::of(&replay, &[None], (Span::from_secs(1), 7), Span::ZERO).unwrap().outcomes.good_share());
+    assert_eq!(share, Some((good + 1.0) / 4.0), "of those of which it is said");
 }

@@ -19,8 +19,8 @@ mod survey;
 mod windows;
 
 pub use chance::chances;
-pub use clients::{Clients, as_logged};
+pub use clients::{Clients, as_logged, first_group};
 pub use log::{Classes, ClassesError, Log, Replay};
-pub use measured::{Measured, Outcomes, Slo};
+pub use measured::{Measured, Outcomes};
 pub use survey::Survey;
 pub use windows::{Course, Side, Window, apart};

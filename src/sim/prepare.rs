@@ -112,15 +112,12 @@ fn floor_remark(plans: &[Plan]) -> Vec<String> {
     on_the_floor.then(|| remark.to_owned()).into_iter().collect()
 }
 
-/// Which servers' calibrations failed on what was held out, each once.
+/// Which servers' calibrations were not validated by what was held out, and why, each once.
 #[must_use]
 pub fn not_validated(scenario: &Scenario) -> Vec<String> {
     let reasons = scenario.variants.iter().filter_map(|variant| variant.upstream.not_validated());
     let distinct: BTreeSet<&str> = reasons.collect();
-    distinct
-        .into_iter()
-        .map(|reason| format!("Not validated: the server's calibration failed on what was held out ({reason})."))
-        .collect()
+    distinct.into_iter().map(|reason| format!("Not validated by the server's calibration: {reason}.")).collect()
 }
 
 /// Reads what a scenario names, files and presets, without measuring or running anything.

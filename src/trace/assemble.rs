@@ -230,6 +230,8 @@ impl Draft {
         record.last_byte = last.map(|at| clock.at(at));
         record.end = end.map(|at| clock.at(at));
         record.sent = sent.map(|at| clock.at(at));
+        // Spans and tables of latencies tell of errors alone: what has an end and none was complete.
+        record.ended = record.ended.or_else(|| record.last_byte.or(record.end).map(|_| Ended::Complete));
         Ok(())
     }
 }

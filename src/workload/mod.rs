@@ -25,3 +25,4 @@ pub use settings::{
     RetryOn, RetrySettings, SineSettings, SloSettings, SpikeSettings, StepSettings,
 };
 pub use source::{Pairs, Recorded, Source, SourceSettings};
+pub use terms::Took;

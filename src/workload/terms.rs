@@ -65,21 +65,60 @@ impl Terms {
     pub(super) fn judge(&self, answer: Answer, degraded: bool) -> Outcome {
         match () {
             () if degraded => Outcome::Degraded,
-            () if self.slo.is_none_or(|slo| meets(slo, answer)) => Outcome::Good,
+            () if self.slo.is_none_or(|slo| slo.met(answer.took()) == Some(true)) => Outcome::Good,
             () => Outcome::Late,
         }
     }
 }
 
-/// Whether an answer meets all that an objective names: TTFT and e2e from the intended first arrival, TPOT = (e2e - TTFT) /
-/// (output - 1).
-fn meets(slo: SloSettings, answer: Answer) -> bool {
-    let within = |limit: Option<Span>, took: Span| limit.is_none_or(|limit| took <= limit);
-    let gaps = u64::from(answer.output_tokens.saturating_sub(1));
-    let tpot = slo.tpot.filter(|_| gaps > 0).map(|tpot| tpot * gaps);
-    within(slo.ttft, answer.first_token - answer.arrival)
-        && within(slo.e2e, answer.end - answer.arrival)
-        && within(tpot, answer.end - answer.first_token)
+impl Answer {
+    fn took(self) -> Took {
+        let since = |time: Time| Some(time - self.arrival);
+        Took { ttft: since(self.first_token), e2e: since(self.end), output_tokens: self.output_tokens }
+    }
+}
+
+/// How long a complete answer took, as far as that is known.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Took {
+    /// To its first token, from the intended first arrival.
+    pub ttft: Option<Span>,
+    /// To its last, from there too.
+    pub e2e: Option<Span>,
+    /// Its length.
+    pub output_tokens: u32,
+}
+
+impl Took {
+    /// From the first token to the last.
+    fn after_first(self) -> Option<Span> {
+        let (e2e, ttft) = (self.e2e?, self.ttft?);
+        Some(Span::from_nanos(e2e.as_nanos().saturating_sub(ttft.as_nanos())))
+    }
+}
+
+impl SloSettings {
+    /// Whether an answer meets all that the objective names: TTFT, e2e, and TPOT = (e2e - TTFT) / (output - 1), which an answer of
+    /// one token does not have. `None` where a time that it names is not known and no other is missed.
+    #[must_use]
+    pub fn met(self, took: Took) -> Option<bool> {
+        let gaps = u64::from(took.output_tokens.saturating_sub(1));
+        let parts = [
+            (self.ttft, took.ttft),
+            (self.e2e, took.e2e),
+            (self.tpot.filter(|_| gaps > 0).map(|tpot| tpot * gaps), took.after_first()),
+        ];
+        let named = parts.into_iter().filter_map(|(limit, took)| Some((limit?, took)));
+        let mut all_known = true;
+        for (limit, took) in named {
+            match took {
+                Some(took) if took > limit => return Some(false),
+                Some(_) => {}
+                None => all_known = false,
+            }
+        }
+        all_known.then_some(true)
+    }
 }
 
 #[cfg(test)]

@@ -193,7 +193,7 @@ fn verdict(tests: &[Grade]) -> CalibrationSettings {
         Verdict::InsideTheBand => {
             format!("{} inside the band, all of them near critical, where a wide band passes nearly anything", names.join(", "))
         }
-        Verdict::Missed => missed.join("; "),
+        Verdict::Missed => format!("out of tolerance: {}", missed.join("; ")),
     };
     CalibrationSettings { validated: verdict == Verdict::Validated, reason }
 }

@@ -15,7 +15,7 @@ use super::simulate::{is_valid, judge};
 use super::trace::log::{LogArguments, RuleArguments, folder_of, wrong as unreadable};
 use super::{Exit, Failure, publish};
 use crate::journal::summary::Summary;
-use crate::replay::{Clients, Log, Measured, Replay, Slo, Survey, apart, chances};
+use crate::replay::{Clients, Log, Measured, Replay, Survey, apart, chances, first_group};
 use crate::report::replayed::{WINDOWS, courses};
 use crate::report::{self, Replayed};
 use crate::scenario::REPLICATIONS_MAX;
@@ -120,7 +120,7 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
         log,
         classes: world.classes.clone(),
         first: survey.span.unwrap_or_default().0,
-        first_group: world.first_group(),
+        first_group: first_group(&world.scenario),
     };
     let done = in_pool(arguments.jobs, || simulate(arguments, &world, &replay, &survey, &progress))??;
     tell(arguments, typed, &world, &survey, &done, out)?;
@@ -207,12 +207,11 @@ fn too_long(prepared: &Prepared, survey: &Survey) -> Option<String> {
 /// What was recorded, in the bins of the runs.
 fn measure(world: &World, replay: &Replay, summary: &Summary) -> Result<Measured, TraceError> {
     let classes = &world.scenario.variants[world.scenario.baseline()].classes;
-    let slos: Vec<Slo> =
-        classes.iter().map(|class| class.slo.map_or(Slo::default(), |slo| Slo { ttft: slo.ttft, e2e: slo.e2e })).collect();
+    let slos: Vec<_> = classes.iter().map(|class| class.slo).collect();
     let timeline = summary.variants.first().and_then(|variant| variant.timeline.as_ref());
-    let (bin, bins) =
+    let bins =
         timeline.map_or((world.scenario.run.duration, 1), |timeline| (timeline.series.bin, timeline.series.offered.len()));
-    Measured::of(replay, &slos, bin, bins)
+    Measured::of(replay, &slos, bins, world.warmup())
 }
 
 fn tell(

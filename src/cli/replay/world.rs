@@ -32,13 +32,12 @@ pub(super) struct World {
 }
 
 impl World {
-    /// The first number of a prefix group that no class draws.
-    pub fn first_group(&self) -> u32 {
-        let classes = self.scenario.variants.iter().map(|variant| {
-            let groups = variant.classes.iter().filter_map(|class| class.prefix).map(|prefix| prefix.groups.value());
-            groups.fold(0, u32::saturating_add)
-        });
-        classes.max().unwrap_or(0)
+    /// From when on requests are counted, after the first of them.
+    pub fn warmup(&self) -> Span {
+        match self.scenario.run.warmup {
+            Warmup::Time(span) => span,
+            Warmup::Mser5 => Span::ZERO, // `warm_up` leaves none
+        }
     }
 }
 
@@ -150,7 +149,7 @@ fn warm_up(scenario: &mut Scenario, lasting: Span, remarks: &mut Vec<String>) {
         Warmup::Time(span) if span >= lasting => "the scenario's warm-up is longer than the recording, and left out",
         Warmup::Time(Span::ZERO) => return,
         Warmup::Time(span) => {
-            remarks.push(format!("The first {span} of the recording are replayed and not counted (run.warmup)."));
+            remarks.push(format!("The first {span} of the recording are replayed and counted on neither side (run.warmup)."));
             return;
         }
     };

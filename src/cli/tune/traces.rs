@@ -6,7 +6,8 @@ use std::ops::Range;
 use super::Arguments;
 use super::scenes::{Place, place, resolved};
 use crate::cli::Failure;
-use crate::replay::{Classes, Log, Replay, Survey};
+use crate::replay::{Classes, Log, Replay, Survey, first_group};
+use crate::report::format::duration;
 use crate::scenario::{Scenario, TuneSettings, Warmup};
 use crate::time::{Span, Time};
 use crate::trace;
@@ -44,7 +45,8 @@ pub(super) fn places(arguments: &Arguments, scenario: &Scenario, settings: &Tune
             None => places.push(read.place(arguments, read.name.clone(), &[Span::ZERO..lasting], false)?),
             Some(window) => {
                 let rest = [Span::ZERO..window.start, window.end..lasting];
-                let shown = format!("{} from {} to {}", read.name, window.start, window.end);
+                let [from, to] = [window.start, window.end].map(|at| duration(at.as_secs_f64()));
+                let shown = format!("{} from {from} to {to}", read.name);
                 if !arguments.quiet {
                     let _ = writeln!(std::io::stderr(), "note: held out: {shown} (--hold-out {NONE}, or another FROM..TO)");
                 }
@@ -91,7 +93,7 @@ fn read(arguments: &Arguments, name: &str) -> Result<Read, Failure> {
         )));
     };
     // Its parts are counted from there, whatever zero its own times have.
-    let replay = Replay { log, classes, first, first_group: 0 };
+    let replay = Replay { log, classes, first, first_group: first_group(&scenario) };
     Ok(Read { name: name.to_owned(), file, scenario, replay, survey })
 }
 

@@ -67,7 +67,7 @@ fn outcomes(summary: &Summary, frame: &Frame<'_>, beside: &Beside<'_>) -> Outcom
 }
 
 fn latencies(summary: &Summary, frame: &Frame<'_>, measured: &Measured) -> LatencyCdfs {
-    let offered = measured.outcomes.offered.max(1) as f64;
+    let offered = (measured.outcomes.offered - measured.outcomes.unknown).max(1) as f64;
     let own = |latency: &Latency| LatencyCdf {
         name: RECORDED.to_owned(),
         points: curve(latency).into_iter().map(|(at, share)| (at, share * latency.count() as f64 / offered)).collect(),

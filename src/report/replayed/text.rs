@@ -67,19 +67,19 @@ impl Replayed<'_> {
 
     fn against_recorded(&self, best: &VariantSummary) -> Option<String> {
         let outcomes = &self.measured?.outcomes;
-        if outcomes.unknown == outcomes.offered || outcomes.offered == 0 {
-            return None;
-        }
-        let recorded = outcomes.good as f64 / outcomes.offered as f64;
+        let recorded = outcomes.good_share()?;
         let change = best.counts.share(best.counts.good)? - recorded;
         let caution = "The first is what happened, the second what the model of the server says: hold a replay of the settings that were \
                        in force against the recording before you trust the difference.";
-        Some(format!(
-            "Recorded: {} of the same requests were good; \"{}\" differs by {}. {caution}",
-            percent(recorded),
-            best.name,
-            points(change)
-        ))
+        let of = match outcomes.unknown {
+            0 => "the same requests were good".to_owned(),
+            unknown => format!(
+                "those requests of which the log says what became of them (not of {} of {}) were good",
+                count(unknown),
+                count(outcomes.offered)
+            ),
+        };
+        Some(format!("Recorded: {} of {of}; \"{}\" differs by {}. {caution}", percent(recorded), best.name, points(change)))
     }
 
     fn how_sure(&self) -> String {
@@ -160,25 +160,28 @@ impl Replayed<'_> {
     }
 
     /// What it does not record.
-    fn silence(&self) -> Option<String> {
+    fn silence(&self) -> Vec<String> {
+        let unjudged = self.measured.map_or(0, |measured| measured.unjudged);
+        let blind = (unjudged > 0).then(|| {
+            format!(
+                "{} complete answers lack a time that an SLO names, and count as good where no other is missed.",
+                count(unjudged)
+            )
+        });
+        self.absent().map(ToOwned::to_owned).into_iter().chain(blind).collect()
+    }
+
+    fn absent(&self) -> Option<&'static str> {
         let survey = self.survey;
         if survey.ended == 0 {
-            return Some(
-                "The log does not say what became of its requests: there is nothing recorded to compare with.".to_owned(),
-            );
+            return Some("The log does not say what became of its requests: there is nothing recorded to compare with.");
         }
         if survey.timed == 0 {
             return Some(
-                "The log does not say how long its answers took: recorded latencies are absent, and good means complete."
-                    .to_owned(),
+                "The log does not say how long its answers took: recorded latencies are absent, and good means complete.",
             );
         }
-        if survey.first_tokens == 0 {
-            return Some("The log has no times of first tokens: recorded TTFT is absent.".to_owned());
-        }
-        let unjudged = self.measured.map_or(0, |measured| measured.unjudged);
-        (unjudged > 0)
-            .then(|| format!("{} complete answers have no time to hold against the SLO, and count as good.", count(unjudged)))
+        (survey.first_tokens == 0).then_some("The log has no times of first tokens: recorded TTFT is absent.")
     }
 
     /// Outcomes and latencies: recorded, and under each policy.

@@ -3,7 +3,9 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::super::names::{NAMES_MAX, OTHERS};
 use super::super::reader::Fates;
+use super::HELD_MAX;
 use super::impute::Impute;
 use crate::time::Span;
 
@@ -46,6 +48,11 @@ pub struct Accounts {
     pub folded_by_tenant: u64,
     /// Not folded, though of the tenant and prompt length of a refused request: the tenant sends more prompts of that length.
     pub undecided: u64,
+    /// Forgotten before their time, because too many were remembered: what comes of these later (duplicates, retries) is not known
+    /// for it.
+    pub hurried: u64,
+    /// Class or tenant names that came after too many others, and are one with each other.
+    pub unnamed: u64,
     /// What the log does not know of requests that failed.
     pub censored: Censored,
     /// Arrivals on a grid.
@@ -180,6 +187,8 @@ impl Accounts {
                 "tenant": self.folded_by_tenant,
             },
             "fold_undecided": self.undecided,
+            "forgotten_early": self.hurried,
+            "names_merged": self.unnamed,
             "spread": spread,
             "censored": self.censored,
             "imputed": {
@@ -213,6 +222,7 @@ impl Accounts {
         say(self.overflow > 0, "rows were lost to order: sort them all with --sort external".to_owned());
         say(self.out_of_order > 0, format!("sorted: {} rows stood behind a row of later arrival", self.out_of_order));
         said.extend(self.folding());
+        said.extend(self.limits());
         let mut say = |yes: bool, sentence: String| said.extend(yes.then_some(sentence));
         if let Some(Spread { step, moved }) = self.spread {
             let what = format!("arrivals sit on a grid of {step}");
@@ -224,6 +234,25 @@ impl Accounts {
             say(true, format!("{what}: {done}"));
         }
         self.censorship(&mut said);
+        said
+    }
+
+    /// What memory did not hold.
+    fn limits(&self) -> Vec<String> {
+        let mut said = Vec::new();
+        if self.hurried > 0 {
+            said.push(format!(
+                "forgotten early: {} ids or requests, because {HELD_MAX} are remembered at most: duplicates and retries of theirs may have \
+                 come through",
+                self.hurried
+            ));
+        }
+        if self.unnamed > 0 {
+            said.push(format!(
+                "names: {} rows have a class or tenant that came after {NAMES_MAX} others: these are taken for one, \"{OTHERS}\"",
+                self.unnamed
+            ));
+        }
         said
     }
 

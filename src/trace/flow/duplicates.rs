@@ -24,18 +24,22 @@ pub(super) struct Unique<S> {
     /// Ids in order of their first arrival.
     order: VecDeque<(Time, Key)>,
     duplicates: u64,
+    /// Ids that were forgotten inside the window, for want of room.
+    hurried: u64,
 }
 
 impl<S: Stage> Unique<S> {
     pub fn new(from: S, window: Span) -> Self {
-        Self { from, window, seen: BTreeMap::new(), order: VecDeque::new(), duplicates: 0 }
+        Self { from, window, seen: BTreeMap::new(), order: VecDeque::new(), duplicates: 0, hurried: 0 }
     }
 
     fn forget(&mut self, now: Time) {
         while let Some((arrival, key)) = self.order.front().copied() {
-            if arrival + self.window >= now && self.order.len() < HELD_MAX {
+            let is_inside = arrival + self.window >= now;
+            if is_inside && self.order.len() < HELD_MAX {
                 return;
             }
+            self.hurried += u64::from(is_inside);
             self.order.pop_front();
             self.seen.remove(&key);
         }
@@ -76,6 +80,7 @@ impl<S: Stage> Stage for Unique<S> {
     fn account(&self, accounts: &mut Accounts) {
         self.from.account(accounts);
         accounts.duplicates += self.duplicates;
+        accounts.hurried += self.hurried;
     }
 
     fn held(&self) -> u64 {

@@ -1,5 +1,7 @@
 //! Each rule on rows made by hand.
 
+use super::super::names::NAMES_MAX;
+use super::super::open_bytes;
 use super::super::reader::Row;
 use super::super::record::{Ended, Key, NameId, Record};
 use super::property_tests::{all, flow};
@@ -282,6 +284,55 @@ fn less_load_keeps_whole_sessions_and_more_load_keeps_the_shape() {
     assert!(sessions.len() > 997 * 2, "copies have sessions of their own");
     let half = |records: &[Record]| records.iter().filter(|record| record.arrival < at(1_000_000)).count() as f64;
     assert!((half(&more) / more.len() as f64 - 0.5).abs() < 0.03, "the load's course stays");
+}
+
+/// A short log is denser from its beginning to its end, and hardly longer.
+#[test]
+fn copies_of_a_short_log_come_with_it() {
+    let records: Vec<Record> = (0..6_000).map(|n| done(n * 10)).collect();
+    let (found, _) = run(&records, Rules { rate_scale: 3.0, ..plain() });
+    assert_eq!(found.len(), 18_000);
+    let within = |from: u64, to: u64| found.iter().filter(|record| (at(from)..at(to)).contains(&record.arrival)).count();
+    for second in 0..60 {
+        let count = within(second * 1_000, (second + 1) * 1_000);
+        assert!((290..=303).contains(&count), "{count} in second {second}");
+    }
+    assert!(found.last().unwrap().arrival < at(60_600), "1 % at most");
+}
+
+#[test]
+fn more_copies_than_memory_holds_are_refused() {
+    let records: Vec<Record> = (0..20_000).map(|n| done(n / 2 + 6_000_000 * u64::from(n > 0))).collect();
+    let rules = Rules { rate_scale: 100.0, ..plain() };
+    let mut flow = flow(records.into_iter().map(Row::Record).collect(), rules);
+    let ended = std::iter::from_fn(|| flow.next().transpose()).find_map(Result::err);
+    assert!(ended.is_some_and(|error| error.to_string().contains("use a smaller factor")));
+}
+
+#[test]
+fn what_is_forgotten_for_want_of_room_is_told() {
+    let many = HELD_MAX as u64 + 10;
+    let of = |n: u64| Record { request: key(n + 1), ..done(n / 10_000) };
+    let (_, accounts) = run(&(0..many).map(of).collect::<Vec<_>>(), plain());
+    assert_eq!((accounts.hurried, accounts.json()["forgotten_early"].as_u64()), (10, Some(10)));
+    assert!(accounts.sentences().iter().any(|said| said.starts_with("forgotten early: 10 ids")));
+    let (_, accounts) = run(&[of(0), of(1)], plain());
+    assert_eq!(accounts.hurried, 0);
+    let failed = |n: u64| Record { ended: Some(Ended::Failed), request: None, session: key(n + 1), ..of(n) };
+    let (_, accounts) = run(&(0..many).map(failed).collect::<Vec<_>>(), Rules { fold: Some(Span::from_secs(600)), ..plain() });
+    assert!(accounts.hurried >= 10, "{}", accounts.hurried);
+}
+
+#[test]
+fn names_that_are_merged_are_told() {
+    let row = |n: usize| format!("{n},5,5,tenant-{n}\n");
+    let text = "time,input_tokens,output_tokens,tenant\n".to_owned() + &(0..NAMES_MAX + 3).map(row).collect::<String>();
+    let open = move || open_bytes(std::io::Cursor::new(text.clone()), "log.csv", &Options::default());
+    let mut flow = Flow::new(Box::new(open), plain()).unwrap();
+    while flow.next().unwrap().is_some() {}
+    let accounts = flow.accounts();
+    assert_eq!((accounts.unnamed, accounts.json()["names_merged"].as_u64()), (3, Some(3)));
+    assert!(accounts.sentences().iter().any(|said| said.starts_with("names: 3 rows")));
 }
 
 #[test]

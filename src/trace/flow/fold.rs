@@ -64,6 +64,8 @@ pub(super) struct Folded<S> {
     /// By [`Rule`].
     counts: [u64; 3],
     undecided: u64,
+    /// Requests that were let go while another try could still come, for want of room.
+    hurried: u64,
 }
 
 impl<S: Stage> Folded<S> {
@@ -71,12 +73,13 @@ impl<S: Stage> Folded<S> {
     pub fn new(from: S, gap: Option<Span>, window: Span) -> Self {
         let (held, open, lengths) = (VecDeque::new(), BTreeMap::new(), Lengths::default());
         let now = Time::ZERO;
-        Self { from, gap, window, held, first: 0, open, lengths, now, done: false, counts: [0; 3], undecided: 0 }
+        Self { from, gap, window, held, first: 0, open, lengths, now, done: false, counts: [0; 3], undecided: 0, hurried: 0 }
     }
 
     fn give(&mut self) -> Option<Record> {
         let Held { mut record, tries, waits, .. } = self.held.pop_front()?;
-        if waits.is_some() {
+        if let Some((_, until)) = waits {
+            self.hurried += u64::from(until >= self.now && !self.done);
             self.close(self.first, &record);
         }
         self.first += 1;
@@ -265,6 +268,7 @@ impl<S: Stage> Stage for Folded<S> {
         accounts.folded_by_session += session;
         accounts.folded_by_tenant += tenant;
         accounts.undecided += self.undecided;
+        accounts.hurried += self.hurried;
     }
 
     fn held(&self) -> u64 {

@@ -1,22 +1,26 @@
 //! More or less load of the same shape, and faster or slower time.
 //!
 //! Less: requests are thinned, by session where the log has them, else one by one; each is kept with the same probability. More:
-//! the log is laid over itself, each copy a little later (up to [`SHIFT_MAX`]), so that the load's course over minutes and
-//! hours stays and copies do not fall on the same instant; a rest below a whole copy is thinned. Copies are other people: they
-//! share neither sessions nor prefix blocks with the original.
+//! the log is laid over itself, each copy a little later (up to [`SHIFT_MAX`], but by no more than [`SHIFT_SHARE`] of the time since
+//! the first arrival, so that a short log is denser from its beginning to its end and hardly longer). The load's course over
+//! minutes and hours stays, and copies do not fall on the same instant; a rest below a whole copy is thinned. Copies are other
+//! people: they share neither sessions nor prefix blocks with the original.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 
 use super::super::error::TraceError;
 use super::super::reader::Reader;
 use super::super::record::Record;
-use super::Stage;
 use super::accounts::Accounts;
+use super::{HELD_MAX, Stage};
 use crate::rng::{mix, open01};
 use crate::time::{Span, Time};
 
 /// Most that a copy comes later.
-pub(super) const SHIFT_MAX: Span = Span::from_secs(60);
+const SHIFT_MAX: Span = Span::from_secs(60);
+/// The same, as a share of the time since the first arrival.
+const SHIFT_SHARE: f64 = 0.01;
 
 /// How much load, and how fast.
 #[derive(Copy, Clone, Debug, PartialEq)]
@@ -28,7 +32,8 @@ pub(super) struct Scale {
 
 /// One time-shifted copy.
 struct Delayed {
-    shift: Span,
+    /// Of the most that it may come later, 0 to 1.
+    late: f64,
     /// Share of the requests that it has.
     kept: f64,
     records: VecDeque<Record>,
@@ -39,6 +44,12 @@ pub(super) struct Scaled<S> {
     from: S,
     scale: Scale,
     copies: Vec<Delayed>,
+    /// The first arrival of each copy that has one waiting, and the copy.
+    firsts: BinaryHeap<Reverse<(Time, usize)>>,
+    /// Records that wait in copies.
+    waiting: usize,
+    /// The first arrival of all.
+    began: Option<Time>,
     /// The next of the original, which comes when no copy comes before it.
     next: Option<Record>,
     done: bool,
@@ -51,7 +62,20 @@ pub(super) struct Scaled<S> {
 impl<S: Stage> Scaled<S> {
     pub fn new(from: S, scale: Scale) -> Self {
         let copies = copies(scale);
-        Self { from, scale, copies, next: None, done: false, number: 0, first: None, thinned: 0, copied: 0 }
+        Self {
+            from,
+            scale,
+            copies,
+            firsts: BinaryHeap::new(),
+            waiting: 0,
+            began: None,
+            next: None,
+            done: false,
+            number: 0,
+            first: None,
+            thinned: 0,
+            copied: 0,
+        }
     }
 
     /// Whether a record is among the share `kept` of all, in copy number `copy`.
@@ -64,13 +88,11 @@ impl<S: Stage> Scaled<S> {
     fn original(&mut self) -> Result<Option<Record>, TraceError> {
         while let Some(record) = self.from.pull()? {
             self.number += 1;
+            let since = record.arrival.since(*self.began.get_or_insert(record.arrival));
+            let most = SHIFT_MAX.min(since.scaled(SHIFT_SHARE));
             for copy in 0..self.copies.len() {
                 if self.keeps(&record, copy as u64 + 1, self.copies[copy].kept) {
-                    let mut delayed = record.clone();
-                    delayed.shift_later(self.copies[copy].shift);
-                    delayed.become_copy(copy as u64 + 1);
-                    self.copies[copy].records.push_back(delayed);
-                    self.copied += 1;
+                    self.copy(&record, copy, most)?;
                 }
             }
             if self.keeps(&record, 0, self.scale.rate) {
@@ -81,10 +103,36 @@ impl<S: Stage> Scaled<S> {
         Ok(None)
     }
 
-    /// The copy whose first record comes first.
-    fn earliest(&self) -> Option<(Time, usize)> {
-        let firsts = self.copies.iter().enumerate();
-        firsts.filter_map(|(copy, delayed)| Some((delayed.records.front()?.arrival, copy))).min()
+    /// Puts a copy of a record aside, at most `most` later.
+    fn copy(&mut self, record: &Record, copy: usize, most: Span) -> Result<(), TraceError> {
+        if self.waiting >= HELD_MAX {
+            let rate = self.scale.rate;
+            return Err(TraceError::Rule(format!(
+                "--rate-scale {rate}: of its copies, which come up to {SHIFT_MAX} later, more than {HELD_MAX} requests wait at once: \
+                 use a smaller factor"
+            )));
+        }
+        let delayed = &mut self.copies[copy];
+        let mut record = record.clone();
+        record.shift_later(most.scaled(delayed.late));
+        record.become_copy(copy as u64 + 1);
+        if delayed.records.is_empty() {
+            self.firsts.push(Reverse((record.arrival, copy)));
+        }
+        delayed.records.push_back(record);
+        self.waiting += 1;
+        self.copied += 1;
+        Ok(())
+    }
+
+    /// The first record of all copies.
+    fn earliest(&mut self) -> Option<Record> {
+        let Reverse((_, copy)) = self.firsts.pop()?;
+        let records = &mut self.copies[copy].records;
+        let record = records.pop_front()?;
+        self.firsts.extend(records.front().map(|next| Reverse((next.arrival, copy))));
+        self.waiting -= 1;
+        Some(record)
     }
 
     fn merged(&mut self) -> Result<Option<Record>, TraceError> {
@@ -95,11 +143,12 @@ impl<S: Stage> Scaled<S> {
             self.next = self.original()?;
             self.done = self.next.is_none();
         }
-        match (self.earliest(), &self.next) {
-            (Some((at, copy)), Some(next)) if at < next.arrival => Ok(self.copies[copy].records.pop_front()),
-            (Some((_, copy)), None) => Ok(self.copies[copy].records.pop_front()),
-            _ => Ok(self.next.take()),
-        }
+        let copy_is_next = match (self.firsts.peek(), &self.next) {
+            (Some(Reverse((at, _))), Some(next)) => *at < next.arrival,
+            (first, None) => first.is_some(),
+            (None, Some(_)) => false,
+        };
+        Ok(if copy_is_next { self.earliest() } else { self.next.take() })
     }
 
     /// Where a record stands on the scaled clock.
@@ -123,8 +172,8 @@ fn copies(scale: Scale) -> Vec<Delayed> {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // above 0, and `as` saturates
     let whole = (scale.rate.ceil() as u64).saturating_sub(1);
     let copy = |number: u64| {
-        let shift = SHIFT_MAX.scaled(open01(mix(scale.seed ^ SALT, number)));
-        Delayed { shift, kept: (scale.rate - number as f64).min(1.0), records: VecDeque::new() }
+        let late = open01(mix(scale.seed ^ SALT, number));
+        Delayed { late, kept: (scale.rate - number as f64).min(1.0), records: VecDeque::new() }
     };
     (1..=whole).map(copy).collect()
 }
@@ -143,8 +192,7 @@ impl<S: Stage> Stage for Scaled<S> {
     }
 
     fn held(&self) -> u64 {
-        let copies: usize = self.copies.iter().map(|copy| copy.records.len()).sum();
-        self.from.held() + copies as u64 + u64::from(self.next.is_some())
+        self.from.held() + self.waiting as u64 + u64::from(self.next.is_some())
     }
 
     fn reader(&self) -> &dyn Reader {

@@ -43,6 +43,8 @@ impl Stage for Source {
         accounts.fates = self.fates.clone();
         accounts.out_of_order = self.out_of_order;
         accounts.censored = self.censored;
+        let names = self.reader.names();
+        accounts.unnamed = names.classes.beyond() + names.tenants.beyond();
     }
 
     fn held(&self) -> u64 {

@@ -56,6 +56,16 @@ fn both_sets_of_names_and_vllms_own_spans_are_read() {
     assert!(read.reader.head().notes.iter().any(|note| note.contains("one request may be two records")));
 }
 
+/// Spans tell of errors alone.
+#[test]
+fn a_span_that_ended_without_an_error_is_complete() {
+    let failed =
+        span("chat m", 2_000, 2_500, &[("gen_ai.operation.name", r#"{"stringValue":"chat"}"#)], r#","status":{"code":2}"#);
+    let read = read(&document(&[client(0), failed]));
+    let ended: Vec<_> = read.records.iter().map(|record| record.ended).collect();
+    assert_eq!(ended, [Some(Ended::Complete), Some(Ended::Failed)]);
+}
+
 #[test]
 fn one_document_on_each_line_is_the_same_as_one_document() {
     let one = read(&document(&[client(0), client(5), client(9)]));

@@ -76,7 +76,7 @@ impl Stats {
         if let Some(status) = record.status {
             *self.statuses.entry(status).or_default() += 1;
         }
-        if record.ended.is_none_or(|ended| ended == Ended::Complete) {
+        if record.is_complete() {
             if let Some(first_byte) = record.first_byte {
                 self.ttft.record(first_byte - at);
             }
