@@ -67,6 +67,15 @@ impl Served {
     }
 }
 
+impl Served {
+    /// When the server was done with it: with the last token of a complete answer, which its client may notice a moment later than
+    /// it sends the next request; else when the client was done.
+    #[must_use]
+    pub fn over_s(&self) -> f64 {
+        self.ends_s().map_or(self.end_s, |(_, last)| last)
+    }
+}
+
 /// Those who were alone from when they were sent to their first token, in order of sending.
 #[must_use]
 pub(super) fn lone(served: &[Served]) -> Vec<&Served> {
@@ -78,7 +87,7 @@ pub(super) fn lone(served: &[Served]) -> Vec<&Served> {
         if one.ends_s().is_some_and(|(first, _)| busy_until < one.sent_s && first < next_s) {
             alone.push(*one);
         }
-        busy_until = busy_until.max(one.end_s);
+        busy_until = busy_until.max(one.over_s());
     }
     alone
 }

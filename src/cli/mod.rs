@@ -24,6 +24,7 @@ mod report;
 mod schema;
 mod serve;
 mod simulate;
+mod stop;
 mod trace;
 mod tune;
 

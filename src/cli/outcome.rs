@@ -56,6 +56,9 @@ pub enum Failure {
     /// A run that somebody interrupted, and of which nothing was to be kept.
     #[error("interrupted: nothing of it is kept without `--out`\n")]
     Stopped,
+    /// A measurement that somebody interrupted; the parts of it that are whole are in this folder.
+    #[error("interrupted: the probes that were over by then are in `{}`\n", .0.display())]
+    Cut(PathBuf),
     /// A file that could not be written.
     #[error("error: cannot write `{}`: {why}\n{}", path.display(), remedy(why))]
     Write {
@@ -95,7 +98,7 @@ impl Failure {
             Self::Write { why, .. } if !remedy(why).is_empty() => Exit::BadInput,
             Self::Write { .. } | Self::Output(_) => Exit::Failed,
             Self::Invalid(_) => Exit::Invalid,
-            Self::Interrupted(_) | Self::Stopped => Exit::Interrupted,
+            Self::Interrupted(_) | Self::Cut(_) | Self::Stopped => Exit::Interrupted,
             Self::Closed => Exit::Done,
         }
     }

@@ -11,3 +11,4 @@ pub mod emulate;
 pub mod gateway;
 pub mod http;
 pub mod openai;
+pub mod survey;

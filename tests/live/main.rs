@@ -13,3 +13,5 @@ mod parity;
 mod scripted;
 mod serve;
 mod serve_fire;
+mod survey;
+mod survey_command;

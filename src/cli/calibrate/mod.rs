@@ -1,8 +1,12 @@
-//! `plimsoll calibrate`: a server's costs from its logs, and how well they predict the part that was held out.
+//! `plimsoll calibrate`: a server's costs from its logs, or from probes of the server itself, and how well they predict the part
+//! that was held out.
 
 mod predict;
 mod result;
 mod select;
+mod size;
+mod tail;
+mod target;
 mod text;
 
 use std::io::Write;
@@ -12,6 +16,7 @@ use clap::Args;
 
 use self::predict::Predictor;
 use self::select::{Parts, Test};
+use self::size::Size;
 use super::common::{Format, JOBS_MAX, in_pool};
 use super::progress::Progress;
 use super::{Exit, Failure, files, publish};
@@ -23,34 +28,23 @@ use crate::upstream::{CalibrationSettings, CostSettings, HostSettings, Picos, Up
 /// Speeds that each run is predicted at: the median, and enough for the ends of a 95 % band.
 const SPEEDS: u32 = 41;
 
-/// Fit a vLLM server's model to its logs, and predict the part of them that was held out
+/// Fit a vLLM server's model to its logs, or to probes of the server itself, and predict the part that was held out
 #[derive(Clone, Debug, Args)]
 pub struct Arguments {
     /// Step logs (vLLM's --enable-logging-iteration-details, `# run NAME` before each run), request records (the load driver's
     /// JSON Lines, named after their run), or folders of them; `.zst` too
-    #[arg(required = true, value_name = "LOG")]
+    #[arg(required_unless_present = "target", conflicts_with = "target", value_name = "LOG")]
     logs: Vec<PathBuf>,
+    #[command(flatten)]
+    live: target::TargetArguments,
     /// Runs to fit. Default: all that are not held out
-    #[arg(long, value_name = "RUN", value_delimiter = ',')]
+    #[arg(long, value_name = "RUN", value_delimiter = ',', conflicts_with = "target")]
     fit: Vec<String>,
     /// Runs to predict, whose requests are recorded. Default: all that are not fitted; of nothing named, the last third of them
-    #[arg(long, value_name = "RUN", value_delimiter = ',')]
+    #[arg(long, value_name = "RUN", value_delimiter = ',', conflicts_with = "target")]
     hold_out: Vec<String>,
-    /// KV blocks of the server, as it prints them at start (tokens of its KV cache over --block-size)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
-    num_gpu_blocks: u32,
-    /// Tokens in a KV block (vLLM's default is 16 on GPUs and 128 on CPUs)
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=i64::from(VllmModel::BLOCK_SIZE_MAX)))]
-    block_size: u32,
-    /// The server's --max-num-seqs
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    max_num_seqs: u32,
-    /// The server's --max-num-batched-tokens
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    max_num_batched_tokens: u32,
-    /// The server's --max-model-len
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    max_model_len: Option<u32>,
+    #[command(flatten)]
+    size: size::SizeArguments,
     /// A preset of the same model and GPU: says which costs would beat its physics
     #[arg(long, value_name = "PRESET")]
     hardware: Option<String>,
@@ -91,30 +85,45 @@ struct Found {
     unsaid: Vec<(String, usize, u64)>,
     /// Runs of which requests were turned away, and how many.
     refused: Vec<(String, u64)>,
+    /// Which server was measured for it, and how; `None` of logs.
+    live: Option<serde_json::Value>,
 }
 
 /// Fits, predicts, and writes what came of it. All that can be wrong with what was asked for is told before anything is
 /// fitted. `typed` is the command line, for the report.
 pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<Exit, Failure> {
     check_hardware(arguments)?;
+    if arguments.live.target.is_some() {
+        return target::run(arguments, typed, out);
+    }
     let inputs = select::files(&arguments.logs)?;
-    if let Some(path) = &arguments.write {
-        files::is_free(path)?;
-        files::spares(&inputs, path)?;
-    }
-    if let Some(folder) = &arguments.out {
-        publish::check(folder, &inputs)?;
-        files::is_free(&folder.join(UPSTREAM))?;
-    }
+    check_outputs(arguments, &inputs)?;
     let runs = select::read(&inputs)?;
     let parts = select::parts(&runs, &arguments.fit, &arguments.hold_out)?;
-    let mut found = in_pool(arguments.jobs, || find(arguments, &parts))??;
-    let missing = runs.iter().filter(|run| run.unsaid > 0);
-    found.unsaid = missing.map(|run| (run.name.clone(), run.served.len(), run.unsaid)).collect();
-    let turned_away = runs.iter().filter(|run| run.refused > 0);
-    found.refused = turned_away.map(|run| (run.name.clone(), run.refused)).collect();
-    let (json, mut text) = (result::json(&found, arguments), text::text(&found, arguments));
-    let section = result::section(&found, typed)?;
+    let again: Vec<Test> = parts.fitted.iter().filter(|run| !run.served.is_empty()).map(Test::fitted).collect();
+    let size = Size::stated(&arguments.size)?;
+    let mut found = in_pool(arguments.jobs, || find(arguments, &size, &parts, &again))??;
+    found.note(&runs);
+    write(&found, arguments, typed, "", out)
+}
+
+/// Makes sure that the result can be written, and over none of `inputs`.
+fn check_outputs(arguments: &Arguments, inputs: &[PathBuf]) -> Result<(), Failure> {
+    if let Some(path) = &arguments.write {
+        files::is_free(path)?;
+        files::spares(inputs, path)?;
+    }
+    if let Some(folder) = &arguments.out {
+        publish::check(folder, inputs)?;
+        files::is_free(&folder.join(UPSTREAM))?;
+    }
+    Ok(())
+}
+
+/// Writes the result to wherever it was asked for; `after` stands at the end of its text.
+fn write(found: &Found, arguments: &Arguments, typed: &str, after: &str, out: &mut impl Write) -> Result<Exit, Failure> {
+    let (json, mut text) = (result::json(found, arguments), text::text(found, arguments) + after);
+    let section = result::section(found, typed)?;
     if let Some(path) = &arguments.write {
         files::write_whole(path, &section)?;
     }
@@ -136,17 +145,14 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
 /// The scenario section in a result's folder.
 const UPSTREAM: &str = "upstream.toml";
 
-fn find(arguments: &Arguments, parts: &Parts) -> Result<Found, Failure> {
-    let kv = KvCache {
-        tokens: f64::from(arguments.num_gpu_blocks) * f64::from(arguments.block_size),
-        block: f64::from(arguments.block_size),
-    };
+/// Fits and predicts; of the runs that were fitted to, `again` are predicted too.
+fn find(arguments: &Arguments, size: &Size, parts: &Parts, again: &[Test]) -> Result<Found, Failure> {
+    let kv = KvCache { tokens: f64::from(size.num_gpu_blocks) * f64::from(size.block_size), block: f64::from(size.block_size) };
     let fitted: Vec<&Run> = parts.fitted.iter().collect();
     let calibration = calibrate::calibrate(&fitted, kv, arguments.seed).map_err(|why| Failure::Input(why.to_string()))?;
-    let mut settings = settings(arguments, &calibration);
+    let mut settings = settings(size, &calibration);
     let model = resolve(&settings)?;
     let progress = Progress::new(arguments.quiet);
-    let again: Vec<Test> = parts.fitted.iter().filter(|run| !run.served.is_empty()).map(Test::fitted).collect();
     progress.begin((again.len() + parts.tests.len()) as u64 * u64::from(arguments.speeds));
     let predictor = Predictor {
         model: &model,
@@ -160,7 +166,17 @@ fn find(arguments: &Arguments, parts: &Parts) -> Result<Found, Failure> {
     let tests: Vec<Grade> = parts.tests.iter().map(|test| predictor.grade(test, false)).collect();
     settings.calibration = Some(verdict(&tests));
     let choice = parts.choice.clone();
-    Ok(Found { calibration, model, settings, fitted, tests, choice, unsaid: Vec::new(), refused: Vec::new() })
+    Ok(Found { calibration, model, settings, fitted, tests, choice, unsaid: Vec::new(), refused: Vec::new(), live: None })
+}
+
+impl Found {
+    /// Says of which runs requests are missing.
+    fn note(&mut self, runs: &[Run]) {
+        let missing = runs.iter().filter(|run| run.unsaid > 0);
+        self.unsaid = missing.map(|run| (run.name.clone(), run.served.len(), run.unsaid)).collect();
+        let turned_away = runs.iter().filter(|run| run.refused > 0);
+        self.refused = turned_away.map(|run| (run.name.clone(), run.refused)).collect();
+    }
 }
 
 /// What the calibration says of itself.
@@ -182,18 +198,18 @@ fn verdict(tests: &[Grade]) -> CalibrationSettings {
     CalibrationSettings { validated: verdict == Verdict::Validated, reason }
 }
 
-fn settings(arguments: &Arguments, found: &Calibration) -> VllmSettings {
+fn settings(size: &Size, found: &Calibration) -> VllmSettings {
     let (cost, host) = (found.cost(), found.host());
     let [t0, t0p, tp, td, tk] = [cost.t0, cost.t0p, cost.tp, cost.td, cost.tk].map(|cost| Some(Picos(cost)));
     let [step, delay_in, delay_out] = [host.step, host.delay_in, host.delay_out].map(|cost| Some(Picos(cost)));
     VllmSettings {
         cost: Some(CostSettings { t0, t0p, tp, td, tk }),
         host: Some(HostSettings { step, delay_in, delay_out, ..HostSettings::default() }),
-        max_num_seqs: Count::new(arguments.max_num_seqs),
-        max_num_batched_tokens: Count::new(arguments.max_num_batched_tokens),
-        max_model_len: arguments.max_model_len.and_then(Count::new),
-        num_gpu_blocks: Count::new(arguments.num_gpu_blocks),
-        block_size: Count::new(arguments.block_size),
+        max_num_seqs: Count::new(size.max_num_seqs),
+        max_num_batched_tokens: Count::new(size.max_num_batched_tokens),
+        max_model_len: size.max_model_len.and_then(Count::new),
+        num_gpu_blocks: Count::new(size.num_gpu_blocks),
+        block_size: Count::new(size.block_size),
         speed_sigma: found.speed_sigma.and_then(NonNegative::new),
         ..VllmSettings::default()
     }

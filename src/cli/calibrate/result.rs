@@ -31,6 +31,7 @@ pub(super) fn json(found: &Found, arguments: &Arguments) -> String {
         "validated": found.settings.calibration.as_ref().is_some_and(|note| note.validated),
         "reason": found.settings.calibration.as_ref().map(|note| &note.reason),
         "choice": found.choice,
+        "live": found.live,
         "missing_requests": found.unsaid.iter().map(|(run, _, missing)| json!({ "run": run, "requests": missing })).collect::<Vec<Value>>(),
         "refused_requests": found.refused.iter().map(|(run, refused)| json!({ "run": run, "requests": refused })).collect::<Vec<Value>>(),
         "verdict": verdict(found),

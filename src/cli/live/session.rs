@@ -1,17 +1,12 @@
 //! The steps of a live run, one after the other.
 
-use std::future::Future;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::thread;
-
-use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::through::Through;
 use super::{Arguments, words};
 use crate::cli::Failure;
 use crate::cli::progress::Progress;
+use crate::cli::stop::{Stop, runtime};
 use crate::journal::Tally;
 use crate::journal::summary::{Summary, VariantBuilder, VariantSummary};
 use crate::live::clock::duration;
@@ -26,9 +21,6 @@ use crate::sim::{Plan, Prepared};
 
 /// A server that does not say when it is idle is given this long after a step.
 const UNKNOWN: std::time::Duration = std::time::Duration::from_secs(2);
-/// More threads than this have nothing to do: a driver waits most of the time.
-const THREADS_MAX: usize = 4;
-
 /// A live run.
 pub(super) struct Lived {
     /// What was driven.
@@ -55,17 +47,12 @@ pub(super) struct Done {
 
 /// Does all steps, those left out that the folder of the result already has.
 pub(super) fn run(arguments: &Arguments, scenario: &Scenario, prepared: &Prepared) -> Result<Lived, Failure> {
-    let runtime = runtime().map_err(|why| Failure::Input(format!("cannot start threads: {why}")))?;
+    let runtime = runtime()?;
     runtime.block_on(async {
         let mut session = Session::begin(arguments, scenario, prepared).await?;
         let done = session.steps().await?;
         Ok(session.lived(done))
     })
-}
-
-fn runtime() -> std::io::Result<Runtime> {
-    let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get).min(THREADS_MAX);
-    Builder::new_multi_thread().worker_threads(threads).enable_all().build()
 }
 
 struct Session<'a> {
@@ -235,27 +222,4 @@ fn kept_wrongly(wrong: StoreError) -> Failure {
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // `as` saturates
 fn whole(seconds: f64) -> u64 {
     seconds.round() as u64
-}
-
-/// Somebody asks it to end.
-struct Stop {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Stop {
-    fn listen() -> Result<Self, Failure> {
-        let heard = |kind| signal(kind).map_err(|why| Failure::Input(format!("cannot listen for signals: {why}")));
-        Ok(Self { interrupt: heard(SignalKind::interrupt())?, terminate: heard(SignalKind::terminate())? })
-    }
-
-    fn asked(&mut self) -> impl Future<Output = ()> {
-        let Self { interrupt, terminate } = self;
-        async {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        }
-    }
 }

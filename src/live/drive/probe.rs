@@ -113,7 +113,7 @@ pub async fn probe(way: &Way, wanted: Option<&str>) -> Result<Server, ProbeError
     Ok(Server { model, version })
 }
 
-async fn get(way: &Way, path: &str) -> Result<(StatusCode, Vec<u8>), String> {
+pub(super) async fn get(way: &Way, path: &str) -> Result<(StatusCode, Vec<u8>), String> {
     let response = way.pool.send(way.get(path), way.terms).await.map_err(|why| why.to_string())?;
     let status = response.status();
     let body = Limited::new(response.into_body(), BYTES_MAX).collect().await.map_err(|why| why.to_string())?;

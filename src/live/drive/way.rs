@@ -126,7 +126,10 @@ impl Way {
         let mut request = self.bare("POST", "/v1/completions", Payload::whole(body));
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(CLASS, call.class.clone());
+        // Without a name there is none to tell.
+        if !call.class.is_empty() {
+            headers.insert(CLASS, call.class.clone());
+        }
         headers.insert(RETRY, HeaderValue::from(call.number - 1));
         headers.insert(LIMIT, HeaderValue::from(call.request.max_tokens));
         headers.insert(ESTIMATE, HeaderValue::from(call.request.input_estimate));
