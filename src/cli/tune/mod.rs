@@ -215,6 +215,7 @@ fn beside(text: &str) -> Result<u32, String> {
 /// Most rows of the Sobol indices: half of the sequence's points.
 const ROWS_MAX: u32 = 1 << 15;
 /// The least that says anything.
+#[allow(clippy::cast_possible_truncation)] // of 8
 const ROWS_LEAST: u32 = crate::tune::ROWS_MIN as u32;
 
 /// Rows of the Sobol indices: none, or enough to tell them apart.
