@@ -49,12 +49,23 @@ pub struct Plateau {
     pub to: Setting,
     /// Whether the levels end before the plateau does, below and above: it may go on outside the range.
     pub open: (bool, bool),
-    /// Every level that was looked at, in order, the choice's own left out.
+    /// Every setting that was looked at, the tornado's too, in order, the choice's own left out.
     pub levels: Vec<Side>,
 }
 
+impl Plateau {
+    /// The first settings that were tried beyond it, below and above.
+    #[must_use]
+    pub fn next(&self) -> [Option<&Side>; 2] {
+        let below = self.levels.iter().rev().find(|side| side.setting < self.from);
+        let above = self.levels.iter().find(|side| side.setting > self.to);
+        [below, above]
+    }
+}
+
 /// What stands around `choice`, `replications` (at least 1) of each setting. The tornado: each active parameter at 20 % less and
-/// more (or at its other choices). The plateau of each active number: `levels` (at least 2) over its range; a level counts where its
+/// more (or at its other choices). The plateau of each active number: `levels` (at least 2) over its range, and what the tornado tried of
+/// it; a setting counts where its
 /// mean loss against the choice is at most [`PLATEAU`] of the choice's mean, and the constraints hold on average, and the plateau is
 /// the unbroken run of such levels around the choice.
 ///
@@ -84,10 +95,15 @@ pub fn around(
     let id = evaluator.id(choice);
     let mean = Measured::of(evaluator, id, &series(replications)).mean(0).unwrap_or(0.0);
     let loss_max = PLATEAU * mean.abs();
-    let plateau = |((parameter, _), levels): (&(usize, Vec<Point>), Vec<Side>)| {
+    let plateau = |((parameter, _), mut levels): (&(usize, Vec<Point>), Vec<Side>)| {
+        // What the tornado tried is known as well as a level.
+        levels.extend(bars.iter().filter(|bar| bar.parameter == *parameter).flat_map(|bar| bar.sides.iter().cloned()));
+        levels.sort_by(|a, b| a.setting.cmp(&b.setting));
+        levels.dedup_by(|a, b| a.setting == b.setting);
         plateau(*parameter, choice.setting(*parameter).expect("an active parameter").clone(), levels, loss_max)
     };
-    Ok((bars, over.iter().zip(sides).map(plateau).collect()))
+    let plateaus = over.iter().zip(sides).map(plateau).collect();
+    Ok((bars, plateaus))
 }
 
 fn plateau(parameter: usize, own: Setting, levels: Vec<Side>, loss_max: f64) -> Plateau {
@@ -191,6 +207,8 @@ mod tests {
         // 2 % of 103 is 2.06: three steps are too many.
         assert_eq!((&plateaus[0].from, &plateaus[0].to), (&Setting::Integer(3), &Setting::Integer(7)));
         assert_eq!((plateaus[0].open, plateaus[0].levels.len()), ((false, false), 9));
+        let next = plateaus[0].next().map(|side| side.map(|side| (side.setting.clone(), side.feasible)));
+        assert_eq!(next, [Some((Setting::Integer(2), true)), Some((Setting::Integer(8), false))]);
     }
 
     /// Nothing matters, and each setting has luck of its own: of many one is above 0 by its own interval nearly always, by the

@@ -283,5 +283,6 @@ fn futures_and_matrices_that_are_none_are_told_by_their_options() {
     assert!(tune("--robust", "load=1.5..0.7").contains("write the least first, 0.7..1.5"));
     assert!(tune("--robust", "load=0.7..1.5,load=0.5..2").contains("`load` stands there twice"));
     assert!(tune("--sensitivity", "10").contains("8 or 16 is near"));
-    assert!(tune("--sensitivity", "1").contains("a power of two from 2 to 32768"));
+    assert!(tune("--sensitivity", "1").contains("a power of two from 8 to 32768"));
+    assert!(tune("--around", "1").contains("of one replication there is no interval"));
 }

@@ -352,7 +352,7 @@ fn it_says_who_pays_and_what_all_of_it_cost() {
         "[[class]]\nname = 'patient'\narrival = { process = 'poisson', rate = 0.3 }\n[policy.concurrency]",
     );
     let folder = folder(&two);
-    let output = tune(folder.path(), &["--sensitivity", "4"]);
+    let output = tune(folder.path(), &["--sensitivity", "8"]);
     assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
     let text = told(&output.stdout).replace("\n  ", " ");
     assert!(

@@ -43,7 +43,7 @@ fn the_last_fifth_is_held_out_unless_another_stretch_is_named() {
     let shown = scenes[1].as_str().unwrap();
     assert!(shown.contains("mon.csv from 159") && said.contains(&format!("note: held out: {shown}")), "{shown}: {said}");
     let (scenes, held_out, said) = tried(&["--hold-out", "50s..90s"]);
-    assert!(scenes[1].as_str().unwrap().ends_with("mon.csv from 50s to 90s"), "{scenes}");
+    assert!(scenes[1].as_str().unwrap().ends_with("mon.csv from 50.0 s to 90.0 s"), "{scenes}");
     assert_eq!(held_out, json!([1]), "{said}");
     let (scenes, held_out, said) = tried(&["--hold-out", "none"]);
     assert_eq!((&held_out, said.contains("held out:")), (&json!([]), false), "{scenes}: {said}");

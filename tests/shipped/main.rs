@@ -13,7 +13,7 @@ use plimsoll::sim::{Prepared, prepare, run, run_all};
 use plimsoll::trace;
 
 /// All of them, each with its lints: code, and whether it is a warning.
-const SHIPPED: [(&str, &[(&str, bool)]); 7] = [
+const SHIPPED: [(&str, &[(&str, bool)]); 9] = [
     ("queue_mmc", &[("offered_load", false)]),
     ("real_vllm_run", &[]),
     ("retry_storm", &[("queue_bound", true), ("unreachable_places", false)]),
@@ -32,6 +32,8 @@ const SHIPPED: [(&str, &[(&str, bool)]); 7] = [
     ),
     ("seed_server", &[("unreachable_places", false)]),
     ("tune_queue", &[("offered_load", false), ("unreachable_places", false)]),
+    ("vllm_cpu_live", &[("unreachable_places", false)]),
+    ("vllm_gpu_live", &[("unreachable_places", false)]),
     ("vllm_overload", &[("offered_load", false), ("offered_load", true), ("queue_bound", true), ("unreachable_places", false)]),
 ];
 
@@ -204,4 +206,13 @@ fn the_model_does_what_the_real_server_did() {
         let measured = ttft[(quantile * ttft.len() as f64) as usize];
         assert!((found.unwrap() / measured - 1.0).abs() < 0.03, "p{quantile}: {found:?}, measured {measured}");
     }
+}
+
+/// What is to be shown again on a real server: the recommended settings beat no control and the seed's defaults.
+#[test]
+fn tuned_settings_are_worth_their_search() {
+    let summary = summary(&shipped("vllm_cpu_live", &[]));
+    assert!(beats(&summary, "tuned", "no control") && beats(&summary, "tuned", "seed's defaults"));
+    let gained = goodput_rps(&summary, "tuned") / goodput_rps(&summary, "no control");
+    assert!(gained > 3.0, "{gained} times the good answers of no control");
 }

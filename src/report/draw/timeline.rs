@@ -67,7 +67,23 @@ fn burst(timeline: &Timeline, variant: &VariantSummary, head: Head) -> Burst {
     rows.append(&mut inside);
     rows.extend(abandoned(series, variant, &bins));
     rows.extend(timeline.course.as_ref().and_then(|course| course::percentiles(course, &bins)));
-    Burst { head, times_s: bins.times_s(), rows, spans: spans(timeline, variant), began_unix_ns: None }
+    let mut burst = Burst { head, times_s: bins.times_s(), rows, spans: spans(timeline, variant), began_unix_ns: None };
+    end_with_the_last(&mut burst);
+    burst
+}
+
+/// Leaves out the end of a drain in which nothing happens any more, but for one bin that shows it. Bounds and rolling percentiles, whose
+/// unit is time, say nothing of that.
+fn end_with_the_last(burst: &mut Burst) {
+    let bins = burst.times_s.len();
+    let traces = || burst.rows.iter().filter(|row| row.unit != "s").flat_map(|row| &row.traces);
+    let busy = |at: usize| traces().any(|trace| trace.look.is_some() && trace.values[at] > 0.0);
+    let shown = (0..bins).rev().find(|at| busy(*at)).map_or(bins, |last| (last + 2).min(bins));
+    let Some(end_s) = burst.times_s.get(shown).copied() else { return };
+    burst.times_s.truncate(shown);
+    burst.rows.iter_mut().flat_map(|row| &mut row.traces).for_each(|trace| trace.values.truncate(shown));
+    burst.spans.iter_mut().for_each(|span| span.to_s = span.to_s.min(end_s));
+    burst.spans.retain(|span| span.to_s > span.from_s);
 }
 
 /// Abandoned calls, where there are any, with the count from which on graduated rejection refuses.
@@ -166,4 +182,28 @@ fn spans(timeline: &Timeline, variant: &VariantSummary) -> Vec<TimeSpan> {
     let all = outside.into_iter().chain(spikes).filter(|(from, to, _)| to > from);
     let span = |(from_s, to_s, what): (f64, f64, &str)| TimeSpan { from_s, to_s, name: what.to_owned(), marked: what == SPIKE };
     all.map(span).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::plot::Head;
+
+    #[test]
+    fn a_picture_ends_where_nothing_happens_any_more() {
+        let times_s: Vec<f64> = (0..10).map(f64::from).collect();
+        let until = |last: usize| (0..10).map(|at| if at <= last { 2.0 } else { 0.0 }).collect::<Vec<f64>>();
+        let rows = vec![
+            row("Requests", "req/s", vec![trace("arrive", 0, until(2)), trace("answered", 3, until(4))]),
+            row("Inside", "requests", vec![bound("limit", vec![8.0; 10])]),
+            row("p99", "s", vec![trace("end to end", 4, until(9))]),
+        ];
+        let span = |from_s, to_s| TimeSpan { from_s, to_s, name: "drain".to_owned(), marked: false };
+        let head = Head { name: "time".to_owned(), title: String::new(), caption: String::new() };
+        let mut burst = Burst { head, times_s, rows, spans: vec![span(3.0, 9.5), span(8.0, 9.0)], began_unix_ns: None };
+        end_with_the_last(&mut burst);
+        assert_eq!(burst.times_s, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0], "one bin more than the last answer's");
+        assert!(burst.rows.iter().flat_map(|row| &row.traces).all(|trace| trace.values.len() == 6));
+        assert_eq!(burst.spans, [span(3.0, 6.0)]);
+    }
 }

@@ -219,6 +219,9 @@ fn swing(tuning: &Tuning<'_>, bar: &Bar, at_choice: f64) -> Option<Swing> {
         }
     }
     let none = Estimate::exact(f64::NAN);
+    if own_setting.number().is_none() && bar.sides.len() == 1 {
+        down = Some(Estimate::exact(at_choice)); // of two choices there is one other
+    }
     let name = tuning.task.space.parameters()[bar.parameter].path.clone();
     Some(Swing { name, down: down.unwrap_or(none), up: up.unwrap_or(none) })
 }

@@ -80,7 +80,7 @@ impl Cases {
             keys.push(Key::new("worst case of each", Swatch::Line(Ink::Muted, Dash::Dashed)));
         }
         if self.compared.iter().any(|compared| compared.feasible.contains(&false)) {
-            keys.push(Key::new("white inside: does not hold the constraints", Swatch::Mark(HOLLOW)));
+            keys.push(Key::new("white inside: does not hold the constraints", Swatch::Hollow(HOLLOW)));
         }
         keys
     }

@@ -44,6 +44,9 @@ pub struct LatencyCdfs {
     pub panels: Vec<LatencyPanel>,
 }
 
+/// Pixels right of a panel in which it says how many never get an answer.
+const NEVER: f64 = 62.0;
+
 impl LatencyCdfs {
     /// The plot.
     ///
@@ -59,7 +62,7 @@ impl LatencyCdfs {
         if all().any(|class| class.slo_s.is_some()) {
             keys.push(Key::new("SLO", Swatch::Line(Ink::Muted, Dash::Dashed)));
         }
-        keys.push(Key::new("never answered: refused, failed, gave up", Swatch::Line(Ink::Muted, Dash::Dotted)));
+        keys.push(Key::new("never: refused, failed, gave up", Swatch::Line(Ink::Muted, Dash::Dotted)));
         let sheet = Sheet::new(&self.head, HEIGHT * rows as f64, &keys);
         for (i, (panel, place)) in self.panels.iter().zip(tiles(sheet.body, self.panels.len(), 2, HEIGHT)).enumerate() {
             let latencies = panel.classes.iter().flat_map(LatencyCdf::shown).map(|(latency, _)| latency);
@@ -77,7 +80,7 @@ impl LatencyCdfs {
                 left: None,
                 grid: (true, true),
             };
-            let place = Area { width: place.width - 26.0, ..place };
+            let place = Area { width: place.width - NEVER, ..place };
             let axes = Axes { x: thinned(axes.x, place.width / 60.0, (lo, hi)), ..axes };
             panel.draw(&sheet.panel(place, &axes), &names, hi);
         }
@@ -243,7 +246,7 @@ impl LatencyPanel {
         let mut above = f64::NEG_INFINITY;
         for never in missing {
             let y = (inner.height * never + 4.0).max(above + 13.0);
-            panel.say((right, 1.0), (9.0, y), Anchor::Start, &format::percent(never), Ink::Muted);
+            panel.say((right, 1.0), (9.0, y), Anchor::Start, &format!("{} never", format::percent(never)), Ink::Muted);
             above = y;
         }
     }

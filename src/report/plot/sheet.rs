@@ -43,6 +43,8 @@ pub(super) enum Swatch {
     Band(Ink),
     /// A marker alone.
     Mark(Look),
+    /// A marker with paper inside.
+    Hollow(Look),
     /// Diagonal lines.
     Hatch,
     /// A load line's triangle.
@@ -149,6 +151,10 @@ impl Sheet {
             }
             Swatch::Line(ink, dash) => line(ink, dash, 1.5),
             Swatch::Mark(look) => self.shape(look.marker.shape((x + 14.0, y), 4.0, filled(look.ink, 1.0))),
+            Swatch::Hollow(look) => {
+                self.shape(look.marker.shape((x + 14.0, y), 4.4, filled(look.ink, 1.0)));
+                self.shape(look.marker.shape((x + 14.0, y), 2.4, filled(Ink::Paper, 1.0)));
+            }
             Swatch::Field(ink) => self.shape(Shape::Path { runs: field, closed: true, paint: filled(ink, 1.0) }),
             Swatch::Band(ink) => self.shape(Shape::Path { runs: field, closed: true, paint: filled(ink, 0.2) }),
             Swatch::Foot => {

@@ -13,7 +13,7 @@ mod warnings;
 use super::format::{NONE, left, right, wrap};
 use crate::journal::summary::{Measure, Summary};
 use crate::stats::Interval;
-use crate::tune::{Figure, Id, Outcome, Plateau, RobustBy, Setting, Task, Together, Tuned};
+use crate::tune::{Figure, Id, Outcome, Plateau, RobustBy, Setting, Side, Task, Together, Tuned};
 
 pub use classes::ClassShare;
 use units::Unit;
@@ -185,19 +185,19 @@ fn turned(figure: Figure) -> Figure {
     Figure { mean: -figure.mean, interval }
 }
 
-/// `10 to 32 (10 is the least tried)`; a plateau of one level is told as what it is.
+/// `10 to 32 (8, tried next, is worse; 32 is the most tried)`: what lies between two settings that were tried is not known.
 fn plateau_text(plateau: &Plateau) -> String {
-    let Plateau { from, to, open, levels, .. } = plateau;
-    if from == to {
-        return format!("{from} alone, of {} levels", levels.len() + 1);
-    }
-    let ends = match open {
-        (true, true) => " (all that was tried)".to_owned(),
-        (true, false) => format!(" ({from} is the least tried)"),
-        (false, true) => format!(" ({to} is the most tried)"),
-        (false, false) => String::new(),
+    let Plateau { from, to, open, .. } = plateau;
+    let [below, above] = plateau.next();
+    let beyond = |side: &Side| {
+        let why = if side.feasible { "is worse" } else { "breaks a constraint" };
+        format!("{}, tried next, {why}", side.setting)
     };
-    format!("{from} to {to}{ends}")
+    let below = below.map(beyond).or_else(|| open.0.then(|| format!("{from} is the least tried")));
+    let above = above.map(beyond).or_else(|| open.1.then(|| format!("{to} is the most tried")));
+    let ends: Vec<String> = below.into_iter().chain(above).collect();
+    let own = if from == to { format!("{from} alone") } else { format!("{from} to {to}") };
+    if ends.is_empty() { own } else { format!("{own} ({})", ends.join("; ")) }
 }
 
 #[cfg(test)]

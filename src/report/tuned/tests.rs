@@ -378,7 +378,7 @@ fn plateaus_have_their_level() {
     let (from, to) = (Setting::Integer(9), Setting::Integer(17));
     tuned.plateaus = vec![Plateau { parameter: 0, from, to, open: (false, false), levels }];
     let told = text(&tuned);
-    assert!(told.contains("Within 2 % of 53.1 req/s lie, each moved alone: policy.queue.max_queue_size 9 to 17."), "{told}");
+    assert!(told.contains("Within 2 % of 53.1 req/s lie, each moved alone: policy.queue.max_queue_size 9 to 17 (1, tried next, is worse; 25, tried next, is worse)."), "{told}");
 }
 
 #[test]
