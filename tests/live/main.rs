@@ -9,6 +9,7 @@ mod driver_parity;
 mod emulate;
 mod emulate_command;
 mod emulate_faults;
+mod flight;
 mod parity;
 mod scripted;
 mod serve;

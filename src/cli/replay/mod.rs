@@ -61,7 +61,7 @@ pub struct Arguments {
     /// A named map: `nginx`, `langfuse`, `helicone`
     #[arg(long, value_name = "NAME", conflicts_with = "map")]
     preset: Option<String>,
-    /// Decide this journal again, as `simulate --journal` writes it, and compare every decision
+    /// Decide this journal again, as `--journal` of `simulate` or `serve` writes it, and compare every decision
     #[arg(long, value_name = "JOURNAL", exclusive = true)]
     verify: Option<PathBuf>,
     #[command(flatten)]

@@ -196,7 +196,13 @@ impl Tuning<'_> {
     fn best_alone(&self, alone: &AloneThere) -> String {
         let sets = self.task.sets(&alone.point);
         let words = if sets.is_empty() { "today's settings".to_owned() } else { sets.join(", ").replace('=', " = ") };
-        let ahead = alone.ahead.map_or(String::new(), |ahead| format!(", {} ahead", self.unit(0).difference_with(ahead)));
+        let ahead = alone.ahead.map_or(String::new(), |ahead| {
+            if ahead.is_below_zero() {
+                let behind = self.unit(0).difference_with(turned(ahead));
+                return format!(", {behind} behind the choice: a search of this future alone did not find its best");
+            }
+            format!(", {} ahead", self.unit(0).difference_with(ahead))
+        });
         format!("  best here alone, {words}: {}{ahead}", self.figure(Some(&alone.objective)))
     }
 

@@ -12,6 +12,10 @@ const CONSTRAINT: &str = "p99_ttft_ms <= 500";
 
 /// Goodput over two numbers, under a bound on the time to the first token.
 fn task() -> Task {
+    task_of(1.0)
+}
+
+fn task_of(sign: f64) -> Task {
     let parameter = |path: &str, domain| Parameter { path: path.to_owned(), domain, only_if: None };
     let places = Domain::Integer { lo: 1, hi: 64, scale: Scale::Linear };
     let share = Domain::Real { lo: 0.1, hi: 0.9, scale: Scale::Linear };
@@ -23,7 +27,7 @@ fn task() -> Task {
     Task {
         variant: 0,
         space: space.unwrap(),
-        objectives: vec![Objective { measure: "goodput_rps".parse().unwrap(), sign: 1.0 }],
+        objectives: vec![Objective { measure: "goodput_rps".parse().unwrap(), sign }],
         constraints: vec![(left.parse().unwrap(), bound)],
     }
 }
@@ -118,11 +122,15 @@ fn tuned() -> Tuned {
 
 /// The report of `tuned`, its lines put together again.
 fn text(tuned: &Tuned) -> String {
+    text_of(&task(), tuned)
+}
+
+fn text_of(task: &Task, tuned: &Tuned) -> String {
     let tuning = Tuning {
         scenario: "a",
         variant: "default",
         seed: 1,
-        task: &task(),
+        task,
         constraints: &[CONSTRAINT.to_owned()],
         current: &[Some("50".to_owned()), Some("0.5".to_owned())],
         scenes: &["a".to_owned(), "tue.csv".to_owned()],
@@ -227,6 +235,13 @@ fn what_need_not_change_is_told_with_what_it_took() {
                 replications of each, 30.0 simulations).";
     assert!(told.contains(says), "{told}");
     assert!(told.contains("30.0 of what need not change"), "{told}");
+    // Less of it is better: what is worse is more.
+    let less = task_of(-1.0);
+    assert!(
+        text_of(&less, &kept).contains("the objective changes by 0.100 req/s (0.050 to 0.150)"),
+        "{}",
+        text_of(&less, &kept)
+    );
 }
 
 #[test]

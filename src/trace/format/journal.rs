@@ -53,7 +53,7 @@ struct Prefix {
 }
 
 #[derive(Copy, Clone, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
-struct Id {
+pub(super) struct Id {
     idx: u32,
     version: u32,
 }
@@ -242,23 +242,23 @@ fn blocks(prefix: &Prefix) -> Box<[u64]> {
     (0..u64::from(prefix.tokens / BLOCK_TOKENS).min(65_536)).map(|block| mix(u64::from(prefix.group), block)).collect()
 }
 
-fn parsed<T: serde::de::DeserializeOwned>(column: &'static str, value: &Value) -> Result<T, RowProblem> {
+pub(super) fn parsed<T: serde::de::DeserializeOwned>(column: &'static str, value: &Value) -> Result<T, RowProblem> {
     let shown = || excerpt(&value.to_string());
     T::deserialize(value).map_err(|_| RowProblem::Value {
         column: column.into(),
         text: shown(),
-        expected: "what `plimsoll simulate --journal` writes",
+        expected: "what `--journal` writes",
         about: About::Other,
     })
 }
 
 /// Refuses a line whose time lies before what it follows: an earlier line, or the arrival that it tells of.
-fn in_order(earlier: u64, t: u64) -> Result<(), RowProblem> {
+pub(super) fn in_order(earlier: u64, t: u64) -> Result<(), RowProblem> {
     let Some(early) = earlier.checked_sub(t).filter(|early| *early > 0) else { return Ok(()) };
     Err(RowProblem::Backwards { column: "t", secs: Seconds { nanos: i64::try_from(early).unwrap_or(i64::MAX) } })
 }
 
-fn missing(column: &'static str) -> RowProblem {
+pub(super) fn missing(column: &'static str) -> RowProblem {
     RowProblem::Missing { column: column.into(), about: About::Other }
 }
 

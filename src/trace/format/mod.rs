@@ -6,6 +6,7 @@ mod burstgpt;
 pub(super) mod canonical;
 mod driver;
 pub(super) mod envoy;
+mod flight;
 mod generic;
 mod journal;
 mod litellm;
@@ -46,6 +47,7 @@ pub(super) const OBJECTS: &[Recipe] =
 pub(super) const SPECIAL: &[(Format, &[&str])] = &[
     (Format::Driver, driver::SIGNATURE),
     (Format::Journal, journal::SIGNATURE),
+    (Format::Journal, flight::SIGNATURE),
     (Format::Canonical, canonical::SIGNATURES[0]),
     (Format::Canonical, canonical::SIGNATURES[1]),
 ];
@@ -66,6 +68,7 @@ pub(super) fn reader(source: Source, format: Format, options: &Options, by: Stri
     match recipe {
         None if format == Format::Canonical => Ok(Box::new(canonical::Canonical::new(source, by)?)),
         None if format == Format::Driver => Ok(Box::new(driver::Driver::new(source, by))),
+        None if format == Format::Journal && is_flight(&source) => Ok(Box::new(flight::Flight::new(source, by))),
         None if format == Format::Journal => Ok(Box::new(journal::Journal::new(source, by))),
         None if format == Format::Otlp => Ok(Box::new(otlp::Otlp::new(source, own, by)?)),
         Some(recipe) if is_objects => Ok(Box::new(Objects::new(source, recipe, own, by)?)),
@@ -77,6 +80,12 @@ pub(super) fn reader(source: Source, format: Format, options: &Options, by: Stri
             Err(TraceError::OtherFormat { file: source.file, claimed: format.name(), why: "another kind of file".to_owned() })
         }
     }
+}
+
+/// Whether a journal is a gateway's, and not a simulation's.
+fn is_flight(source: &Source) -> bool {
+    let is_head = |object: &Fields| flight::SIGNATURE.iter().all(|key| object.contains_key(*key));
+    objects_in(&source.sample).first().is_some_and(is_head)
 }
 
 /// What a log can be.
