@@ -5,9 +5,9 @@
 //! that is over and digested by then leaves no mark, one that is not does. From the slices come four shares:
 //!
 //! - **lost** (rate deficit): requests offered in the late part that never got a complete answer, over those offered. What
-//!   is still in flight when the run is cut off is not lost, up to what a healthy server has in flight: [`IN_FLIGHT_EXCUSED`]
-//!   times the *base latency* (smallest mean latency of a mostly answered slice, warm-up included) times the offered rate
-//!   (Little's law).
+//!   is still in flight when the run is cut off is not lost, up to what a healthy server has in flight then: what came within
+//!   [`IN_FLIGHT_EXCUSED`] times the *base latency* (smallest mean latency of a mostly answered slice, warm-up included) before the
+//!   cut (Little's law), which is at the drain's end: after a long drain that is nothing.
 //! - **piling up** (backlog slope): median slope of the backlog over the late half, over its offered rate.
 //! - **latency slope** (latency trend): median slope of the mean end-to-end latency by arrival over the late half, seconds a
 //!   second. A queue that grows at load rho shows rho - 1.
@@ -182,6 +182,8 @@ struct Slices {
     base_latency: f64,
     /// Not over when the run was cut off.
     unfinished: f64,
+    /// From the window's end to the cut, seconds.
+    drain_s: f64,
 }
 
 impl Slices {
@@ -200,7 +202,8 @@ impl Slices {
         let start = cuts.iter().take_while(|cut| **cut < start).count().min(all.len());
         let base_latency = base_latency(&all);
         let unfinished = series.backlog.last().map_or(0.0, |left| f64::from(*left));
-        Self { all, start, base_latency, unfinished }
+        let drain_s = window.drained.since(window.end).as_secs_f64();
+        Self { all, start, base_latency, unfinished, drain_s }
     }
 
     fn window(&self) -> &[Slice] {
@@ -223,7 +226,7 @@ impl Slices {
             return (0.0, 0.0);
         }
         let rate = offered / sum(late, |slice| slice.secs);
-        let excused = self.unfinished.min(IN_FLIGHT_EXCUSED * self.base_latency * rate);
+        let excused = self.unfinished.min((IN_FLIGHT_EXCUSED * self.base_latency - self.drain_s).max(0.0) * rate);
         let lost = (offered - sum(late, |slice| slice.answered) - excused).max(0.0);
         (lost / offered, lost)
     }

@@ -250,3 +250,14 @@ proptest! {
         prop_assert_eq!(label, Label::Collapsing, "{:?}", evidence);
     }
 }
+
+/// Whoever came last is still waiting at the cut, longer than a healthy server would have let anybody wait.
+#[test]
+fn those_who_wait_for_nothing_at_the_cut_are_lost() {
+    let hopeless = Server { patience_s: 20.0, slo_s: 20.0, ..PLAIN };
+    for drained in [70.0, 78.0] {
+        let (label, evidence) = hopeless.label(&arrivals(60.0, |_| 42.0), 60.0, drained);
+        assert_eq!(label, Label::Collapsing, "{drained} {evidence:?}");
+        assert!(evidence.lost > 0.5, "{drained} {evidence:?}");
+    }
+}
