@@ -26,8 +26,12 @@ answers() { curl -sf -o /dev/null -m 2 "$target/health"; }
 
 serve() {
   answers && return
+  if [ -z "${MODEL:-}" ]; then
+    echo "set MODEL to a folder with config.json and tokenizer of an 8 B Llama or Qwen" >&2
+    exit 2
+  fi
   export HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 VLLM_NO_USAGE_STATS=1 DO_NOT_TRACK=1
-  setsid "${VLLM:-vllm}" serve "${MODEL:?set MODEL to a folder with the model\'s config.json and tokenizer}" \
+  setsid "${VLLM:-vllm}" serve "$MODEL" \
     --served-model-name model --host 127.0.0.1 --port "$port" --load-format dummy --enforce-eager \
     --max-model-len 4096 --max-num-seqs "$seats" --max-num-batched-tokens "$tokens" --no-enable-prefix-caching \
     ${VLLM_FLAGS:-} > "$out/vllm.log" 2>&1 < /dev/null &

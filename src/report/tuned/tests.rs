@@ -306,6 +306,12 @@ fn a_better_neighbour_is_named() {
     let told = text(&better);
     assert!(told.contains("Beside the choice, policy.queue.max_queue_size = 13 did better by 0.900 req/s"), "{told}");
     assert!(told.contains("more candidates there"), "{told}");
+    // A plateau's levels hold what the tornado tried: each setting counts once.
+    let (from, to) = (Setting::Integer(10), Setting::Integer(10));
+    let levels = [&better.tornado[0].sides[..], &[side(17, fig(-2.0, 0.1))]].concat();
+    better.plateaus = vec![Plateau { parameter: 0, from, to, open: (false, false), levels }];
+    assert!(text(&better).contains("(95 % for all 4 settings beside it together)"), "{}", text(&better));
+    better.plateaus.clear();
     better.tornado[0].sides = vec![side(9, fig(0.2, 0.4))];
     assert!(!text(&better).contains("Beside the choice"), "its interval holds 0");
 }

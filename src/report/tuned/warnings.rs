@@ -75,7 +75,10 @@ impl Tuning<'_> {
     pub(super) fn better_nearby(&self) -> Option<String> {
         let of_bars = self.tuned.tornado.iter().flat_map(|bar| bar.sides.iter().map(move |side| (bar.parameter, side)));
         let of_levels = self.tuned.plateaus.iter().flat_map(|one| one.levels.iter().map(move |side| (one.parameter, side)));
-        let beside: Vec<(usize, &Side)> = of_bars.chain(of_levels).collect();
+        let mut beside: Vec<(usize, &Side)> = of_bars.chain(of_levels).collect();
+        // A plateau's levels hold what the tornado tried too.
+        beside.sort_by(|a, b| (a.0, &a.1.setting).cmp(&(b.0, &b.1.setting)));
+        beside.dedup_by(|a, b| (a.0, &a.1.setting) == (b.0, &b.1.setting));
         let compared = beside.len();
         let change = |side: &Side| side.together;
         let better = |(_, side): &(usize, &Side)| side.feasible && change(side).is_some_and(Figure::is_above_zero);
