@@ -109,6 +109,7 @@ mod tests {
         Elsewhere {
             case: Case::EXPECTED,
             held_out: true,
+            replications: 10,
             choice: Vec::new(),
             constraints: vec![slack],
             current: Vec::new(),

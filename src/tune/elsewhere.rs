@@ -14,6 +14,8 @@ pub struct Elsewhere {
     pub case: Case,
     /// Whether nothing was chosen by it.
     pub held_out: bool,
+    /// Replications of each.
+    pub replications: u32,
     /// The choice's objectives.
     pub choice: Vec<Option<Figure>>,
     /// How far inside each constraint it is.
@@ -69,6 +71,7 @@ pub fn elsewhere(
     Ok(Elsewhere {
         case,
         held_out,
+        replications,
         choice: seen[0].objective_figures(),
         constraints: seen[0].constraint_figures(),
         current: seen[1].objective_figures(),

@@ -160,7 +160,8 @@ impl Shares {
         let confirmation = settings.confirmation.min(affordable.max(2));
         let rest = settings.budget - measured * f64::from(confirmation);
         let selection = rest * (1.0 - SCREENING);
-        let finalists = (selection / (2.0 * f64::from(settings.first))) as usize;
+        let looks = if settings.one_look { 1.0 } else { 2.0 };
+        let finalists = (selection / (looks * f64::from(settings.first))) as usize;
         if finalists < 1 || selection < least * f64::from(settings.first) {
             let needed = (least * f64::from(settings.first) / (1.0 - SCREENING) / (1.0 - CONFIRMATION)).ceil();
             return Err(SearchFault::NoChoice { budget: settings.budget, needed });

@@ -73,6 +73,9 @@ pub struct Settings {
     pub tolerances: Vec<f64>,
     /// Candidates in the final selection at most, at least 2.
     pub finalists: usize,
+    /// Whether the selection's budget is cut for one look at each finalist, not for a second one too: of several objectives nothing
+    /// is eliminated, and a wider front is worth more than more replications of it.
+    pub one_look: bool,
     /// Replications of each finalist before the first decision, at least 2.
     pub first: u32,
     /// Replications of a finalist at most.
@@ -95,6 +98,7 @@ impl Settings {
             zone: Zone::Relative(0.01),
             tolerances: Vec::new(),
             finalists: 8,
+            one_look: false,
             first: 10,
             replications_max: 1_000,
             confirmation: 30,

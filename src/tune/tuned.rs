@@ -29,6 +29,8 @@ const TOLERANCE: f64 = 0.01;
 /// A race's shortest runs last at least so many times as long as the drain, which is the longest that anybody waits: before
 /// that, a queue that will be far too long is not yet full, and looks like the best of all.
 const DRAINS: f64 = 3.0;
+/// Finalists at most, of several objectives: so many make a front.
+const FRONT_FINALISTS: usize = 16;
 /// Part of the budget that a method without a race may spend on its screening, so that the selection has enough.
 const FIXED_SHARE: f64 = 0.4;
 
@@ -58,6 +60,10 @@ impl Task {
         };
         let mut search = Settings::halving(points, budget, seed);
         search.method = method;
+        if self.objectives.len() > 1 {
+            search.one_look = true;
+            search.finalists = FRONT_FINALISTS;
+        }
         search.tolerances = self.tolerances();
         search.zone = settings.indifference.map_or(search.zone, |zone| Zone::Absolute(zone.value()));
         search.alpha = settings.error.map_or(search.alpha, crate::units::Fraction::value);

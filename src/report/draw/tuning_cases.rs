@@ -7,9 +7,14 @@ use crate::report::tuned::Tuning;
 use crate::stats::significant;
 use crate::tune::{Case, Elsewhere, Figure, hold};
 
+/// Replications below which an interval says more of their number than of the settings.
+const FEW: u32 = 5;
+
 /// Both settings in one case.
 struct Row {
     case: Case,
+    /// Replications of each.
+    replications: u32,
     recommended: Estimate,
     /// Whether the recommended hold the constraints.
     feasible: bool,
@@ -40,18 +45,17 @@ pub(super) fn draw(tuning: &Tuning<'_>, drawn: &mut Drawn) {
     let objective = &tuning.task.objectives[0];
     let with_capacity = rows.iter().any(|row| row.case.varies_capacity());
     let what = if tuning.tuned.outcome.without_chance {
-        "One run in each case: nothing in them is left to chance."
-    } else if tuning.recorded {
-        "Means with 95 % intervals over replications."
+        "One run in each case: nothing in them is left to chance.".to_owned()
     } else {
-        "Means with 95 % intervals over replications that nothing was chosen by."
+        let fresh = if tuning.recorded { "" } else { " that nothing was chosen by" };
+        format!("Means with 95 % intervals over {}{fresh}.", replications(&rows))
     };
     let plot = Cases {
         head: titled(
             tuning,
             "cases",
             format!("{} at other loads{}", objective.measure, if with_capacity { " and capacities" } else { "" }),
-            what,
+            &what,
         ),
         objective: objective.measure.to_string(),
         unit: unit(&objective.measure),
@@ -62,10 +66,20 @@ pub(super) fn draw(tuning: &Tuning<'_>, drawn: &mut Drawn) {
     drawn.add(plot.plot());
 }
 
+/// Replications that a row has: `10 replications`, `5 to 30 replications`; of very few it is said that intervals are wide by that.
+fn replications(rows: &[Row]) -> String {
+    let counts = || rows.iter().map(|row| row.replications);
+    let (least, most) = (counts().min().unwrap_or(0), counts().max().unwrap_or(0));
+    let many = if least == most { least.to_string() } else { format!("{least} to {most}") };
+    let wide = if least < FEW { " (of so few an interval is wide, whatever the settings do)" } else { "" };
+    format!("{many} replications{wide}")
+}
+
 /// By rising load and falling capacity.
 fn rows(tuning: &Tuning<'_>) -> Vec<Row> {
     let row = |one: &Elsewhere| Row {
         case: one.case,
+        replications: one.replications,
         recommended: estimate(tuning, one.choice.first()),
         feasible: hold(&one.constraints),
         today: estimate(tuning, one.current.first()),
@@ -77,6 +91,7 @@ fn rows(tuning: &Tuning<'_>) -> Vec<Row> {
     if let Some(confirmed) = confirmed.filter(|_| rows.iter().all(|row| row.case != Case::EXPECTED)) {
         rows.push(Row {
             case: Case::EXPECTED,
+            replications: confirmed.series.count,
             recommended: estimate(tuning, confirmed.objectives.first()),
             feasible: hold(&confirmed.constraints),
             today: estimate(tuning, confirmed.baseline_objectives.first()),

@@ -54,14 +54,26 @@ fn of_slice(tuning: &Tuning<'_>) -> Option<Heatmap> {
     let held = if held.is_empty() { String::new() } else { format!(" All else as recommended: {}.", held.join(", ")) };
     let many = if slice.replications == 1 { "" } else { "s" };
     let what = format!(
-        "Each cell is the mean of the same {} replication{many}, measured beside the search's budget. {EVEN}{held}",
-        slice.replications
+        "Each cell is the mean of the same {} replication{many}, measured beside the search's budget{}. {EVEN}{held}",
+        slice.replications,
+        confirmed(tuning)
     );
     let objective = objective_around(tuning);
     let title = over_both(tuning, &objective, slice.parameters);
     let [x, y] = slice.parameters;
     let chosen = choice.setting(x).cloned().zip(choice.setting(y).cloned()).map(|(x, y)| [x, y]);
     Some(over(tuning, titled(tuning, "heatmap", title, &what), ([x, y], objective), &cells, chosen.as_ref()))
+}
+
+/// What more replications said of the choice than a cell has.
+fn confirmed(tuning: &Tuning<'_>) -> String {
+    let tuned = tuning.tuned;
+    // Of a regret the confirmation tells another figure than the map.
+    let confirmation = tuned.outcome.confirmation.as_ref().filter(|_| !tuned.outcome.without_chance && tuned.alone.is_empty());
+    let Some((confirmation, level)) = confirmation.zip(tuning.middle()) else { return String::new() };
+    let unit = unit(&tuning.task.objectives[0].measure);
+    let level = Estimate::exact(tuning.task.objectives[0].sign * level.mean).text(unit);
+    format!("; of the choice {} others, which are surer, said {level}", confirmation.series.count)
 }
 
 /// What a caption says of the axes.
@@ -179,14 +191,13 @@ pub(super) fn sensitivity(tuning: &Tuning<'_>, drawn: &mut Drawn) {
         drawn.leave_out("Sobol indices were not measured: `--sensitivity` asks for them.");
     }
     let objective = objective_around(tuning);
+    let by = if tuned.outcome.without_chance { "" } else { ", with 95 % intervals of the change" };
+    let changed = format!(
+        "The tornado changes one parameter at a time{by}; of choices it shows the lowest and the highest.{}",
+        switched(tuning)
+    );
     let plot = Sensitivity {
-        head: titled(
-            tuning,
-            "sensitivity",
-            format!("Which parameters matter for {objective}"),
-            "The tornado changes one parameter at a time, with 95 % intervals of the change; of choices it shows the lowest and the \
-             highest.",
-        ),
+        head: titled(tuning, "sensitivity", format!("Which parameters matter for {objective}"), &changed),
         objective,
         unit: unit(&tuning.task.objectives[0].measure),
         at_choice,
@@ -195,6 +206,28 @@ pub(super) fn sensitivity(tuning: &Tuning<'_>, drawn: &mut Drawn) {
         indices,
     };
     drawn.add(plot.plot());
+}
+
+/// Which settings the bars of choices are of: what a row calls "less" and "more" has no order there.
+fn switched(tuning: &Tuning<'_>) -> String {
+    let parameters = tuning.task.space.parameters();
+    let centre = tuning.tuned.centre.as_ref();
+    let of = |bar: &Bar| {
+        centre?.setting(bar.parameter).filter(|own| own.number().is_none())?;
+        let level =
+            |side: &Side| Some((side.setting.to_string().replace('"', ""), side.change.first().copied().flatten()?.mean));
+        let mut sides: Vec<(String, f64)> = bar.sides.iter().filter_map(level).collect();
+        sides.sort_by(|a, b| a.1.total_cmp(&b.1));
+        let last = |path: &str| path.rsplit('.').next().unwrap_or(path).to_owned();
+        let named = match &sides[..] {
+            [] => return None,
+            [(one, _)] => format!("{one} instead"),
+            [(worst, _), .., (best, _)] => format!("from {worst}, the worst, to {best}"),
+        };
+        Some(format!("{}: {named}", last(&parameters[bar.parameter].path)))
+    };
+    let each: Vec<String> = tuning.tuned.tornado.iter().filter_map(of).collect();
+    if each.is_empty() { String::new() } else { format!(" Choices: {}.", each.join("; ")) }
 }
 
 fn swing(tuning: &Tuning<'_>, bar: &Bar, at_choice: f64) -> Option<Swing> {

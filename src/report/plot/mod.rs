@@ -102,7 +102,7 @@ impl Estimate {
     }
 
     /// `mean (lo to hi)` for a tooltip.
-    fn text(self, unit: ticks::Unit) -> String {
+    pub(in crate::report) fn text(self, unit: ticks::Unit) -> String {
         let mean = ticks::one(self.mean, unit);
         if self.lo.is_finite() && self.hi.is_finite() {
             format!("{mean} ({} to {})", ticks::one(self.lo, unit), ticks::one(self.hi, unit))

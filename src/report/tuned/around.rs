@@ -1,10 +1,11 @@
 //! What stands around the choice: other futures, what each parameter does, the Pareto front.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::{Tuning, turned};
 use crate::report::format::{NONE, count, left, number, percent, range, right, wrap};
-use crate::tune::{AloneThere, Elsewhere, Figure, Front, ROWS_MIN, Together, hold};
+use crate::tune::{AloneThere, Elsewhere, Figure, Finalist, Front, Id, ROWS_MIN, Together, hold};
 
 /// A line of a list, wrapped: further lines stand two columns in, as its own words do.
 fn item(text: &str) -> String {
@@ -92,16 +93,45 @@ impl Tuning<'_> {
         let of = if count == 1 { "1 of the finalists is".to_owned() } else { format!("{count} of the finalists are") };
         let told = format!("{of} on the Pareto front of {}{}:", names.join(" against "), self.hypervolume(front));
         let mut text = wrap(&told) + "\n";
-        let finalists = self.outcome().selection.iter().flat_map(|selection| &selection.finalists);
-        for finalist in finalists.filter(|finalist| front.members.contains(&finalist.candidate)) {
-            let values = names.iter().zip(&finalist.objectives).enumerate().map(|(k, (name, figure))| {
+        for alike in self.alike(front) {
+            let values = names.iter().zip(&alike[0].objectives).enumerate().map(|(k, (name, figure))| {
                 let value = figure.map_or(NONE.to_owned(), |figure| self.unit(k).level_with(self.own(k, figure)));
                 format!("{name} {value}")
             });
             let values: Vec<String> = values.collect();
-            let _ = writeln!(text, "{}", item(&format!("{}: {}", self.short(finalist.candidate), values.join(", "))));
+            let settings: Vec<String> = alike.iter().map(|finalist| self.short(finalist.candidate)).collect();
+            let _ = writeln!(text, "{}", item(&format!("{}: {}", settings.join("; or "), values.join(", "))));
         }
+        text.extend(self.not_compared());
         text
+    }
+
+    /// How many never met the finalists.
+    fn not_compared(&self) -> Option<String> {
+        let met: BTreeSet<Id> =
+            self.outcome().selection.iter().flat_map(|selection| &selection.finalists).map(|one| one.candidate).collect();
+        let visits = self.outcome().rungs.iter().flat_map(|rung| &rung.visits);
+        let screened: BTreeSet<Id> = visits.map(|visit| visit.candidate).filter(|id| !met.contains(id)).collect();
+        let told = "on fewer or shorter runs, and are not compared with them: some may belong on the front.";
+        let candidates = match screened.len() {
+            0 => return None,
+            1 => "1 candidate was".to_owned(),
+            n => format!("{} candidates were", count(n as u64)),
+        };
+        Some(wrap(&format!("{candidates} screened only, {told}")) + "\n")
+    }
+
+    /// The finalists on the front; those with the same figures, which are one point of it, together.
+    fn alike(&self, front: &Front) -> Vec<Vec<&Finalist>> {
+        let finalists = self.outcome().selection.iter().flat_map(|selection| &selection.finalists);
+        let mut points: Vec<Vec<&Finalist>> = Vec::new();
+        for finalist in finalists.filter(|finalist| front.members.contains(&finalist.candidate)) {
+            match points.iter_mut().find(|alike| alike[0].objectives == finalist.objectives) {
+                Some(alike) => alike.push(finalist),
+                None => points.push(vec![finalist]),
+            }
+        }
+        points
     }
 
     /// `; above the worst finalist of each (9.7 %, 1,751 ms) it has a hypervolume of 253 ms`.

@@ -322,6 +322,7 @@ fn a_failure_in_what_was_held_out_comes_first() {
     failed.elsewhere = vec![Elsewhere {
         case: Case { scene: 1, ..Case::EXPECTED },
         held_out: true,
+        replications: 10,
         choice: vec![fig(20.0, 0.5)],
         constraints: vec![fig(-80.0, 9.0)],
         current: vec![fig(25.0, 0.5)],
@@ -364,6 +365,7 @@ fn what_the_verdict_forbids_is_not_written() {
         tried.elsewhere = vec![Elsewhere {
             case: Case { scene: 1, ..Case::EXPECTED },
             held_out: true,
+            replications: 10,
             choice: vec![fig(20.0, 0.5)],
             constraints: vec![slack],
             current: vec![fig(25.0, 0.5)],
