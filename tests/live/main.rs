@@ -13,6 +13,8 @@ mod flight;
 mod parity;
 mod scripted;
 mod serve;
+mod serve_command;
 mod serve_fire;
+mod served;
 mod survey;
 mod survey_command;

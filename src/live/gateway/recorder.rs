@@ -87,10 +87,15 @@ impl Recorder {
                 tracing::error!(%why, folder = %terms.folder.display(), "the journal has ended: it cannot be written");
             }
         })?;
-        Ok(Self {
+        Ok(Self { writer: Some(writer), ..Self::over(sender, shared, classes) })
+    }
+
+    /// A recorder whose lots go into this channel.
+    fn over(sender: mpsc::Sender<Lot>, shared: Arc<Shared>, classes: Vec<String>) -> Self {
+        Self {
             sender,
             shared,
-            writer: Some(writer),
+            writer: None,
             classes,
             policy: Settings::default(),
             batch: Vec::new(),
@@ -100,7 +105,7 @@ impl Recorder {
             inputs: 0,
             missed: 0,
             news: None,
-        })
+        }
     }
 
     /// The settings with which the policies begin.
@@ -111,7 +116,7 @@ impl Recorder {
     /// The policies are about to hear something.
     pub fn before(&mut self, now: Time, gateway: &Gateway, input: &Input) {
         let room = self.sender.capacity();
-        let reopens = if self.segment == 0 { room > 0 } else { room >= WAITING_MAX / 2 };
+        let reopens = if self.segment == 0 { room > 0 } else { room >= self.sender.max_capacity() / 2 };
         if (!self.open && reopens) || (self.open && self.shared.full.load(Ordering::Relaxed)) {
             self.begin_segment(now, gateway);
         }
@@ -248,5 +253,51 @@ impl Segment {
     fn close(mut self, missed: u64) -> io::Result<()> {
         self.journal.write(self.latest, What::Closed { inputs: self.inputs, missed });
         self.journal.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::verify_segments;
+
+    fn tell(recorder: &mut Recorder, gateway: &mut Gateway, millis: u64) {
+        let now = Time::from_nanos(millis * 1_000_000);
+        recorder.before(now, gateway, &Input::Wake);
+        gateway.handle(now, Input::Wake);
+        while let Some(action) = gateway.poll() {
+            recorder.decided(action);
+        }
+        recorder.after();
+    }
+
+    #[test]
+    fn a_writer_that_is_too_slow_ends_the_segment_and_the_next_one_begins_with_all_state() {
+        let folder = tempfile::tempdir().unwrap();
+        let terms = RecorderTerms {
+            folder: folder.path().to_owned(),
+            segment_bytes: 1 << 20,
+            segments_max: 9,
+            classes: vec!["only".to_owned()],
+        };
+        let (sender, lots) = mpsc::channel(4);
+        let shared = Arc::<Shared>::default();
+        let settings = Settings::default();
+        let mut gateway = Gateway::new(&settings);
+        let mut recorder = Recorder::over(sender, Arc::clone(&shared), terms.classes.clone());
+        recorder.settings(&settings);
+        // A segment's head and three inputs fill the channel that nobody empties; three more are lost, and nobody waited.
+        (0..6).for_each(|millis| tell(&mut recorder, &mut gateway, millis));
+        assert_eq!((recorder.open, recorder.missed), (false, 3));
+        recorder.writer = Some(std::thread::spawn(move || write(lots, &terms, &shared).unwrap()));
+        while recorder.sender.capacity() < 4 {
+            std::thread::yield_now();
+        }
+        (6..8).for_each(|millis| tell(&mut recorder, &mut gateway, millis));
+        assert_eq!(recorder.finish(), 3);
+        let files = [1, 2].map(|segment| folder.path().join(segment_name(segment)));
+        let (verified, at) = verify_segments(files.iter().map(PathBuf::as_path)).unwrap();
+        assert!(verified.holds(), "{at:?}: {verified:?}");
+        assert_eq!((verified.inputs, verified.missed), (5, 3));
     }
 }

@@ -82,10 +82,8 @@ impl Server {
         let answering = Arc::clone(&service);
         let answer = move |request| Arc::clone(&answering).answer(request);
         let serving = tokio::spawn(serve(listener, limits(&written), drain.clone(), answer));
-        let mut helpers = vec![tokio::spawn(Arc::clone(&service.owner).keep_time())];
-        if let Some(every) = signals::wanted(&written.policy) {
-            helpers.push(tokio::spawn(signals::watch(Arc::clone(&service), every)));
-        }
+        let helpers =
+            vec![tokio::spawn(Arc::clone(&service.owner).keep_time()), tokio::spawn(signals::watch(Arc::clone(&service)))];
         Ok(Self { service, drain, address, serving, helpers })
     }
 

@@ -6,6 +6,7 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, StatusCode, Uri};
+use tokio::sync::Notify;
 
 use super::admin;
 use super::answer::{self, Answer};
@@ -29,6 +30,8 @@ pub struct Service {
     /// Hash of the token that may change settings.
     pub(super) admin: Option<String>,
     settings: RwLock<Arc<InForce>>,
+    /// New settings are in force.
+    pub(super) reloaded: Notify,
 }
 
 /// The header that carries a request's id, in both directions.
@@ -42,7 +45,14 @@ impl Service {
     pub fn new(owner: Arc<Owner>, pool: Arc<Pool>, written: &Written, admin_token: Option<&str>) -> Self {
         let meter = Meter::new(&written.serve.metrics_prefix, &owner);
         let settings = RwLock::new(Arc::new(InForce::new(written, &meter)));
-        Self { owner, pool, meter, admin: admin_token.map(|token| super::classes::sha256(token.as_bytes())), settings }
+        Self {
+            owner,
+            pool,
+            meter,
+            admin: admin_token.map(|token| super::classes::sha256(token.as_bytes())),
+            settings,
+            reloaded: Notify::new(),
+        }
     }
 
     /// The settings in force.
@@ -56,6 +66,7 @@ impl Service {
         let new = Arc::new(InForce::new(written, &self.meter));
         let before = std::mem::replace(&mut *self.settings.write().unwrap_or_else(PoisonError::into_inner), Arc::clone(&new));
         self.owner.tell(Input::Settings(Box::new(written.shared())));
+        self.reloaded.notify_waiters();
         tracing::info!(hash = %new.hash, before = %before.hash, "new settings are in force");
         kept_from_start(&before, &new)
     }

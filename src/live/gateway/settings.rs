@@ -6,12 +6,14 @@ use std::sync::Arc;
 use super::classes::Classes;
 use super::config::Serve;
 use super::meter::{ClassMeter, Meter};
+use super::signals;
 use crate::journal::settings_hash;
 use crate::live::clock::duration;
 use crate::live::http::PoolTerms;
 use crate::policy::Settings;
 use crate::request::ClassId;
 use crate::scenario::{Diagnostics, parse_settings_and, read_settings_and};
+use crate::time::Span;
 
 /// What a file of settings says.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +55,8 @@ pub struct InForce {
     pub serve: Serve,
     /// Who requests are of.
     pub classes: Classes,
+    /// How often the server's own signals are read, if a policy wants them.
+    pub signals_every: Option<Span>,
     /// Hash of the policies as they are told to the gateway: the same as in the journal.
     pub hash: String,
     meters: Vec<Arc<ClassMeter>>,
@@ -64,7 +68,13 @@ impl InForce {
     pub fn new(written: &Written, meter: &Meter) -> Self {
         let classes = Classes::new(&written.serve);
         let meters = written.serve.class_names().iter().map(|name| meter.class(name)).collect();
-        Self { serve: written.serve.clone(), classes, hash: settings_hash(&written.shared()), meters }
+        Self {
+            serve: written.serve.clone(),
+            classes,
+            signals_every: signals::wanted(&written.policy),
+            hash: settings_hash(&written.shared()),
+            meters,
+        }
     }
 
     /// What counts the requests of a class.

@@ -1,9 +1,11 @@
 //! The server's own signals, read from its `/metrics` as vLLM writes them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Uri};
+use tokio::time::{Instant, sleep_until};
 
 use super::call::{Collected, collect};
 use super::service::Service;
@@ -21,14 +23,23 @@ pub fn wanted(settings: &Settings) -> Option<Span> {
     settings.signals.as_ref().filter(|signals| signals.mode != Mode::Off).map(|signals| signals.every)
 }
 
-/// Tells the policies, for as long as the gateway runs. What cannot be read is not told: its age counts against the server.
-pub async fn watch(service: Arc<Service>, every: Span) {
-    let mut ticks = tokio::time::interval(duration(every).max(std::time::Duration::from_millis(1)));
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+/// Tells the policies as often as the settings in force want it, for as long as the gateway runs. What cannot be read is not
+/// told: its age counts against the server.
+pub async fn watch(service: Arc<Service>) {
     loop {
-        ticks.tick().await;
+        let mut reloaded = std::pin::pin!(service.reloaded.notified());
+        reloaded.as_mut().enable();
+        let Some(every) = service.settings().signals_every else {
+            reloaded.await;
+            continue;
+        };
+        let next = Instant::now() + duration(every).max(Duration::from_millis(1));
         if let Some(hint) = read(&service).await {
             service.owner.tell(Input::Hint(hint));
+        }
+        tokio::select! {
+            () = sleep_until(next) => {}
+            () = reloaded => {}
         }
     }
 }
