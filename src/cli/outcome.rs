@@ -41,6 +41,9 @@ pub enum Failure {
     /// Bad input of another kind: what is wrong and what would be right.
     #[error("error: {0}\n")]
     Input(String),
+    /// The time was over before there was anything to tell.
+    #[error("error: {0}\n")]
+    TimeOver(String),
     /// Warnings where there must be none.
     #[error("error: {0} of the lints above are warnings, which `--strict` does not let pass\n")]
     Strict(usize),
@@ -96,7 +99,7 @@ impl Failure {
         match self {
             Self::Usage(_) | Self::Scenario(_) | Self::Input(_) | Self::Strict(_) | Self::Lost(_) => Exit::BadInput,
             Self::Write { why, .. } if !remedy(why).is_empty() => Exit::BadInput,
-            Self::Write { .. } | Self::Output(_) => Exit::Failed,
+            Self::TimeOver(_) | Self::Write { .. } | Self::Output(_) => Exit::Failed,
             Self::Invalid(_) => Exit::Invalid,
             Self::Interrupted(_) | Self::Cut(_) | Self::Stopped => Exit::Interrupted,
             Self::Closed => Exit::Done,

@@ -49,8 +49,13 @@ impl Elsewhere {
             Some(gain) if gain.is_above_zero() => None,
             Some(gain) => Some(Against::NoGain(gain)),
         };
-        let breaks = broken(&self.constraints, tolerances);
+        let breaks = self.broken(tolerances);
         gain.into_iter().chain(breaks.map(|(constraint, slack)| Against::Breaks { constraint, slack })).collect()
+    }
+
+    /// Constraints that the choice breaks in this future, each with how far inside it is; `tolerances` are the constraints'.
+    pub fn broken(&self, tolerances: &[f64]) -> impl Iterator<Item = (usize, Option<Figure>)> {
+        broken(&self.constraints, tolerances)
     }
 }
 

@@ -64,10 +64,9 @@ impl Plateau {
 }
 
 /// What stands around `choice`, `replications` (at least 1) of each setting. The tornado: each active parameter at 20 % less and
-/// more (or at its other choices). The plateau of each active number: `levels` (at least 2) over its range, and what the tornado tried of
-/// it; a setting counts where its
-/// mean loss against the choice is at most [`PLATEAU`] of the choice's mean, and the constraints hold on average, and the plateau is
-/// the unbroken run of such levels around the choice.
+/// more (or at its other choices). The plateau of each active number: `levels` (at least 2) over its range, and what the tornado
+/// tried of it; a setting counts where its mean loss against the choice is at most [`PLATEAU`] of the choice's mean, and the
+/// constraints hold on average, and the plateau is the unbroken run of such levels around the choice.
 ///
 /// # Errors
 /// Where it was stopped.

@@ -20,13 +20,20 @@ pub(super) fn closest(rungs: &[Rung], finalists: &[Id], room: usize) -> Vec<Id> 
     found
 }
 
-/// The best candidate of a rung that seems to hold the constraints.
+/// The best candidate of a rung that seems to hold the constraints. Of several objectives it is the best in the first: the order of
+/// a front begins with its ends.
 pub(super) fn leader_in(rung: &Rung) -> Option<Id> {
     let holds = |visit: &&Visit| {
         visit.verdict != Verdict::Unmeasured
             && visit.constraints.iter().all(|slack| slack.is_some_and(|slack| slack.mean >= 0.0))
     };
-    rung.visits.iter().filter(holds).min_by_key(|visit| visit.rank).map(|visit| visit.candidate)
+    let holding = rung.visits.iter().filter(holds);
+    if rung.visits.first().is_some_and(|visit| visit.objectives.len() > 1) {
+        let first = |visit: &Visit| visit.objectives[0].map_or(f64::NEG_INFINITY, |figure| figure.mean);
+        let best = holding.reduce(|best, one| if first(one) > first(best) { one } else { best });
+        return best.map(|visit| visit.candidate);
+    }
+    holding.min_by_key(|visit| visit.rank).map(|visit| visit.candidate)
 }
 
 /// Who breaks the constraints least in one rung, as [`rank::violation`] has it.

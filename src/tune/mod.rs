@@ -84,5 +84,5 @@ pub use store::{Store, StoreError};
 pub use task::{Objective, ScenarioProblem, Task};
 pub use tied::{Tie, TieBreak};
 pub use tuned::{Alone, Around, Beside, Futures, Refused, Tuned, tune};
-pub use unchanged::{Trial, Unchanged};
+pub use unchanged::{PUT_BACK_ERROR, Trial, Unchanged};
 pub use unfit::Unfit;

@@ -1,7 +1,7 @@
 //! The order of candidates on what has been measured so far: objectives, constraints, and what was not measured at all.
 //!
-//! With one objective the higher mean comes first, of equal ones the higher mean of what decides between equals. With several, candidates that no other dominates come first, then those that
-//! only these dominate, and so on; inside a layer those that stand alone come first (K. Deb et al., "A fast and elitist
+//! With one objective the higher mean comes first, of equal ones the higher mean of what decides between equals. With several,
+//! candidates that no other dominates come first, then those that only these dominate, and so on; inside a layer those that stand alone come first (K. Deb et al., "A fast and elitist
 //! multiobjective genetic algorithm: NSGA-II", IEEE Trans. Evol. Comput. 6 (2002), 182-197).
 //!
 //! With constraints the best settings often lie where one binds, where half of all short runs show it broken. So the order

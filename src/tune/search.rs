@@ -285,7 +285,16 @@ fn fault(selected: &Selected, outcome: &Outcome) -> Result<(), SearchFault> {
     if let Some(constraint) = never_shown(selected) {
         return Err(SearchFault::NeverShown(constraint));
     }
-    unmeasured(selected).map_or(Ok(()), |objective| Err(SearchFault::Unmeasured(objective)))
+    let seen = |k: usize| {
+        let visits = outcome.rungs.iter().flat_map(|rung| &rung.visits);
+        visits.into_iter().any(|visit| visit.objectives.get(k).is_some_and(Option::is_some))
+    };
+    // What some run showed is patchy.
+    match unmeasured(selected) {
+        None => Ok(()),
+        Some(objective) if seen(objective) => Err(SearchFault::Patchy),
+        Some(objective) => Err(SearchFault::Unmeasured(objective)),
+    }
 }
 
 /// Breaks a tie, puts back what need not change, and measures what is then recommended once more.
@@ -475,9 +484,9 @@ fn costs(rungs: &[Rung], choice: Id, constraint: usize) -> Option<f64> {
         let breaks =
             |visit: &&Visit| visit.constraints.get(constraint).copied().flatten().is_some_and(|slack| slack.mean < 0.0);
         let best = rung.visits.iter().filter(breaks).filter_map(mean).reduce(f64::max)?;
-        (best > own).then_some(best - own)
+        Some((best > own).then_some(best - own))
     };
-    rungs.iter().rev().find_map(in_rung)
+    rungs.iter().rev().find_map(in_rung).flatten()
 }
 
 #[cfg(test)]

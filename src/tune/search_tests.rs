@@ -29,6 +29,27 @@ impl Problem for Greedy {
 }
 
 #[test]
+fn what_a_constraint_costs_is_of_the_longest_runs_that_show_both() {
+    let figure = |mean: f64| Some(crate::tune::Figure { mean, interval: None });
+    let visit = |candidate, objective, slack| Visit {
+        candidate: Id(candidate),
+        objectives: vec![figure(objective)],
+        constraints: vec![figure(slack)],
+        rank: candidate,
+        verdict: crate::tune::Verdict::Kept,
+    };
+    let rung = |choice, breaker| Rung {
+        kind: crate::tune::Kind::Race,
+        series: Series { from: 0, count: 1, share: 1.0 },
+        visits: vec![visit(0, choice, 1.0), visit(1, breaker, -1.0)],
+        spent: Spent::default(),
+    };
+    // The short runs flattered who breaks it.
+    assert_eq!(costs(&[rung(0.90, 0.93), rung(0.95, 0.94)], Id(0), 0), None);
+    assert_eq!(costs(&[rung(0.95, 0.94), rung(0.5, 0.75)], Id(0), 0), Some(0.25));
+}
+
+#[test]
 fn the_closest_is_of_the_whole_search_and_not_of_the_finalists() {
     let outcome = search(&space(60), &mut Evaluator::quiet(&Greedy), &settings(60), None).unwrap();
     assert_eq!(outcome.ended, Ended::NothingFeasible);

@@ -40,7 +40,8 @@ pub(super) fn select(evaluator: &mut Evaluator<'_>, finalists: &[Id], terms: &Te
         if count == 0 {
             break;
         }
-        if feed(evaluator, &mut contest, finalists, count).is_err() {
+        // What was whole when it was stopped may have decided it.
+        if feed(evaluator, &mut contest, finalists, count).is_err() && !contest.decided() {
             stopped = true;
             break;
         }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::tune::halving::observe;
-use crate::tune::measure::{Figure, Measured, Series, figure, paired};
+use crate::tune::measure::{Figure, LEVEL, Measured, Series, figure, figure_at, paired};
 use crate::tune::problem::SENSITIVITY_FROM;
 use crate::tune::{Bar, Domain, Evaluator, Point, Setting, SobolIndices, Space, Stopped};
 
@@ -67,20 +67,22 @@ pub fn slice(
     let seen = observe(evaluator, &ids, &Series { from: SENSITIVITY_FROM, count: replications, share: 1.0 })?;
     let own = pairs.iter().position(|[of_x, of_y]| choice.setting(x) == Some(of_x) && choice.setting(y) == Some(of_y));
     let own = own.map(|own| seen[own].clone());
+    // So many are compared that some seem better by luck.
+    let level = 1.0 - (1.0 - LEVEL) / (pairs.len().max(2) - 1) as f64;
     let sure = replications > 1 || !evaluator.has_chance(&ids); // one run of many says nothing of the others
     let cell = |(settings, seen): ([Setting; 2], Measured)| SliceCell {
         settings,
         objective: seen.objectives.first().and_then(|values| figure(values.as_deref()?)),
         feasible: seen.holds(),
-        better: sure && own.as_ref().is_some_and(|own| is_better(&seen, own)),
+        better: sure && own.as_ref().is_some_and(|own| is_better(&seen, own, level)),
     };
     Ok(Some(Slice { parameters: [x, y], replications, cells: pairs.into_iter().zip(seen).map(cell).collect() }))
 }
 
-/// Whether `seen` surely holds the constraints, and is surely better than `own`, replication by replication.
-fn is_better(seen: &Measured, own: &Measured) -> bool {
+/// Whether `seen` surely holds the constraints, and is better than `own` at `level`, replication by replication.
+fn is_better(seen: &Measured, own: &Measured, level: f64) -> bool {
     let pair = || Some((seen.objectives.first()?.as_ref()?, own.objectives.first()?.as_ref()?));
-    let gain = pair().and_then(|(seen, own)| figure(&paired(seen, own)));
+    let gain = pair().and_then(|(seen, own)| figure_at(&paired(seen, own), level));
     let holds = |slack: &Option<Figure>| slack.is_some_and(|slack| slack.is_above_zero() || slack == EXACTLY);
     gain.is_some_and(Figure::is_above_zero) && seen.constraint_figures().iter().all(holds)
 }

@@ -346,6 +346,7 @@ impl Tuning<'_> {
         let centre = self.centre(choice).filter(|_| replications > 0);
         if let Some(centre) = &centre {
             (tuned.tornado, tuned.plateaus) = around(space, evaluator, centre, LEVELS, replications)?;
+            tuned.centre = Some(centre.clone());
         }
         tuned.beside.around += since(evaluator.spent(), begun);
         if rows >= 2 {
@@ -360,7 +361,6 @@ impl Tuning<'_> {
             tuned.slice = slice(space, evaluator, centre, known, replications)?;
             tuned.beside.around += since(evaluator.spent(), begun);
         }
-        tuned.centre = centre;
         Ok(())
     }
 

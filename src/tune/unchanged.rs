@@ -3,8 +3,9 @@
 //! A search says which settings are best, and moves every parameter on its way, those too that do not matter. So each parameter
 //! that the choice changes is put back, one after the other, those that may go back staying back, and run beside the choice on
 //! requests that nothing was chosen by. It stays as it is today where the choice is not better by the indifference zone, beyond a
-//! one-sided paired bound at 95 % over all parameters that are tried (Bonferroni), and where no constraint is the worse for it. All are
-//! compared with the choice itself, so that what is lost in all is less than one zone. Where both are the same in the objective, what
+//! one-sided paired bound at 95 % over all parameters that are tried (Bonferroni), and where every constraint still holds: its slack is
+//! no less than the choice's, to within the tolerance, or surely above the tolerance. All are compared with the choice itself, so that
+//! what is lost in all is less than one zone. Where both are the same in the objective, what
 //! decides between equals must not be the worse for it either.
 
 use serde::Serialize;
@@ -15,7 +16,7 @@ use crate::tune::problem::UNCHANGED_FROM;
 use crate::tune::{Evaluator, Id, Point, Space, Stage, Stopped};
 
 /// Probability of putting back something that costs more than the zone.
-const ALPHA: f64 = 0.05;
+pub const PUT_BACK_ERROR: f64 = 0.05;
 
 /// What became of the parameters that the selection's choice changes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -78,7 +79,7 @@ pub(super) fn put_back(
     let count = if evaluator.has_chance(&all_back) || evaluator.has_chance(&[choice]) { replications } else { 1 };
     let series = Series { from: UNCHANGED_FROM, count, share: 1.0 };
     let base = observe(evaluator, &[choice], &series)?.remove(0);
-    let level = 1.0 - 2.0 * ALPHA / changed.len() as f64;
+    let level = 1.0 - 2.0 * PUT_BACK_ERROR / changed.len() as f64;
     let (mut point, mut trials) = (own, Vec::new());
     for parameter in changed {
         // An earlier one may have taken it along.

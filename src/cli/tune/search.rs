@@ -92,7 +92,7 @@ pub(super) fn search(
     let told = tuned.outcome.choice.or(tuned.outcome.closest).is_some() || tuned.outcome.ended == Ended::NothingFeasible;
     if !told {
         let help = "give it more time (`tune.time`): the same command goes on from here";
-        return Err(Failure::Input(format!(
+        return Err(Failure::TimeOver(format!(
             "the time was over before anything was measured that could be chosen by\n  = {help}"
         )));
     }
@@ -276,6 +276,9 @@ fn refused(error: StoreError) -> Failure {
 
 fn fruitless(fault: &SearchFault, task: &Task, arguments: &Arguments) -> Failure {
     let budget = if arguments.simulations.is_some() { "--simulations" } else { "tune.simulations" };
+    if *fault == SearchFault::CutShort {
+        return Failure::TimeOver(format!("{fault}\n  = give it more time: the same command goes on from here"));
+    }
     Failure::Input(match fault {
         SearchFault::Unmeasured(objective) => {
             format!(
@@ -302,7 +305,6 @@ fn fruitless(fault: &SearchFault, task: &Task, arguments: &Arguments) -> Failure
         ),
         SearchFault::TooLittle(lacks) => format!("{lacks}\n  = raise `{budget}`, or try fewer candidates"),
         SearchFault::NoChoice { .. } => format!("{fault}\n  = raise `{budget}`"),
-        SearchFault::CutShort => format!("{fault}\n  = give it more time: the same command goes on from here"),
         other => other.to_string(),
     })
 }
@@ -312,6 +314,11 @@ fn fingerprint<'a>(places: impl Iterator<Item = &'a Place>, settings: &TuneSetti
     let paths: Vec<&str> = settings.parameter.iter().map(|parameter| parameter.path.as_str()).collect();
     let wanted = (&settings.variant, &settings.objective, &settings.pareto, &settings.constraints, &settings.robust, paths);
     let mut text = format!("{} {wanted:?}", env!("CARGO_PKG_VERSION"));
+    // Regret is measured from each future's own best, and what is found as that depends on how it was looked for.
+    if settings.robust.as_ref().is_some_and(|robust| robust.by == RobustBy::Regret) {
+        let looked = TuneSettings { time: None, ..settings.clone() };
+        let _ = write!(text, " {looked:?}"); // a String takes everything
+    }
     for Place { name, scenario, held_out, .. } in places {
         let _ = write!(text, " {name} {held_out} {:?} {:?}", scenario.run, scenario.variants); // a String takes everything
         for file in scenario.files() {

@@ -79,6 +79,10 @@ fn pareto(tuning: &Tuning<'_>, drawn: &mut Drawn) {
         drawn.leave_out("There is no Pareto front of one objective: `tune.pareto` names more.");
         return;
     };
+    let Some(front) = &outcome.front else {
+        drawn.leave_out("There is no Pareto front: the search was cut short before its finalists were measured.");
+        return;
+    };
     let finalists = outcome.selection.iter().flat_map(|selection| &selection.finalists);
     let holds = |finalist: &&Finalist| hold(&finalist.constraints);
     let point = |candidate: Id, objectives: &[Option<Figure>], kind| ParetoPoint {
@@ -86,6 +90,7 @@ fn pareto(tuning: &Tuning<'_>, drawn: &mut Drawn) {
         x: own(tuning, 0, objectives.first().copied().flatten()),
         y: own(tuning, 1, objectives.get(1).copied().flatten()),
         chosen: Some(candidate) == outcome.choice,
+        on_front: front.members.contains(&candidate),
         kind: if Some(candidate) == outcome.baseline { ParetoKind::Today } else { kind },
     };
     let mut points: Vec<ParetoPoint> = (finalists.clone().filter(holds))
@@ -97,15 +102,13 @@ fn pareto(tuning: &Tuning<'_>, drawn: &mut Drawn) {
     let last: BTreeMap<Id, &Visit> = visits.map(|visit| (visit.candidate, visit)).collect();
     let screened = last.into_iter().filter(|(id, visit)| !met.contains(id) && hold(&visit.constraints));
     points.extend(screened.map(|(id, visit)| point(id, &visit.objectives, ParetoKind::Screened)));
-    let hypervolume =
-        outcome.front.as_ref().filter(|_| tuning.task.objectives.len() == 2).and_then(|front| match &front.reference[..] {
-            [at_x, at_y] => Some((Estimate::exact(front.hypervolume), (x.sign * at_x, y.sign * at_y))),
-            _ => None,
-        });
+    let hypervolume = match &front.reference[..] {
+        [at_x, at_y] => Some((Estimate::exact(front.hypervolume), (x.sign * at_x, y.sign * at_y))),
+        _ => None,
+    };
     let which = if tuning.constraints.is_empty() { "The finalists" } else { "The finalists that hold the constraints" };
     let what = format!(
-        "{which}, all on the same replications. Those that were screened only had fewer or shorter runs, and are not compared with \
-         them. {}",
+        "{which}, all on the same replications. Those that were screened only ran on others, and are not compared with them. {}",
         named(tuning)
     );
     let plot = ParetoFront {
@@ -113,6 +116,7 @@ fn pareto(tuning: &Tuning<'_>, drawn: &mut Drawn) {
         x: (objective(tuning, 0), x.sign > 0.0),
         y: (objective(tuning, 1), y.sign > 0.0),
         points,
+        all_objectives: tuning.task.objectives.len() == 2,
         hypervolume,
     };
     drawn.add(plot.plot());

@@ -6,7 +6,7 @@ use super::Drawn;
 use super::tuning::{objective, objective_around, own, titled, unit};
 use crate::report::plot::{Along, Estimate, Head, Heatmap, HeatmapCell, Sensitivity, SobolIndex, Swing, Values};
 use crate::report::tuned::Tuning;
-use crate::tune::{Bar, Domain, Figure, Index, PLATEAU, Parameter, Setting, Side, SliceCell, Visit, hold};
+use crate::tune::{Bar, Domain, Figure, Index, PLATEAU, Parameter, ROWS_MIN, Setting, Side, SliceCell, Visit, hold};
 
 /// The objective over two parameters: the candidates themselves where they are a full grid of two, else the slice through
 /// the choice.
@@ -188,7 +188,11 @@ pub(super) fn sensitivity(tuning: &Tuning<'_>, drawn: &mut Drawn) {
         return;
     }
     if indices.is_empty() {
-        drawn.leave_out("Sobol indices were not measured: `--sensitivity` asks for them.");
+        drawn.leave_out(match &tuned.indices {
+            None => "Sobol indices were not measured: `--sensitivity` asks for them.",
+            Some(indices) if indices.rows < ROWS_MIN => "Too few rows could be used for any Sobol index.",
+            Some(_) => "The objective does not vary over the space: there are no Sobol indices.",
+        });
     }
     let objective = objective_around(tuning);
     let by = if tuned.outcome.without_chance { "" } else { ", with 95 % intervals of the change" };

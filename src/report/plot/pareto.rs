@@ -28,6 +28,8 @@ pub struct ParetoPoint {
     pub y: f64,
     /// Whether it is the one recommended.
     pub chosen: bool,
+    /// Whether no other of those compared beats it in all objectives, these two and any others.
+    pub on_front: bool,
     /// How well it is known.
     pub kind: ParetoKind,
 }
@@ -54,6 +56,8 @@ pub struct ParetoFront {
     pub y: (String, bool),
     /// In any order.
     pub points: Vec<ParetoPoint>,
+    /// Whether these two are all objectives there are: only then the front is a staircase.
+    pub all_objectives: bool,
     /// Hypervolume of the front, in the product of both units, and the reference point (x, y) it is measured from.
     pub hypervolume: Option<(Estimate, (f64, f64))>,
 }
@@ -111,19 +115,12 @@ impl ParetoFront {
         [volume.unwrap_or_default(), self.head.caption.clone()].join(" ").trim().to_owned()
     }
 
-    /// Indices of the points that no other beats, from the best of x on; of equal ones the first.
+    /// Indices of the points on the front, from the best of x on.
     fn front(&self) -> Vec<usize> {
         let (x, y) = (|i: usize| signed(self.points[i].x, self.x.1), |i: usize| signed(self.points[i].y, self.y.1));
-        let compared = |i: &usize| self.points[*i].kind != ParetoKind::Screened;
-        let all = (0..self.points.len()).filter(compared);
-        let mut order: Vec<usize> = all.filter(|i| x(*i).is_finite() && y(*i).is_finite()).collect();
+        let on = (0..self.points.len()).filter(|i| self.points[*i].on_front);
+        let mut order: Vec<usize> = on.filter(|i| x(*i).is_finite() && y(*i).is_finite()).collect();
         order.sort_by(|a, b| x(*b).total_cmp(&x(*a)).then(y(*b).total_cmp(&y(*a))).then(a.cmp(b)));
-        let mut best = f64::NEG_INFINITY;
-        order.retain(|i| {
-            let beats = y(*i) > best;
-            best = best.max(y(*i));
-            beats
-        });
         order
     }
 
@@ -170,7 +167,9 @@ impl ParetoFront {
 
     fn staircase(&self, panel: &Panel, front: &[usize]) {
         let on_front: Vec<(f64, f64)> = front.iter().map(|i| (self.points[*i].x, self.points[*i].y)).collect();
-        panel.line(&stairs(&on_front), lined(Ink::Series(0), 1.6));
+        if self.all_objectives {
+            panel.line(&stairs(&on_front), lined(Ink::Series(0), 1.6));
+        }
         for point in front.iter().map(|i| &self.points[*i]) {
             panel.hover(Some(self.tooltip(point)), |panel| draw_point(panel, point, true));
         }
@@ -252,7 +251,8 @@ mod tests {
                 x: *x,
                 y: *y,
                 chosen: false,
-                kind: if *x > 90.0 { ParetoKind::Screened } else { ParetoKind::Finalist },
+                on_front: *x > 1.0,
+                kind: ParetoKind::Finalist,
             })
             .collect();
         let plot = ParetoFront {
@@ -260,17 +260,16 @@ mod tests {
             x: ("x".to_owned(), x_more),
             y: ("y".to_owned(), y_more),
             points,
+            all_objectives: true,
             hypervolume: None,
         };
         plot.front()
     }
 
     #[test]
-    fn the_front_is_what_nothing_beats() {
-        let points =
-            [(1.0, 5.0), (2.0, 4.0), (2.0, 3.0), (3.0, 4.0), (4.0, 1.0), (f64::NAN, 9.0), (0.5, 5.0), (4.0, 1.0), (99.0, 99.0)];
-        assert_eq!(front(true, true, &points), [4, 3, 0]);
-        assert_eq!(front(false, false, &points), [6, 2, 4]);
-        assert_eq!(front(true, false, &points), [4]);
+    fn the_front_goes_from_the_best_of_x_on_with_all_that_are_on_it() {
+        let points = [(1.0, 5.0), (2.0, 4.0), (4.0, 1.0), (f64::NAN, 9.0), (0.5, 5.0), (4.0, 1.0), (3.0, 2.0)];
+        assert_eq!(front(true, true, &points), [2, 5, 6, 1]);
+        assert_eq!(front(false, true, &points), [1, 6, 2, 5]);
     }
 }

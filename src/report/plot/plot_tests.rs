@@ -341,11 +341,12 @@ proptest! {
         sound(GoodputCurves { head: head(), unit: name.clone(), capacity: Some((more.mean, name.clone())), curves: vec![curve] }.plot());
         let candidates = points.iter().map(|(x, y, name)| {
             let kind = if y.hi > 0.0 { ParetoKind::Screened } else { ParetoKind::Today };
-            ParetoPoint { name: name.clone(), x: *x, y: y.mean, chosen: y.lo > 0.0, kind }
+            ParetoPoint { name: name.clone(), x: *x, y: y.mean, chosen: y.lo > 0.0, on_front: y.lo < 1.0, kind }
         });
         let axis = |more| (name.clone(), more);
         let hypervolume = Some((more, (more.lo, more.hi)));
-        sound(ParetoFront { head: head(), x: axis(true), y: axis(false), points: candidates.collect(), hypervolume }.plot());
+        let (candidates, all_objectives) = (candidates.collect(), more.hi > 0.0);
+        sound(ParetoFront { head: head(), x: axis(true), y: axis(false), points: candidates, all_objectives, hypervolume }.plot());
         let shares = points.iter().map(|(demand, goodput, name)| FairShare { name: name.clone(), demand: *demand, goodput: *goodput });
         sound(Fairness { head: head(), unit: name.clone(), variants: vec![(name.clone(), name.clone(), shares.collect())] }.plot());
         let measured = points.iter().map(|(used, rejected, _)| RejectionPoint { used: *used, attempts: 1, rejected: *rejected }).collect();

@@ -134,15 +134,24 @@ pub(super) fn pareto(points: usize) -> ParetoFront {
             x: 180.0 + 900.0 * t * t + 300.0 * (1.0 - loss),
             y: (20.0 + 24.0 * libm::sqrt(t)) * loss,
             chosen: i == 21,
+            on_front: false,
             kind: if i % 9 == 4 { ParetoKind::Screened } else { ParetoKind::Finalist },
         }
     };
+    let mut points: Vec<ParetoPoint> = (0..points).map(point).collect();
+    let beats = |a: &ParetoPoint, b: &ParetoPoint| {
+        a.kind == ParetoKind::Finalist && a.x <= b.x && a.y >= b.y && (a.x, a.y) != (b.x, b.y)
+    };
+    let on_front = |one: &ParetoPoint| one.kind == ParetoKind::Finalist && !points.iter().any(|other| beats(other, one));
+    let front: Vec<bool> = points.iter().map(on_front).collect();
+    points.iter_mut().zip(front).for_each(|(point, on_front)| point.on_front = on_front);
     let volume = Estimate { mean: 31_250.0, lo: 30_900.0, hi: 31_600.0 };
     ParetoFront {
         head: head("pareto", "Goodput against tail latency: half the goodput costs a tenth of the latency"),
         x: ("p99 TTFT [ms]".to_owned(), false),
         y: ("goodput [req/s]".to_owned(), true),
-        points: (0..points).map(point).collect(),
+        points,
+        all_objectives: true,
         hypervolume: Some((volume, (1_400.0, 0.0))),
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::{Tuning, turned};
 use crate::report::format::{NONE, count, left, number, percent, range, right, wrap};
-use crate::tune::{AloneThere, Elsewhere, Figure, Finalist, Front, Id, ROWS_MIN, Together, hold};
+use crate::tune::{Against, AloneThere, Elsewhere, Figure, Finalist, Front, Id, ROWS_MIN, Together};
 
 /// A line of a list, wrapped: further lines stand two columns in, as its own words do.
 fn item(text: &str) -> String {
@@ -64,6 +64,8 @@ impl Tuning<'_> {
         };
         let told = if indices.rows < ROWS_MIN {
             format!("{few} That is too few for any index ({ROWS_MIN} at least): raise `--sensitivity`, or narrow the ranges.")
+        } else if indices.parameters.is_empty() {
+            format!("{few} The objective does not vary over the space: there are no Sobol indices.")
         } else if indices.dropped > 0 {
             format!("{few} The indices are of the part of the space that can be run.")
         } else {
@@ -112,7 +114,7 @@ impl Tuning<'_> {
             self.outcome().selection.iter().flat_map(|selection| &selection.finalists).map(|one| one.candidate).collect();
         let visits = self.outcome().rungs.iter().flat_map(|rung| &rung.visits);
         let screened: BTreeSet<Id> = visits.map(|visit| visit.candidate).filter(|id| !met.contains(id)).collect();
-        let told = "on fewer or shorter runs, and are not compared with them: some may belong on the front.";
+        let told = "and are not compared with them: some may belong on the front.";
         let candidates = match screened.len() {
             0 => return None,
             1 => "1 candidate was".to_owned(),
@@ -162,23 +164,30 @@ impl Tuning<'_> {
 
     /// Whether the gain holds in what nothing was chosen by.
     fn held_out_gain(&self, case: &Elsewhere) -> String {
-        let Some(gain) = case.gain.first().copied().flatten() else {
-            return ": it could not be measured there, so do not deploy it".to_owned();
-        };
-        let unit = self.unit(0);
-        if gain.is_above_zero() {
-            format!(": the gain of {} holds there", unit.difference_with(gain))
-        } else if gain.is_below_zero() {
-            format!(": it loses {} there, so do not deploy it", unit.difference(-gain.mean))
-        } else {
-            format!(": a gain of {} cannot be told from nothing there", unit.difference_with(gain))
+        let outcome = self.outcome();
+        if outcome.choice == outcome.baseline {
+            return String::new(); // today's settings can neither gain nor lose
         }
+        let unit = self.unit(0);
+        let against = case.against(false, &self.task.tolerances());
+        let said = against.iter().find_map(|against| match against {
+            Against::Unmeasured => Some(": it could not be measured there, so do not deploy it".to_owned()),
+            Against::Worse(gain) => Some(format!(": it loses {} there, so do not deploy it", unit.difference(-gain.mean))),
+            Against::NoGain(gain) => {
+                Some(format!(": a gain of {} cannot be told from nothing there", unit.difference_with(*gain)))
+            }
+            Against::Breaks { .. } => None,
+        });
+        said.unwrap_or_else(|| match case.gain.first().copied().flatten() {
+            Some(gain) if gain.is_above_zero() => format!(": the gain of {} holds there", unit.difference_with(gain)),
+            _ => ", which break a constraint there".to_owned(),
+        })
     }
 
     /// What does not hold in a future, each behind a semicolon.
     fn broken_there(&self, case: &Elsewhere) -> String {
-        let broken = case.constraints.iter().enumerate().filter(|(_, slack)| !hold(&[**slack]));
-        let each: Vec<String> = broken.map(|(k, slack)| self.not_held(k, *slack)).collect();
+        let tolerances = self.task.tolerances();
+        let each: Vec<String> = case.broken(&tolerances).map(|(k, slack)| self.not_held(k, slack)).collect();
         if each.is_empty() { String::new() } else { format!("; {}", each.join("; ")) }
     }
 

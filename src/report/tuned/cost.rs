@@ -17,7 +17,7 @@ impl Tuning<'_> {
         };
         let errors = &self.outcome().errors;
         let errors = if self.outcome().without_chance {
-            "Nothing was left to chance, so there are no errors to allow and no intervals.".to_owned()
+            "Nothing was left to chance, so there are no errors to allow, and no intervals over replications.".to_owned()
         } else {
             let selection = if self.outcome().front.is_some() {
                 "the selection of several objectives promises none".to_owned()

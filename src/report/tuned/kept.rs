@@ -20,20 +20,20 @@ impl Tuning<'_> {
         let each: Vec<String> = each.collect();
         let verb = if each.len() == 1 { "stays" } else { "stay" };
         let change = last.change.map_or(String::new(), |change| {
-            format!(": with today's value the objective changes by {}", self.unit(0).difference_with(self.own(0, change)))
+            let by = self.unit(0).difference_with(self.own(0, change));
+            format!(": with today's value the objective changes by {by}")
         });
         let zone = self.outcome().selection.as_ref().and_then(|selection| selection.zone);
-        let zone =
-            zone.map_or(String::new(), |zone| format!(", within the indifference zone of {}", self.unit(0).difference(zone)));
+        let zone = zone.map_or(String::new(), |zone| {
+            format!(", a loss of less than the indifference zone of {}", self.unit(0).difference(zone))
+        });
         let runs = match unchanged.series.count {
             1 => "one run of each".to_owned(),
             count => format!("{count} replications of each"),
         };
+        let holds = if self.constraints.is_empty() { "" } else { ", and no constraint is given up" };
         let simulations = number(self.outcome().spent.unchanged.simulations);
-        Some(format!(
-            "{} {verb} as today{change}{zone}, and no constraint is the worse for it ({runs}, {simulations} simulations).",
-            each.join(" and ")
-        ))
+        Some(format!("{} {verb} as today{change}{zone}{holds} ({runs}, {simulations} simulations).", each.join(" and ")))
     }
 
     /// Finalists that nothing tells apart, and what decided between them.

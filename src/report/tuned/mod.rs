@@ -180,6 +180,13 @@ impl Tuning<'_> {
     }
 }
 
+impl Tuning<'_> {
+    /// What stands around a choice by regret is measured as the mean over the futures.
+    fn on_average(&self) -> &'static str {
+        if self.tuned.alone.is_empty() { "" } else { " on average over the futures" }
+    }
+}
+
 fn turned(figure: Figure) -> Figure {
     let interval = figure.interval.map(|interval| Interval { lo: -interval.hi, hi: -interval.lo });
     Figure { mean: -figure.mean, interval }
@@ -190,7 +197,12 @@ fn plateau_text(plateau: &Plateau) -> String {
     let Plateau { from, to, open, .. } = plateau;
     let [below, above] = plateau.next();
     let beyond = |side: &Side| {
-        let why = if side.feasible { "is worse" } else { "breaks a constraint" };
+        let measured = side.change.first().is_some_and(Option::is_some);
+        let why = match (measured, side.feasible) {
+            (false, _) => "cannot be run or measured",
+            (true, true) => "is worse",
+            (true, false) => "breaks a constraint",
+        };
         format!("{}, tried next, {why}", side.setting)
     };
     let below = below.map(beyond).or_else(|| open.0.then(|| format!("{from} is the least tried")));

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use super::Tuning;
 use crate::report::format::{NONE, count, left, percent, range, right, width, wrap};
-use crate::tune::{Ended, Figure, Finalist, Selection, Standing};
+use crate::tune::{Ended, Figure, Finalist, PUT_BACK_ERROR, Selection, Standing};
 
 /// What stands above the constraints' column.
 const INSIDE: &str = "inside by";
@@ -172,15 +172,26 @@ impl Tuning<'_> {
             );
         }
         let holds = if self.constraints.is_empty() { "" } else { " that holds the constraints" };
+        let put_back = self.outcome().choice != self.outcome().selected();
+        let than = if put_back { " than what it chose" } else { "" };
         if self.outcome().without_chance {
-            return Some(format!("No other finalist{holds} was better in its run."));
+            return Some(format!("No other finalist{holds} was better in its run{than}."));
         }
         let zone = selection.zone.map_or(String::new(), |zone| format!(" by more than {}", self.unit(0).difference(zone)));
         let told = || beside_zero(selection);
         if selection.decided {
             let error = percent(selection.alpha);
+            let back = if put_back {
+                format!(
+                    " What is put back to today's loses less than one zone more, at an error of {} of its own.",
+                    percent(PUT_BACK_ERROR)
+                )
+            } else {
+                String::new()
+            };
             return Some(format!(
-                "The selection (Kim and Nelson) is decided: no other finalist{holds} is better{zone}, at an error of {error}.{}",
+                "The selection (Kim and Nelson) is decided: no other finalist{holds} is better{than}{zone}, at an error of \
+                 {error}.{back}{}",
                 told()
             ));
         }
@@ -205,7 +216,7 @@ impl Tuning<'_> {
             return "The budget did not pay for the first look at all finalists: raise `tune.simulations`.".to_owned();
         }
         let mut ways = Vec::new();
-        if self.rivals(selection) > 0 {
+        if self.rivals(selection).any(|one| one.unsure.is_empty()) {
             ways.push("a wider indifference zone (`tune.indifference`)".to_owned());
         }
         for k in self.unsure(selection) {
@@ -228,10 +239,11 @@ impl Tuning<'_> {
     }
 
     /// Finalists that are open and that no interval rules out: it is not sure that they are worse, or break a constraint.
-    fn rivals(&self, selection: &Selection) -> usize {
+    fn rivals<'a>(&self, selection: &'a Selection) -> impl Iterator<Item = &'a Finalist> + use<'a> {
         let selected = self.outcome().selected();
-        let open = selection.finalists.iter().filter(|one| Some(one.candidate) != selected && one.standing == Standing::Open);
-        open.filter(|one| !one.behind.is_some_and(Figure::is_above_zero) && !surely_breaks(one)).count()
+        let open =
+            selection.finalists.iter().filter(move |one| Some(one.candidate) != selected && one.standing == Standing::Open);
+        open.filter(|one| !one.behind.is_some_and(Figure::is_above_zero) && !surely_breaks(one))
     }
 
     /// Constraints of which it is not decided whether the choice holds them.
@@ -243,11 +255,17 @@ impl Tuning<'_> {
 
     /// What an undecided selection leaves open: who may be better, and which constraints the choice may break.
     fn open(&self, selection: &Selection, zone: &str) -> String {
-        let better = match self.rivals(selection) {
+        let rivals: Vec<&Finalist> = self.rivals(selection).collect();
+        let counted = |n: usize, one: &str, more: &str| match n {
             0 => None,
-            1 => Some(format!("1 other finalist is better{zone}")),
-            n => Some(format!("{n} other finalists are better{zone}")),
+            1 => Some(format!("1 other finalist {one}")),
+            n => Some(format!("{n} other finalists {more}")),
         };
+        // Who is surely better is held back by its constraints alone.
+        let ahead = |finalist: &&&Finalist| finalist.behind.is_some_and(Figure::is_below_zero) && !finalist.unsure.is_empty();
+        let held_back = rivals.iter().filter(ahead).count();
+        let better = counted(rivals.len() - held_back, &format!("is better{zone}"), &format!("are better{zone}"));
+        let feasible = counted(held_back, "that is better holds the constraints", "that are better hold the constraints");
         let selected = self.outcome().selected();
         let own = selection.finalists.iter().find(|one| Some(one.candidate) == selected);
         let breaks = self.unsure(selection).map(|k| {
@@ -256,7 +274,7 @@ impl Tuning<'_> {
                 if slack.is_some_and(Figure::is_above_zero) { " (though by its 95 % interval it holds it)" } else { "" };
             format!("the choice breaks `{}`{holds}", self.constraints[k])
         });
-        let open: Vec<String> = better.into_iter().chain(breaks).collect();
+        let open: Vec<String> = better.into_iter().chain(feasible).chain(breaks).collect();
         if open.is_empty() {
             return format!(
                 "another finalist is better{zone}, though by the 95 % intervals none is that holds the constraints"
@@ -291,12 +309,14 @@ fn surely_breaks(finalist: &Finalist) -> bool {
 /// Of those that were compared with the choice: on which side of 0 the paired intervals lie.
 fn beside_zero(selection: &Selection) -> String {
     let compared = selection.finalists.iter().filter(|one| matches!(one.standing, Standing::Open | Standing::Beaten { .. }));
-    let (mut worse, mut alike, mut better, mut breaking) = (0, 0, 0, 0);
+    let (mut worse, mut alike, mut better, mut unsure, mut breaking) = (0, 0, 0, 0, 0);
     for (finalist, behind) in compared.filter_map(|one| Some((one, one.behind?))) {
         if behind.is_above_zero() {
             worse += 1;
         } else if surely_breaks(finalist) {
             breaking += 1;
+        } else if behind.is_below_zero() && !finalist.unsure.is_empty() {
+            unsure += 1;
         } else if behind.is_below_zero() {
             better += 1;
         } else {
@@ -307,6 +327,7 @@ fn beside_zero(selection: &Selection) -> String {
         (worse, "worse"),
         (alike, "perhaps as good"),
         (better, "better by less than the selection tells apart"),
+        (unsure, "better, but not shown to hold the constraints"),
         (breaking, "not worse, but outside the constraints"),
     ]
     .into_iter()

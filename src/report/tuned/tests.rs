@@ -192,6 +192,11 @@ fn a_rival_is_who_may_be_better_and_hold_the_constraints() {
     let told = text(&open);
     assert!(told.contains("it is not ruled out that 1 other finalist is better by more than 0.500 req/s"), "{told}");
     assert!(told.contains("of the others 1 is worse and 1 is better by less than the selection tells apart."), "{told}");
+    // Whose constraint is open may be better by any amount: that it is better is not what is open.
+    open.outcome.selection.as_mut().unwrap().finalists[2].unsure = vec![0];
+    let told = text(&open);
+    assert!(told.contains("it is not ruled out that 1 other finalist that is better holds the constraints"), "{told}");
+    assert!(told.contains("of the others 1 is worse and 1 is better, but not shown to hold the constraints."), "{told}");
     open.outcome.selection.as_mut().unwrap().finalists[2].constraints = vec![fig(-9.0, 5.0)];
     let told = text(&open);
     assert!(!told.contains("1 other finalist"), "{told}");
@@ -231,8 +236,8 @@ fn what_need_not_change_is_told_with_what_it_took() {
     kept.outcome.spent.unchanged = Spent { simulations: 30.0, runs: 30, requests: 9 };
     let told = text(&kept);
     let says = "policy.queue.adaptive_lifo_share (the selection had 0.5) stays as today: with today's value the objective changes by \
-                -0.100 req/s (-0.150 to -0.050), within the indifference zone of 0.500 req/s, and no constraint is the worse for it (10 \
-                replications of each, 30.0 simulations).";
+                -0.100 req/s (-0.150 to -0.050), a loss of less than the indifference zone of 0.500 req/s, and no constraint is given up \
+                (10 replications of each, 30.0 simulations).";
     assert!(told.contains(says), "{told}");
     assert!(told.contains("30.0 of what need not change"), "{told}");
     // Less of it is better: what is worse is more.

@@ -5,7 +5,7 @@ use crate::report::format::{hundredths, number, range, tenths};
 use crate::stats::Interval;
 use crate::tune::Figure;
 
-/// Differences below it, in any unit here, are rounding and the tie-break of worst cases.
+/// Differences below it, in any unit here, are rounding.
 const NOTHING: f64 = 1e-6;
 
 /// What a figure is counted in.

@@ -2,10 +2,7 @@
 
 use super::{Tuning, turned, wrap};
 use crate::journal::summary::Measure;
-use crate::tune::{Ended, Figure, Finalist, Id, RobustBy, Together, is_broken};
-
-/// Share of the level below which a difference is the tie-break's own: the worst case counts the mean by a billionth.
-const TIE: f64 = 1e-6;
+use crate::tune::{Ended, Figure, Finalist, Id, RobustBy, Standing, Together, is_broken};
 
 impl Tuning<'_> {
     /// The verdict, a paragraph a line: what forbids the settings first, then the settings, then all that qualifies them.
@@ -19,6 +16,14 @@ impl Tuning<'_> {
                 paragraphs.push(self.nothing_feasible());
             }
             None => paragraphs.push("Stopped before anything could be chosen.".to_owned()),
+            Some(choice) if Some(choice) == outcome.baseline && outcome.selected() != outcome.baseline => {
+                paragraphs.push(format!(
+                    "The current settings of \"{}\" may stay as they are{}: what the selection chose is not better by more than the \
+                     indifference zone.",
+                    self.variant,
+                    self.at_choice()
+                ));
+            }
             Some(choice) if Some(choice) == outcome.baseline => {
                 paragraphs.push(format!(
                     "The current settings of \"{}\" are not beaten by any candidate that was tried{}.",
@@ -111,7 +116,7 @@ impl Tuning<'_> {
     /// Whether two futures' worst cases are the same, and the mean alone differs.
     fn is_tie(&self, gain: Figure, base: Figure) -> bool {
         let by_worst = self.futures > 1 && self.by == RobustBy::Worst;
-        by_worst && gain.mean.abs() <= TIE * base.mean.abs()
+        by_worst && gain.mean.abs() <= f64::EPSILON * base.mean.abs()
     }
 
     /// What decided between equal worst cases.
@@ -163,9 +168,16 @@ impl Tuning<'_> {
         let told = match of {
             _ if self.outcome().ended != Ended::NothingFeasible => "No candidate seems to hold the constraints so far",
             Some(finalist) if !surely(finalist) => "No candidate that was tried is shown to hold the constraints",
+            _ if self.has_unmeasured() => "No candidate that was tried and could be measured holds the constraints",
             _ => "No candidate that was tried holds the constraints",
         };
         format!("{told}. The closest is {}{worst}.", self.words(closest))
+    }
+
+    /// Whether the objective of some finalist could not be measured.
+    fn has_unmeasured(&self) -> bool {
+        let finalists = self.outcome().selection.iter().flat_map(|selection| &selection.finalists);
+        finalists.into_iter().any(|finalist| matches!(finalist.standing, Standing::Unmeasured { .. }))
     }
 
     fn broken(&self, finalist: &Finalist) -> String {
@@ -183,7 +195,8 @@ impl Tuning<'_> {
         let at = match self.outcome().ended {
             Ended::Complete | Ended::NothingFeasible => {
                 return self.tuned.stopped.then(|| {
-                    "The time was over before plateaus and other loads were measured; the choice itself is whole.".to_owned()
+                    "The time was over before all that stands around the choice was measured; the choice itself is whole."
+                        .to_owned()
                 });
             }
             Ended::InScreening => "in the screening: the choice is the best so far and stands on short runs",
@@ -226,6 +239,7 @@ impl Tuning<'_> {
             format!("{path} {}", super::plateau_text(plateau))
         });
         let each: Vec<String> = each.collect();
-        Some(format!("Within 2 % of {level} lie, each moved alone: {}.", each.join("; ")))
+        let on = self.on_average();
+        Some(format!("Within 2 % of {level}{on} lie, each moved alone: {}.", each.join("; ")))
     }
 }

@@ -95,7 +95,9 @@ impl Tuning<'_> {
         };
         let by = self.unit(0).difference_with(change(best)?);
         let zone = self.outcome().selection.as_ref().and_then(|selection| selection.zone);
-        let small = if zone.is_some_and(|zone| mean(best) < zone) {
+        let small = if self.is_regret() {
+            " on average over the futures, which is not what was searched for"
+        } else if zone.is_some_and(|zone| mean(best) < zone) {
             ": less than the indifference zone, which was not asked to be told apart"
         } else {
             ": more candidates there, or a narrower range around it, may find more"
@@ -113,6 +115,8 @@ impl Tuning<'_> {
     pub(super) fn cliff(&self) -> Option<String> {
         let at = self.middle()?.mean.abs();
         let steep = self.tuned.tornado.iter().flat_map(|bar| bar.sides.iter().map(move |side| (bar.parameter, side)));
+        // Another choice is no fifth more or less.
+        let steep = steep.filter(|(parameter, _)| self.task.space.parameters()[*parameter].domain.is_numeric());
         let steep = steep.filter_map(|(parameter, side)| {
             let change = side.change.first().copied().flatten()?;
             let path = &self.task.space.parameters()[parameter].path;
@@ -124,15 +128,17 @@ impl Tuning<'_> {
         let steep: Vec<String> = steep.collect();
         let robust =
             if self.futures < 2 { "; `--robust 'load=0.8..1.2'` looks for settings that stand further from it" } else { "" };
-        (!steep.is_empty()).then(|| format!("Careful, there is a cliff beside the choice: {}{robust}.", steep.join(" and ")))
+        let on = self.on_average();
+        (!steep.is_empty())
+            .then(|| format!("Careful, there is a cliff beside the choice: {}{on}{robust}.", steep.join(" and ")))
     }
 
     /// Futures beside the expected one in which today's settings are surely better.
     pub(super) fn worse_elsewhere(&self) -> Option<String> {
-        let surely = |case: &&Elsewhere| {
-            let gain = case.gain.first().copied().flatten();
-            !case.held_out && gain.is_some_and(Figure::is_below_zero)
-        };
+        let (outcome, tolerances) = (self.outcome(), self.task.tolerances());
+        let is_today = outcome.choice == outcome.baseline;
+        let is_worse = |against: &Against| matches!(against, Against::Worse(_));
+        let surely = |case: &&Elsewhere| !case.held_out && case.against(is_today, &tolerances).iter().any(is_worse);
         let worse: Vec<String> = self.tuned.elsewhere.iter().filter(surely).map(|case| case.case.words(self.scenes)).collect();
         let robust = if self.futures < 2 { ": `--robust` looks for settings that are good there too" } else { "" };
         (!worse.is_empty()).then(|| format!("Careful, today's settings are better {}{robust}.", worse.join(", and ")))
