@@ -19,11 +19,10 @@ max_concurrent_requests = 100000
 [timeout]
 request_timeout = "300s"
 [limiter]
-tpm_limit = 1000000000000
-[aimd]
+tpm_limit = 4000000000
 [throttle]
+rule = "sre"
 [lane]
-
 [breaker]
 "#;
 

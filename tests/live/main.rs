@@ -16,5 +16,6 @@ mod serve;
 mod serve_command;
 mod serve_fire;
 mod served;
+mod soak;
 mod survey;
 mod survey_command;

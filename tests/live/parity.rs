@@ -1,5 +1,6 @@
-//! The whole chain against the simulator: driver, gateway and emulated server in memory, under a clock that stands still until
-//! everybody waits. What is decided, and when, is the same (INV-8).
+//! The whole chain against the simulator (INV-8): driver, gateway and emulated server in memory, under a clock that stands still
+//! until everybody waits, where what is decided, and when, is the same; and over real sockets by the real clock, where what is
+//! decided is, and when, to within what a busy machine is late.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use plimsoll::journal::{self, Journal, What};
 use plimsoll::live::drive::{Line, Load, Prompts, Stamp, TERMS, Way, drive};
-use plimsoll::live::emulate::Server as Emulator;
+use plimsoll::live::emulate::{Running, Server as Emulator};
 use plimsoll::live::gateway::{Serve, Server as Gateway, Wiring, Written};
 use plimsoll::live::http::{Listener, Network, Pool};
 use plimsoll::request::{Outcome, Reason, RequestId};
@@ -16,9 +17,10 @@ use plimsoll::upstream::OutputKind;
 
 use super::emulate::{plan, settings};
 
-/// Three times what the server can do. All times are whole milliseconds, which timers keep; modulo 400 ms arrivals fall on 0 and
-/// 200, steps end on 100, tokens come out on 150, and patience shifts by 7: no two of them happen at one instant, whose order
-/// only the simulator promises.
+/// Three times what the server can do. All times are whole milliseconds, which timers keep. Modulo 400 ms all arrivals but the first,
+/// which wakes the server, fall on 100 and 300 and reach it on 200 and 0, steps end on 300, tokens come out on 350: no two of these
+/// happen at one instant, whose order only the simulator promises, and none within 50 ms of another. What patience and timeouts
+/// add is [`Arm::shift`].
 const OVERLOAD: &str = r#"
 schema = 1
 [run]
@@ -41,7 +43,7 @@ queue_rejection_threshold = 1
 max_concurrent_requests = 3
 [[class]]
 name = "chat"
-arrival = { process = "constant", rate = 5 }
+arrival = { process = "constant", rate = 5, steps = [{ at = "200ms", factor = 0.6666666666666666 }, { at = "500ms", factor = 1 }] }
 input = { dist = "uniform", min = 10, max = 100 }
 output = { dist = "uniform", min = 8, max = 40 }
 "#;
@@ -82,7 +84,6 @@ fn simulated(plan: &Plan) -> Fates {
 fn fates(lines: &[Line]) -> Fates {
     let mut fates = Fates::new();
     for line in lines {
-        assert_eq!(line.send, Some(line.sched), "nobody is late where the clock waits");
         let first = line.chunks.first().map(|Stamp(at)| at.as_nanos());
         let fate = Fate { outcome: line.column, first, end: line.done.unwrap_or(line.end).as_nanos() };
         assert_eq!(fates.insert(RequestId(line.i), fate), None);
@@ -90,7 +91,7 @@ fn fates(lines: &[Line]) -> Fates {
     fates
 }
 
-async fn live(scenario: &str, plan: &Plan) -> Fates {
+async fn in_memory(scenario: &str, plan: &Plan) -> Fates {
     let emulator = Emulator::start(settings(scenario, &[]));
     let (to_emulator, mut accepted) = Network::new();
     let serving = Arc::clone(&emulator);
@@ -100,9 +101,25 @@ async fn live(scenario: &str, plan: &Plan) -> Fates {
         }
     });
     let (to_gateway, accepted) = Network::new();
+    let upstream = Pool::in_memory("http://emulated:1".parse().unwrap(), to_emulator);
+    let driven = Pool::in_memory("http://gateway:1".parse().unwrap(), to_gateway);
+    chain(plan, &emulator, (Listener::Memory(accepted), upstream), driven).await
+}
+
+async fn on_sockets(scenario: &str, plan: &Plan) -> Fates {
+    let emulator = Running::start(settings(scenario, &[]), "127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let listener = Listener::bind("127.0.0.1:0", None).await.unwrap();
+    let pool = |address| Pool::plain(format!("http://{address}").parse().unwrap());
+    let driven = pool(listener.address().unwrap());
+    chain(plan, &emulator.server, (listener, pool(emulator.address)), driven).await
+}
+
+/// Drives the plan's requests by `driven` into a gateway, which listens and has its upstream as `between` says.
+async fn chain(plan: &Plan, emulator: &Emulator, between: (Listener, Arc<Pool>), driven: Arc<Pool>) -> Fates {
+    let (listener, pool) = between;
     let gateway = Gateway::start(Wiring {
-        listener: Listener::Memory(accepted),
-        pool: Pool::in_memory("http://emulated:1".parse().unwrap(), to_emulator),
+        listener,
+        pool,
         written: Written { policy: plan.policy.clone(), serve: Serve::default() },
         seed: 1,
         admin_token: None,
@@ -110,7 +127,7 @@ async fn live(scenario: &str, plan: &Plan) -> Fates {
     });
     let gateway = gateway.unwrap();
     let way = Way {
-        pool: Pool::in_memory("http://gateway:1".parse().unwrap(), to_gateway),
+        pool: driven,
         terms: TERMS,
         model: "tiny".to_owned(),
         key: None,
@@ -123,29 +140,99 @@ async fn live(scenario: &str, plan: &Plan) -> Fates {
     fates(&driven.lines)
 }
 
-/// Both arms; how many requests ended so.
-async fn agree(scenario: &str, outcome: Outcome) -> usize {
-    let plan = plan(scenario);
+/// By which clock the chain runs.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Arm {
+    /// In memory, by a clock that waits.
+    Memory,
+    /// Over sockets, by the real one: six seconds of it.
+    Sockets,
+}
+
+impl Arm {
+    /// What patience and timeouts add to whole steps, ms. In a long run those that follow from each other add up, so that it must be
+    /// odd; in a short one it keeps away from all else.
+    const fn shift(self) -> u32 {
+        match self {
+            Self::Memory => 7,
+            Self::Sockets => 90,
+        }
+    }
+}
+
+/// How late a busy machine may be: less than what lies between two events that matter to each other.
+const LATE_MAX: u64 = 40_000_000;
+
+/// The simulator and the other arm; how many requests ended so.
+async fn agree(arm: Arm, scenario: &str, outcome: Outcome) -> usize {
+    let scenario = match arm {
+        Arm::Memory => scenario.to_owned(),
+        Arm::Sockets => scenario.replace("\"150s\"", "\"6s\"").replace("\"100s\"", "\"14s\"").replace("max = 40", "max = 24"),
+    };
+    let plan = plan(&scenario);
     let expected = simulated(&plan);
-    assert_eq!(live(scenario, &plan).await, expected);
+    match arm {
+        Arm::Memory => assert_eq!(in_memory(&scenario, &plan).await, expected),
+        Arm::Sockets => {
+            let real = on_sockets(&scenario, &plan).await;
+            assert_eq!(real.len(), expected.len());
+            for (request, (real, expected)) in real.iter().map(|(request, fate)| (request, (fate, expected[request]))) {
+                assert_eq!(real.outcome, expected.outcome, "{request:?}: {real:?} {expected:?}");
+                let late = |real: u64, expected: u64| real.abs_diff(expected) <= LATE_MAX;
+                let firsts = real.first.zip(expected.first);
+                let ends = expected.outcome.map(|_| (real.end, expected.end));
+                for (real, expected) in firsts.into_iter().chain(ends) {
+                    assert!(late(real, expected), "{request:?}: {real} and not {expected} ns");
+                }
+            }
+        }
+    }
     expected.values().filter(|fate| fate.outcome == Some(outcome)).count()
+}
+
+async fn queues_and_refuses(arm: Arm) -> usize {
+    agree(arm, OVERLOAD, Outcome::Rejected(Reason::QueueFull)).await
+}
+
+/// Calls that are cut at the gateway's timeout free their slots then, and what they did upstream ends at the next step.
+async fn times_out(arm: Arm) -> usize {
+    let timeout = format!("[policy.timeout]\nrequest_timeout = \"{}ms\"\n[[class]]", 6_000 + arm.shift());
+    agree(arm, &OVERLOAD.replace("[[class]]", &timeout), Outcome::TimedOut).await
+}
+
+/// Clients who leave, in the queue and out of it.
+async fn loses_clients(arm: Arm) -> usize {
+    let [first, total] = [4_000, 12_000].map(|whole| whole + arm.shift());
+    let patience = format!("{OVERLOAD}timeout = {{ first_token = \"{first}ms\", total = \"{total}ms\" }}\n");
+    agree(arm, &patience, Outcome::GaveUp).await
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_live_gateway_queues_and_refuses_as_a_simulated_one_does() {
-    assert!(agree(OVERLOAD, Outcome::Rejected(Reason::QueueFull)).await > 300);
+    assert!(queues_and_refuses(Arm::Memory).await > 300);
 }
 
-/// Calls that are cut at the gateway's timeout free their slots then, and what they did upstream ends at the next step.
 #[tokio::test(start_paused = true)]
 async fn it_times_out_as_a_simulated_one_does() {
-    let timeout = "[policy.timeout]\nrequest_timeout = \"8007ms\"\n[[class]]";
-    assert!(agree(&OVERLOAD.replace("[[class]]", timeout), Outcome::TimedOut).await > 50);
+    assert!(times_out(Arm::Memory).await > 50);
 }
 
-/// Clients who leave, in the queue and out of it.
 #[tokio::test(start_paused = true)]
 async fn it_loses_clients_as_a_simulated_one_does() {
-    let patience = format!("{OVERLOAD}timeout = {{ first_token = \"4007ms\", total = \"12007ms\" }}\n");
-    assert!(agree(&patience, Outcome::GaveUp).await > 50);
+    assert!(loses_clients(Arm::Memory).await > 50);
+}
+
+#[tokio::test]
+async fn over_sockets_it_queues_and_refuses_as_a_simulated_one_does() {
+    assert!(queues_and_refuses(Arm::Sockets).await > 15);
+}
+
+#[tokio::test]
+async fn over_sockets_it_times_out_as_a_simulated_one_does() {
+    assert!(times_out(Arm::Sockets).await > 2);
+}
+
+#[tokio::test]
+async fn over_sockets_it_loses_clients_as_a_simulated_one_does() {
+    assert!(loses_clients(Arm::Sockets).await > 5);
 }

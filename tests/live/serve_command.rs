@@ -7,8 +7,8 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::behind::{BODY, PATIENCE, STREAM, post, read_until, rest, upstream};
-use crate::served::{Served, command};
+use crate::behind::{BODY, STREAM, post, read_until, rest, upstream};
+use crate::served::{Served, command, quiet, resident};
 
 const ONE_SLOT: &str =
     "[concurrency]\nmax_concurrent_requests = 1\n[queue]\nmax_queue_size = 2\nqueue_rejection_threshold = 1\n";
@@ -176,25 +176,4 @@ async fn vanish(served: &Served) {
         });
     }
     while clients.join_next().await.is_some() {}
-}
-
-/// Waits until nothing is in flight.
-async fn quiet(served: &Served) {
-    let still = async {
-        loop {
-            let stats = served.stats().await;
-            if stats["attempts"] == 0 && stats["calls"] == 0 {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, still).await.expect("all come to an end");
-}
-
-/// Resident memory of a process, MB.
-fn resident(process: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0) / 1e3
 }

@@ -3,12 +3,13 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::behind::rest;
+use crate::behind::{PATIENCE, rest};
 
 /// `plimsoll serve`, killed if the test does not end it.
 pub struct Served {
@@ -100,4 +101,25 @@ impl Served {
         let body = said.split("\r\n\r\n").nth(1).unwrap_or_default();
         serde_json::from_str(body).unwrap_or_else(|why| panic!("{why}: {said}"))
     }
+}
+
+/// Waits until nothing is in flight.
+pub async fn quiet(served: &Served) {
+    let still = async {
+        loop {
+            let stats = served.stats().await;
+            if stats["attempts"] == 0 && stats["calls"] == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, still).await.expect("all come to an end");
+}
+
+/// Resident memory of a process, MB.
+pub fn resident(process: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0) / 1e3
 }

@@ -131,7 +131,7 @@ impl Machine {
         state.deliver();
         drop(state);
         self.stirred.notify_one();
-        InModel { machine: Arc::clone(self), id, news: receiver, over: false }
+        InModel { machine: Arc::clone(self), id, news: receiver, held: None, over: false }
     }
 
     fn cancel(&self, id: CallId) {
@@ -328,6 +328,8 @@ pub struct InModel {
     machine: Arc<Machine>,
     id: CallId,
     news: mpsc::UnboundedReceiver<News>,
+    /// News that have come and that nobody has taken.
+    held: Option<News>,
     over: bool,
 }
 
@@ -339,11 +341,20 @@ impl InModel {
 
     /// The same, polled.
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<News>> {
+        if let Some(news) = self.held.take() {
+            return Poll::Ready(Some(news));
+        }
         let news = self.news.poll_recv(context);
         if let Poll::Ready(Some(News { kind: NewsKind::Last(_) | NewsKind::Refused(_), .. }) | None) = news {
             self.over = true;
         }
         news
+    }
+
+    /// Whether the first news, which stay to be taken, are that it is refused.
+    pub async fn is_refused(&mut self) -> bool {
+        self.held = self.next().await;
+        self.held.as_ref().is_none_or(|news| matches!(news.kind, NewsKind::Refused(_)))
     }
 }
 

@@ -163,8 +163,8 @@ async fn generate(server: &Arc<Server>, endpoint: Endpoint, request: Request<Inc
         Some(Fault::Hang(after)) => Break::Hang(after),
         _ => Break::Never,
     };
-    if asked.never_fits || was_full {
-        // Known before the status line; the model says it when its host has come to it.
+    // Known before the status line; the model says it when its host has come to it, and by then there may be room.
+    if asked.never_fits || (was_full && call.is_refused().await) {
         return finished(&mut call, &writer, asked.stop(), Break::Never).await;
     }
     if asked.facts.stream {
