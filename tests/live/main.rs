@@ -10,6 +10,7 @@ mod emulate;
 mod emulate_command;
 mod emulate_faults;
 mod flight;
+mod graduated;
 mod parity;
 mod scripted;
 mod serve;
