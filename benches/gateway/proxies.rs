@@ -9,22 +9,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 /// The whole stack, with limits that nothing here meets: what is measured is what it costs, not what it refuses.
-const STACK: &str = r#"
-[graduated]
-max_abandoned = 100
-[queue]
-max_queue_size = 100000
-[concurrency]
-max_concurrent_requests = 100000
-[timeout]
-request_timeout = "300s"
-[limiter]
-tpm_limit = 4000000000
-[throttle]
-rule = "sre"
-[lane]
-[breaker]
-"#;
+const STACK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/gateway/stack.toml");
 
 const NGINX: &str = r#"
 worker_processes 1;
@@ -55,7 +40,8 @@ http {
 "#;
 
 const LITELLM: &str = "model_list:\n  - model_name: m\n    litellm_params:\n      model: text-completion-openai/m\n      \
-                       api_base: http://UPSTREAM/v1\n      api_key: none\nlitellm_settings:\n  telemetry: false\n";
+                       api_base: http://UPSTREAM/v1\n      api_key: none\nlitellm_settings:\n  telemetry: false\ngeneral_settings:\n  \
+                       master_key: sk-none\n";
 
 /// A proxy under load.
 pub struct Proxy {
@@ -122,11 +108,9 @@ fn found(name: &str, variable: &str) -> Option<PathBuf> {
 
 fn plimsoll(upstream: &str) -> Proxy {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let settings = folder.path().join("settings.toml");
-    std::fs::write(&settings, STACK).expect("it can be written");
     let at = free();
     let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
-    command.arg("serve").arg(&settings).args(["--upstream", &format!("http://{upstream}"), "--listen", &at]);
+    command.arg("serve").arg(STACK).args(["--upstream", &format!("http://{upstream}"), "--listen", &at]);
     command.args(["--workers", "1", "--log-level", "warn"]);
     Proxy { name: "plimsoll", at, child: quiet(&mut command), _folder: folder }
 }
@@ -151,6 +135,7 @@ fn litellm(program: &PathBuf, upstream: &str) -> Proxy {
     let port = at.rsplit(':').next().expect("it has a port");
     let mut command = Command::new(program);
     command.arg("--config").arg(&config).args(["--host", "127.0.0.1", "--port", port]);
+    command.env("LITELLM_LOCAL_MODEL_COST_MAP", "True"); // nothing is fetched
     Proxy { name: "litellm", at, child: quiet(&mut command), _folder: folder }
 }
 

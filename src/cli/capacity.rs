@@ -10,7 +10,7 @@ use super::progress::Progress;
 use super::{Exit, Failure, publish};
 use crate::journal::summary::{Bound, Measure, Summary};
 use crate::report::{self, LoadLines};
-use crate::scenario::{REPLICATIONS_MAX, Scenario};
+use crate::scenario::{REPLICATIONS_MAX, Scenario, Variant};
 use crate::sim::{self, Plan, Prepared};
 use crate::stats;
 use crate::tune::{self, LoadLine, Question};
@@ -101,7 +101,9 @@ fn question(arguments: &Arguments, scenario: &Scenario) -> Result<Question, Fail
         return Err(Failure::Input(format!("--tolerance {tolerance} is not from {TOLERANCE_MIN} to 1: 0.01 is one percent")));
     }
     let classes: Vec<&str> = scenario.variants.iter().flat_map(|v| v.classes.iter().map(|class| class.name.as_str())).collect();
-    let level = |text: &String| level(text, &classes).map_err(|why| Failure::Input(format!("--slo '{text}': {why}")));
+    let has_spikes = scenario.variants.iter().any(Variant::has_spikes);
+    let level =
+        |text: &String| level(text, &classes, has_spikes).map_err(|why| Failure::Input(format!("--slo '{text}': {why}")));
     Ok(Question {
         levels: arguments.levels.iter().map(level).collect::<Result<_, _>>()?,
         replications: arguments.replications.unwrap_or(scenario.run.replications.value()),
@@ -109,11 +111,14 @@ fn question(arguments: &Arguments, scenario: &Scenario) -> Result<Question, Fail
     })
 }
 
-fn level(text: &str, classes: &[&str]) -> Result<(Measure, Bound), String> {
+fn level(text: &str, classes: &[&str], has_spikes: bool) -> Result<(Measure, Bound), String> {
     let (left, bound) = Bound::split(text)?;
     let measure: Measure = left.parse()?;
     measure.check_class(classes)?;
     measure.check_bound(bound)?;
+    if measure.needs_spikes() && !has_spikes {
+        return Err(format!("`{measure}` is timed from a spike, and the arrivals have no `spikes`"));
+    }
     Ok((measure, bound))
 }
 

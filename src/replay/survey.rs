@@ -28,7 +28,18 @@ pub struct Survey {
     pub first_tokens: u64,
     /// The longest prompt and answer together, tokens.
     pub longest: u64,
+    /// The longest time in which nothing arrives, and the row behind it.
+    pub gap: Option<(Span, u64)>,
 }
+
+/// The longest recording that can be run: the server's own clock counts picoseconds in 64 bits, 213 days.
+pub const LASTING_MAX: Span = Span::from_secs(200 * 86_400);
+/// A year in which no log was written yet.
+const YEAR_2000_NS: i64 = 946_684_800_000_000_000;
+/// Share of a log that a gap takes which is worth a look.
+const GAP_SHARE: f64 = 0.5;
+/// Requests below which every log is mostly gaps.
+const GAP_REQUESTS: u64 = 20;
 
 impl Survey {
     /// Looks a log through.
@@ -59,6 +70,7 @@ impl Survey {
             timed: 0,
             first_tokens: 0,
             longest: 0,
+            gap: None,
         }
     }
 
@@ -69,6 +81,12 @@ impl Survey {
         };
         self.replayed += 1;
         let (first, _) = self.span.unwrap_or((record.arrival, record.arrival));
+        if let Some((_, before)) = self.span {
+            let gap = record.arrival.since(before);
+            if self.gap.is_none_or(|(widest, _)| gap > widest) {
+                self.gap = Some((gap, record.row));
+            }
+        }
         self.span = Some((first, record.arrival));
         self.ended += u64::from(record.ended.is_some());
         let timed = record.is_complete() && record.last_byte.or(record.end).is_some();
@@ -84,9 +102,48 @@ impl Survey {
         Span::from_millis(last.since(first).as_nanos() / 1_000_000 + 1)
     }
 
+    /// What of the clock looks damaged or misread, in sentences.
+    #[must_use]
+    pub fn oddities(&self) -> Vec<String> {
+        let mut told = Vec::new();
+        if self.began_unix_ns().is_some_and(|began| began < YEAR_2000_NS) {
+            told.push(
+                "By the log's clock it begins before the year 2000: are its times in another unit (seconds are `unix_s`, \
+                 milliseconds `unix_ms`), or not since 1970?"
+                    .to_owned(),
+            );
+        }
+        let part = |gap: Span| gap.as_secs_f64() / self.lasting().as_secs_f64();
+        if let Some((gap, row)) = self.gap.filter(|(gap, _)| self.replayed >= GAP_REQUESTS && part(*gap) >= GAP_SHARE) {
+            let percent = 100.0 * part(gap);
+            told.push(format!(
+                "Nothing arrives for {} before row {row}, {percent:.1} % of all the time of the log.",
+                whole(gap)
+            ));
+        }
+        told
+    }
+
+    /// Why it is too long to be run, if it is.
+    #[must_use]
+    pub fn too_long(&self) -> Option<String> {
+        (self.lasting() > LASTING_MAX).then(|| {
+            let gap = self
+                .gap
+                .map_or(String::new(), |(gap, row)| format!(", of which {} lie in one gap before row {row}", whole(gap)));
+            format!("{} lasts {}{gap}; a run lasts {} at most", self.head.file, whole(self.lasting()), whole(LASTING_MAX))
+        })
+    }
+
     /// The wall-clock time of the first arrival, nanoseconds since 1970; `None` where the log has none.
     #[must_use]
     pub fn began_unix_ns(&self) -> Option<i64> {
         self.head.origin.unix_ns_at(self.span?.0)
     }
+}
+
+/// To whole hours, or of what is shorter than two days to whole seconds.
+fn whole(span: Span) -> Span {
+    let seconds = span.as_nanos() / 1_000_000_000;
+    Span::from_secs(if seconds < 2 * 86_400 { seconds } else { seconds / 3_600 * 3_600 })
 }

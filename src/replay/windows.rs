@@ -1,5 +1,7 @@
 //! The stretches of time in which what became of the same requests differs most.
 
+use std::cmp::Ordering;
+
 use crate::time::{Span, Time};
 
 /// Windows that are looked at, at most.
@@ -57,9 +59,21 @@ impl Window {
         if good > 0 { good } else { a.answered.abs_diff(b.answered) }
     }
 
-    fn slower(&self) -> f64 {
+    /// How much the sides differ: by good requests, then by complete ones, then by mean latency.
+    fn compare(&self, other: &Self) -> Ordering {
+        let apart = |window: &Self| {
+            let [a, b] = &window.sides;
+            let slower = a.e2e_s.zip(b.e2e_s).map_or(0.0, |(a, b)| (a - b).abs());
+            (a.good.abs_diff(b.good), a.answered.abs_diff(b.answered), slower)
+        };
+        let (own, other) = (apart(self), apart(other));
+        own.0.cmp(&other.0).then(own.1.cmp(&other.1)).then(own.2.total_cmp(&other.2))
+    }
+
+    /// Whether they differ at all.
+    fn differs(&self) -> bool {
         let [a, b] = &self.sides;
-        a.e2e_s.zip(b.e2e_s).map_or(0.0, |(a, b)| (a - b).abs())
+        self.differs_by() > 0 || a.e2e_s.zip(b.e2e_s).is_some_and(|(a, b)| (a - b).abs() > 0.0)
     }
 }
 
@@ -77,10 +91,7 @@ pub fn apart(courses: &[Course], bin: Span, end: Time, most: usize) -> Vec<Windo
     let each = bins.div_ceil(windows);
     let starts = (0..bins).step_by(each);
     let mut found: Vec<Window> = starts.filter_map(|start| widest(courses, start, (start + each).min(bins), bin)).collect();
-    found.sort_by(|a, b| {
-        let by_requests = (b.differs_by(), b.slower()).partial_cmp(&(a.differs_by(), a.slower()));
-        by_requests.unwrap_or(std::cmp::Ordering::Equal).then(a.from.cmp(&b.from))
-    });
+    found.sort_by(|a, b| b.compare(a).then(a.from.cmp(&b.from)));
     found.truncate(most);
     found
 }
@@ -102,10 +113,7 @@ fn widest(courses: &[Course], from: usize, to: usize, bin: Span) -> Option<Windo
         let better = (a.good, a.answered) >= (b.good, b.answered);
         Window { from: at(from), to: at(to), offered, sides: if better { [a, b] } else { [b, a] } }
     });
-    let differing = windows.filter(|window| window.differs_by() > 0 || window.slower() > 0.0);
-    differing.max_by(|a, b| {
-        (a.differs_by(), a.slower()).partial_cmp(&(b.differs_by(), b.slower())).unwrap_or(std::cmp::Ordering::Equal)
-    })
+    windows.filter(Window::differs).max_by(Window::compare)
 }
 
 #[cfg(test)]
@@ -125,6 +133,11 @@ mod tests {
         let seen: Vec<_> = found.iter().map(|w| (w.from.as_secs_f64(), w.differs_by(), w.sides[0].name.as_str())).collect();
         assert_eq!(seen, [(3.0, 30, "b"), (1.0, 10, "b")]);
         assert_eq!(apart(&courses, Span::from_secs(1), end, 1).len(), 1);
+        // Many complete answers, of which none is good, weigh less than one good one.
+        let mut late = [course("a", vec![0, 1]), course("b", vec![0, 0])];
+        late[0].answered = vec![50, 1];
+        let found = apart(&late, Span::from_secs(1), Time::ZERO + Span::from_secs(2), 5);
+        assert_eq!(found.iter().map(|w| w.from.as_secs_f64()).collect::<Vec<_>>(), [1.0, 0.0]);
         assert_eq!(apart(&courses[..1], Span::from_secs(1), end, 5), []);
         assert_eq!(apart(&courses, Span::from_secs(1), Time::ZERO + Span::from_secs(1), 5), []);
     }

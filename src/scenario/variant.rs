@@ -104,6 +104,12 @@ impl Variant {
         shared.chain(own.filter_map(|(i, class)| Some((format!("class[{i}].arrival"), class.arrival.as_ref()?))))
     }
 
+    /// Whether its load has spikes.
+    #[must_use]
+    pub fn has_spikes(&self) -> bool {
+        self.arrivals().any(|(_, arrival)| arrival.rate().is_some_and(|rate| !rate.spikes.is_empty()))
+    }
+
     /// The files it refers to: the setting's path and the name as written.
     pub(super) fn files(&self) -> impl Iterator<Item = (String, String)> {
         let recorded = self.arrivals().filter_map(|(path, arrival)| match arrival {

@@ -161,10 +161,15 @@ pub fn figure(values: &[f64]) -> Option<Figure> {
     figure_at(values, LEVEL)
 }
 
+/// Share of a value below which two are the same.
+const DUST: f64 = 1e-12;
+
 /// The same with an interval at another level.
 pub(super) fn figure_at(values: &[f64], level: f64) -> Option<Figure> {
     let mean = crate::stats::mean(values)?;
-    let varies = values.iter().any(|value| value.total_cmp(&values[0]).is_ne());
+    // What sums of floats leave behind is no variation.
+    let dust = DUST * values.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
+    let varies = values.iter().any(|value| (value - values[0]).abs() > dust);
     let interval = half_width(values, level).filter(|_| varies).map(|half| Interval::around(mean, half));
     Some(Figure { mean, interval })
 }

@@ -194,8 +194,7 @@ fn shows(scenario: &Scenario, variant: usize, measure: &Measure) -> Result<(), S
     let of = &scenario.variants[variant];
     let known: Vec<&str> = of.classes.iter().map(|class| class.name.as_str()).collect();
     measure.check_class(&known)?;
-    let has_spikes = of.arrivals().any(|(_, arrival)| arrival.rate().is_some_and(|rate| !rate.spikes.is_empty()));
-    if measure.needs_spikes() && !has_spikes {
+    if measure.needs_spikes() && !of.has_spikes() {
         return Err(format!("`{measure}` is timed from a spike, and the arrivals have no `spikes`"));
     }
     Ok(())

@@ -273,7 +273,7 @@ fn what_only_a_search_can_tell_is_told_by_it() {
     fs::write(scenario, hard).unwrap();
     let output = plimsoll(&search);
     assert_eq!(output.status.code(), Some(3), "{}", told(&output.stderr));
-    assert!(told(&output.stdout).replace("\n  ", " ").contains("The closest is "), "{}", told(&output.stdout));
+    assert!(told(&output.stdout).replace("\n  ", " ").contains("The closest of the "), "{}", told(&output.stdout));
 }
 
 #[test]

@@ -59,6 +59,7 @@ fn it_recommends_a_short_queue_and_writes_what_can_be_deployed() {
     assert!(text.starts_with("Set policy.queue.max_queue_size = "), "{text}");
     assert_eq!(told(&output.stderr), "", "`--quiet` is quiet");
     let env = read(folder.path(), "settings.env");
+    assert!(env.starts_with("# NOT the recommended settings: "), "{env}");
     assert!(env.contains("has no queue") && env.contains("#   queue: an environment file cannot say it"), "{env}");
     let json: serde_json::Value = serde_json::from_str(&read(folder.path(), "result.json")).unwrap();
     let recommended = json["tune"]["recommended"][0].as_str().unwrap().split_once('=').unwrap().1;
@@ -126,7 +127,7 @@ fn constraints_that_nobody_can_meet_name_who_comes_closest() {
     let output = tune(folder.path(), &[]);
     let text = told(&output.stdout).replace("\n  ", " ");
     assert_eq!(output.status.code(), Some(3), "{}", told(&output.stderr));
-    assert!(text.starts_with("No candidate that was tried holds the constraints. The closest is "), "{text}");
+    assert!(text.starts_with("No candidate that was tried holds the constraints. The closest of the "), "{text}");
     assert!(text.contains("`mean_e2e_s <= 0.5` is missed by"), "{text}");
     assert!(!text.contains("The time was over") && !text.contains("Cut short"), "{text}");
     assert!(!folder.path().join("run/settings.toml").exists());

@@ -20,7 +20,7 @@ use self::size::Size;
 use super::common::{Format, JOBS_MAX, in_pool};
 use super::progress::Progress;
 use super::{Exit, Failure, files, publish};
-use crate::calibrate::{self, Calibration, Grade, KvCache, Run, Verdict};
+use crate::calibrate::{self, Calibration, Grade, KvCache, Run, Standing, Verdict};
 use crate::report;
 use crate::units::{Count, NonNegative};
 use crate::upstream::{CalibrationSettings, CostSettings, HostSettings, Picos, UpstreamSettings, VllmModel, VllmSettings};
@@ -102,6 +102,7 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
     let parts = select::parts(&runs, &arguments.fit, &arguments.hold_out)?;
     let again: Vec<Test> = parts.fitted.iter().filter(|run| !run.served.is_empty()).map(Test::fitted).collect();
     let size = Size::stated(&arguments.size)?;
+    size.agrees_with(&runs)?;
     let mut found = in_pool(arguments.jobs, || find(arguments, &size, &parts, &again))??;
     found.note(&runs);
     write(&found, arguments, typed, "", out)
@@ -186,12 +187,23 @@ fn verdict(tests: &[Grade]) -> CalibrationSettings {
         .iter()
         .flat_map(|grade| grade.failures().map(|row| format!("{} of {} {}", row.figure.name(), grade.run, text::error(row))))
         .collect();
-    let names: Vec<&str> = tests.iter().filter(|grade| grade.is_test()).map(|grade| grade.run.as_str()).collect();
+    let named =
+        |is: &dyn Fn(&&Grade) -> bool| -> Vec<&str> { tests.iter().filter(is).map(|grade| grade.run.as_str()).collect() };
+    let near = named(&|grade| grade.standing == Standing::NearCritical).join(", ");
     let reason = match verdict {
         Verdict::Untested => "no run that was held out tests it".to_owned(),
-        Verdict::Validated => format!("{} within tolerance", names.join(", ")),
+        Verdict::Validated => {
+            let tested = named(&|grade| grade.standing == Standing::Tested).join(", ");
+            let parts = [
+                (tested, "within tolerance"),
+                (near, "near critical and inside its band, which says less"),
+                (named(&|grade| !grade.is_test()).join(", "), "no test of it"),
+            ];
+            let told = parts.iter().filter(|(names, _)| !names.is_empty()).map(|(names, what)| format!("{names} {what}"));
+            told.collect::<Vec<_>>().join("; ")
+        }
         Verdict::InsideTheBand => {
-            format!("{} inside the band, all of them near critical, where a wide band passes nearly anything", names.join(", "))
+            format!("{near} inside the band, all of them near critical, where a wide band passes nearly anything")
         }
         Verdict::Missed => format!("out of tolerance: {}", missed.join("; ")),
     };

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::calibrate::{Run, Step};
 use crate::cli::Failure;
 use crate::live::drive::{Limits, Told};
 use crate::upstream::VllmModel;
@@ -90,10 +91,33 @@ impl Size {
         Ok(Self { num_gpu_blocks, block_size, max_num_seqs, max_num_batched_tokens, max_model_len, sources })
     }
 
+    /// Makes sure that no step of the logs is larger than the server is said to be.
+    ///
+    /// # Errors
+    /// Which run has such a step, and which flag is wrong.
+    pub(super) fn agrees_with(&self, runs: &[Run]) -> Result<(), Failure> {
+        let tokens = |step: &Step| step.prefill_tokens.saturating_add(step.decoding);
+        let decoding = |step: &Step| step.decoding;
+        above(runs, "--max-num-seqs", self.max_num_seqs, (&decoding, "sequences that decode"))?;
+        above(runs, "--max-num-batched-tokens", self.max_num_batched_tokens, (&tokens, "tokens"))
+    }
+
     /// Prompt and answer together: what the server takes, or what every server takes.
     pub(super) fn context(&self) -> u32 {
         self.max_model_len.unwrap_or(CONTEXT)
     }
+}
+
+/// Refuses what no step can be where the largest one of the logs is above `limit`.
+fn above(runs: &[Run], flag: &str, limit: u32, (of, what): (&dyn Fn(&Step) -> u32, &str)) -> Result<(), Failure> {
+    let steps = runs.iter().flat_map(|run| run.steps.iter().map(move |step| (run, step)));
+    let Some((run, step)) = steps.max_by_key(|(_, step)| of(step)).filter(|(_, step)| of(step) > limit) else { return Ok(()) };
+    Err(Failure::Input(format!(
+        "a step of {} (line {} of its step log) has {} {what}, and {flag} says {limit}\n  = state what the server was started with",
+        run.name,
+        step.line,
+        of(step)
+    )))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod verify;
 mod world;
+pub(super) use world::may_run;
 
 use std::io::Write;
 use std::path::PathBuf;

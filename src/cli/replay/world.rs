@@ -64,14 +64,16 @@ pub(super) fn build(
     if survey.replayed == 0 {
         return Err(Failure::Input(nothing(survey)));
     }
-    let mut remarks = Vec::new();
+    may_run(survey)?;
+    let mut remarks = survey.oddities();
     let mut scenario = scenario.map_or_else(|| preset(survey), Ok)?;
     let policies = arguments.policies.iter().map(|path| policy(path, &mut remarks)).collect::<Result<Vec<_>, _>>()?;
     scenario.run.seed = seed;
+    let policies = distinct(&arguments.policies, policies, &mut remarks);
     let (asked, lasting) = (policies.len(), survey.lasting());
-    scenario.replay(LOG, lasting, distinct(policies))?;
+    scenario.replay(LOG, lasting, policies)?;
     if scenario.variants.len() < asked {
-        remarks.push(format!("{} of the settings are the same as others, and run once.", asked - scenario.variants.len()));
+        remarks.push(format!("{} of the settings do the same as others here, and run once.", asked - scenario.variants.len()));
     }
     if clients == Clients::AsLogged {
         as_logged(&mut scenario);
@@ -83,6 +85,15 @@ pub(super) fn build(
     let counts_all = scenario.run.warmup == Warmup::Time(Span::ZERO);
     let some_have_no_class = arguments.class.is_none();
     Ok(World { scenario, classes, clients, remarks, some_have_no_class, counts_all })
+}
+
+/// Makes sure that a log is not too long to be run.
+///
+/// # Errors
+/// That it is, and where its time goes.
+pub(in crate::cli) fn may_run(survey: &Survey) -> Result<(), Failure> {
+    let help = "take a part of it: `--window FROM..TO`, or `plimsoll trace slice`";
+    survey.too_long().map_or(Ok(()), |why| Err(Failure::Input(format!("{why}\n  = {help}"))))
 }
 
 fn nothing(survey: &Survey) -> String {
@@ -126,18 +137,16 @@ fn policy(path: &Path, remarks: &mut Vec<String>) -> Result<(String, Settings), 
     }
 }
 
-/// The same with names that differ.
-fn distinct(policies: Vec<(String, Settings)>) -> Vec<(String, Settings)> {
+/// Those that differ, each once, under names that differ: of files of one name the later ones are called by their paths.
+fn distinct(paths: &[PathBuf], policies: Vec<(String, Settings)>, remarks: &mut Vec<String>) -> Vec<(String, Settings)> {
     let mut named: Vec<(String, Settings)> = Vec::new();
-    for (name, settings) in policies {
-        let taken = |tried: &String| named.iter().any(|(other, _)| other == tried);
-        let mut tried = name.clone();
-        let mut number = 2;
-        while taken(&tried) {
-            tried = format!("{name} ({number})");
-            number += 1;
+    for (path, (name, settings)) in paths.iter().zip(policies) {
+        if let Some((same, _)) = named.iter().find(|(_, other)| *other == settings) {
+            remarks.push(format!("The settings of `{}` are those of \"{same}\", and run once.", path.display()));
+            continue;
         }
-        named.push((tried, settings));
+        let taken = named.iter().any(|(other, _)| *other == name);
+        named.push((if taken { path.display().to_string() } else { name }, settings));
     }
     named
 }

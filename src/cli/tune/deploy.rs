@@ -106,10 +106,24 @@ fn settings_files(policies: &Policies, doubt: Option<&str>, folder: &Path, quiet
         }
         let path = folder.join(name);
         let warning = doubt.map_or(String::new(), |why| format!("# Do not deploy as it is: {why}.\n"));
-        files::write_whole(&path, &(warning + &head(language, &lost) + &text))?;
+        let other = if reads_as(policies, language, &text) { "" } else { NOT_THE_SAME };
+        files::write_whole(&path, &(warning + other + &head(language, &lost) + &text))?;
         made.push(path);
     }
     Ok(made)
+}
+
+/// First in a file that stands for other settings than were recommended.
+const NOT_THE_SAME: &str =
+    "# NOT the recommended settings: who reads this file has others, which were not tried. What differs stands below.\n";
+
+/// Whether who reads `text` has these settings, and no others.
+fn reads_as(policies: &Policies, language: Language, text: &str) -> bool {
+    match language {
+        Language::Toml => true, // it carries everything
+        Language::Flags => Policies::from_flags(text, None).is_ok_and(|read| read == *policies),
+        Language::Env => Policies::from_env(text).is_ok_and(|(read, _)| read == *policies),
+    }
 }
 
 /// What a file cannot carry, in one line.

@@ -17,7 +17,8 @@ use clap::Args;
 use super::common::{Format, JOBS_MAX, ScenarioArguments, in_pool, tell_not_validated};
 use super::{Exit, Failure, publish};
 use crate::report::Tuning;
-use crate::scenario::{Scenario, TuneSettings};
+use crate::scenario::{RunSettings, Scenario, TuneSettings, Warmup};
+use crate::time::Span;
 use crate::tune::{Ended, Outcome, RobustBy, RobustText, Store, Task};
 use crate::units::Count;
 
@@ -49,6 +50,9 @@ pub struct Arguments {
     /// alone its last fifth
     #[arg(long = "trace", value_name = "FILE")]
     traces: Vec<PathBuf>,
+    /// Put all rows of a trace into this class of the scenario, whatever it calls them
+    #[arg(long, value_name = "NAME")]
+    class: Option<String>,
     /// One of these scenarios and traces, as it is named there: nothing is chosen by it, and the choice is tried on it at the end.
     /// Of one trace alone a stretch of it, `40m..50m`; `none` for nothing
     #[arg(long, value_name = "NAME")]
@@ -105,6 +109,7 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
 
     let first = found.futures[0].words(&names);
     let current = deploy::current(&scenario, &task);
+    let recorded = found.scenes[0].prepared.plans.iter().any(|plan| !plan.workload.recorded.is_empty());
     let tuning = Tuning {
         scenario: &scenario.name,
         variant: &scenario.variants[task.variant].name,
@@ -116,7 +121,8 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
         by: settings.robust.as_ref().map_or(RobustBy::default(), |robust| robust.by),
         futures: found.futures.len(),
         held_out: found.held_out,
-        recorded: found.scenes[0].prepared.plans.iter().any(|plan| !plan.workload.recorded.is_empty()),
+        recorded,
+        cold_s: cold_s(&scenario.run, recorded),
         tuned: &found.tuned,
         beside: &found.beside,
         figures_of: (found.futures.len() > 1).then_some(&*first),
@@ -129,6 +135,12 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
     out.write_all(if arguments.format == Format::Json { json.as_bytes() } else { text.as_bytes() })?;
     out.flush()?;
     Ok(exit(&found.tuned.outcome))
+}
+
+/// Seconds of a run that is counted from its begin on.
+fn cold_s(run: &RunSettings, recorded: bool) -> Option<f64> {
+    let cold = run.warmup == Warmup::Time(Span::ZERO) && !recorded;
+    cold.then(|| run.duration.as_secs_f64())
 }
 
 /// A search that recommends nothing is no success: its constraints are assertions that nobody holds, or time ran out first.
@@ -172,6 +184,7 @@ impl Arguments {
             robust: None,
             also: Vec::new(),
             traces: Vec::new(),
+            class: None,
             hold_out: Vec::new(),
             simulations: None,
             around: AROUND,

@@ -61,7 +61,7 @@ pub(super) fn search(
     let scenarios: Vec<&Scenario> = places.iter().map(|(place, _)| &place.scenario).collect();
     let asked = task.settings(settings, &scenarios, scenarios[0].run.seed);
     let progress = Progress::of_budget(arguments.quiet);
-    let fingerprint = fingerprint(places.iter().map(|(place, _)| place), settings);
+    let fingerprint = fingerprint(places.iter().map(|(place, _)| place), settings, arguments.class.as_deref());
     let (held_out, counting): (Vec<usize>, Vec<usize>) = (0..places.len()).partition(|i| places[*i].0.held_out);
     let scenes = prepare(places)?;
     let store = Store::open(&folder.join(OBSERVATIONS), &fingerprint, arguments.fresh).map_err(refused)?;
@@ -310,10 +310,13 @@ fn fruitless(fault: &SearchFault, task: &Task, arguments: &Arguments) -> Failure
 }
 
 /// Of everything that an observation depends on.
-fn fingerprint<'a>(places: impl Iterator<Item = &'a Place>, settings: &TuneSettings) -> String {
+fn fingerprint<'a>(places: impl Iterator<Item = &'a Place>, settings: &TuneSettings, class: Option<&str>) -> String {
     let paths: Vec<&str> = settings.parameter.iter().map(|parameter| parameter.path.as_str()).collect();
     let wanted = (&settings.variant, &settings.objective, &settings.pareto, &settings.constraints, &settings.robust, paths);
     let mut text = format!("{} {wanted:?}", env!("CARGO_PKG_VERSION"));
+    if let Some(class) = class {
+        let _ = write!(text, " {class}"); // a String takes everything
+    }
     // Regret is measured from each future's own best, and what is found as that depends on how it was looked for.
     if settings.robust.as_ref().is_some_and(|robust| robust.by == RobustBy::Regret) {
         let looked = TuneSettings { time: None, ..settings.clone() };

@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::Arguments;
 use super::scenes::{Place, place, resolved};
 use crate::cli::Failure;
+use crate::cli::replay::may_run;
 use crate::replay::{Classes, Log, Replay, Survey, first_group};
 use crate::report::format::duration;
 use crate::scenario::{Scenario, TuneSettings, Warmup};
@@ -40,6 +41,10 @@ pub(super) fn places(arguments: &Arguments, scenario: &Scenario, settings: &Tune
         let read = read(arguments, name)?;
         remark(arguments, &read);
         let lasting = read.survey.lasting();
+        if says_duration(arguments) && read.scenario.run.duration < lasting && !arguments.quiet {
+            let (used, all) = (read.scenario.run.duration, duration(lasting.as_secs_f64()));
+            let _ = writeln!(std::io::stderr(), "note: of each part of `{name}` ({all}) no more than its first {used} are run");
+        }
         let window = if settings.traces.len() == 1 { window(settings, &read, lasting)? } else { None };
         match window {
             None => places.push(read.place(arguments, read.name.clone(), &[Span::ZERO..lasting], false)?),
@@ -83,8 +88,9 @@ fn read(arguments: &Arguments, name: &str) -> Result<Read, Failure> {
     let log = Log { path, options, rules: Rules { seed, ..Rules::default() } };
     let survey = Survey::of(&log).map_err(|error| Failure::Input(error.to_string()))?;
     let names: Vec<&str> = scenario.variants[0].classes.iter().map(|class| class.name.as_str()).collect();
-    let classes = Classes::find(&survey.classes, &names, None).map_err(|error| {
-        Failure::Input(format!("`{name}`: {error}\n  = give the scenario classes of these names, or leave the column out"))
+    let classes = Classes::find(&survey.classes, &names, arguments.class.as_deref()).map_err(|error| {
+        let help = "give the scenario classes of these names, or put all rows into one with --class NAME";
+        Failure::Input(format!("`{name}`: {error}\n  = {help}"))
     })?;
     let Some((first, _)) = survey.span else {
         return Err(Failure::Input(format!(
@@ -92,6 +98,7 @@ fn read(arguments: &Arguments, name: &str) -> Result<Read, Failure> {
             survey.accounts.fates.rows()
         )));
     };
+    may_run(&survey)?;
     // Its parts are counted from there, whatever zero its own times have.
     let replay = Replay { log, classes, first, first_group: first_group(&scenario) };
     Ok(Read { name: name.to_owned(), file, scenario, replay, survey })
@@ -101,8 +108,14 @@ fn read(arguments: &Arguments, name: &str) -> Result<Read, Failure> {
 fn remark(arguments: &Arguments, Read { name, survey, .. }: &Read) {
     let accounts = &survey.accounts;
     let as_it_was = accounts.fates.rows() == survey.replayed && accounts.spread.is_none() && accounts.imputed.requests == 0;
-    if !as_it_was && !arguments.quiet {
+    if arguments.quiet {
+        return;
+    }
+    if !as_it_was {
         let _ = writeln!(std::io::stderr(), "note: `{name}`: {}", accounts.sentences().join("; "));
+    }
+    for odd in survey.oddities() {
+        let _ = writeln!(std::io::stderr(), "note: `{name}`: {odd}");
     }
 }
 
@@ -142,14 +155,19 @@ fn window(settings: &TuneSettings, read: &Read, lasting: Span) -> Result<Option<
     Ok(Some(from..to))
 }
 
+/// Whether the command itself says how long a run is.
+fn says_duration(arguments: &Arguments) -> bool {
+    arguments.scenario.sets.iter().any(|set| set.split('=').next().is_some_and(|path| path.trim() == "run.duration"))
+}
+
 impl Read {
     /// A place with the rows in `parts` of the trace, put together without gaps.
     fn place(&self, arguments: &Arguments, name: String, parts: &[Range<Span>], held_out: bool) -> Result<Place, Failure> {
         let mut scenario = self.scenario.clone();
         let lasting = parts.iter().map(|part| part.end.as_nanos().saturating_sub(part.start.as_nanos())).sum();
-        if parts.len() > 1 || held_out {
-            scenario.run.duration = scenario.run.duration.min(Span::from_nanos(lasting));
-        }
+        // A run is as long as what it replays, as in `plimsoll replay`: what the scenario says is of arrivals that are drawn.
+        let lasting = Span::from_nanos(lasting);
+        scenario.run.duration = if says_duration(arguments) { scenario.run.duration.min(lasting) } else { lasting };
         let end = Time::ZERO + scenario.run.duration;
         let (stream, fault) = self.replay.stream(&self.survey);
         let rows: Vec<Recorded> = stream.open().filter_map(|row| within(&row, parts)).take_while(|row| row.at < end).collect();

@@ -137,7 +137,10 @@ fn racing(tuning: &Tuning<'_>) -> Racing {
     }
     for finalist in outcome.selection.iter().flat_map(|selection| &selection.finalists) {
         let (rungs, fate) = spent.entry(finalist.candidate).or_default();
-        rungs.push(f64::from(finalist.replications));
+        // Without chance the selection looks at the screening's own runs.
+        if !outcome.without_chance {
+            rungs.push(f64::from(finalist.replications));
+        }
         *fate = Some(Fate::Finalist);
     }
     let candidates = spent.into_iter().map(|(id, (spent, fate))| {
@@ -159,6 +162,9 @@ fn racing(tuning: &Tuning<'_>) -> Racing {
 
 fn phases(outcome: &Outcome) -> String {
     if outcome.selection.is_none() {
+        return String::new();
+    }
+    if outcome.without_chance {
         return String::new();
     }
     let confirmation = outcome.spent.confirmation.runs;

@@ -134,7 +134,9 @@ pub(super) fn made(folder: &Folder) -> String {
     fact("Plimsoll", json["made"]["version"].as_str().map(|version| format!("version {version}")));
     let rows = each(&facts, |(name, value)| format!("<dt>{name}</dt><dd>{}</dd>", escaped(value)));
     let settings = match folder.kind {
-        Kind::Tune => "<p>The recommended settings stand beside this page: settings.toml, settings.flags and settings.env.</p>",
+        Kind::Tune => {
+            "<p>The recommended settings stand beside this page: settings.toml. What of them has a name there stands in settings.flags and settings.env.</p>"
+        }
         Kind::Calibration => "<p>The scenario section with these costs stands beside this page: upstream.toml.</p>",
         Kind::Run | Kind::Live | Kind::Capacity => "",
     };

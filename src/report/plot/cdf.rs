@@ -62,7 +62,7 @@ impl LatencyCdfs {
         if all().any(|class| class.slo_s.is_some()) {
             keys.push(Key::new("SLO", Swatch::Line(Ink::Muted, Dash::Dashed)));
         }
-        keys.push(Key::new("never: refused, failed, gave up", Swatch::Line(Ink::Muted, Dash::Dotted)));
+        keys.push(Key::new("never: refused, failed, gave up, or in flight at the end", Swatch::Line(Ink::Muted, Dash::Dotted)));
         let sheet = Sheet::new(&self.head, HEIGHT * rows as f64, &keys);
         for (i, (panel, place)) in self.panels.iter().zip(tiles(sheet.body, self.panels.len(), 2, HEIGHT)).enumerate() {
             let latencies = panel.classes.iter().flat_map(LatencyCdf::shown).map(|(latency, _)| latency);

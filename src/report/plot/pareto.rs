@@ -108,6 +108,10 @@ impl ParetoFront {
     }
 
     fn caption(&self) -> String {
+        if !self.all_objectives {
+            let only = "The front is by all objectives, of which these are the first two.";
+            return [only, &self.head.caption].join(" ").trim().to_owned();
+        }
         let volume = self.hypervolume.map(|(volume, (x, y))| {
             let from = format!("{}, {}", one(x, Unit::Number), one(y, Unit::Number));
             format!("Hypervolume {} from the reference point ({from}).", volume.text(Unit::Number))

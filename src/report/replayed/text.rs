@@ -8,6 +8,8 @@ use crate::report::envelope::digest_text;
 use crate::report::format::{NONE, count, duration, left, percent, points, right, width, wrap};
 use crate::report::{overview, variant};
 
+/// Share of requests in flight at the end that is told.
+const IN_FLIGHT: f64 = 0.01;
 /// Widest column of a variant's name.
 const NAME_MAX: usize = 28;
 
@@ -50,6 +52,7 @@ impl Replayed<'_> {
             });
         }
         paragraphs.extend(ranked.first().and_then(|best| self.against_recorded(best)));
+        paragraphs.extend(self.still_in_flight());
         paragraphs.push(self.how_sure());
         if self.assumed {
             paragraphs.push(format!(
@@ -59,6 +62,22 @@ impl Replayed<'_> {
             ));
         }
         paragraphs.iter().map(|paragraph| wrap(paragraph) + "\n").collect()
+    }
+
+    /// What the end of the run cut, where that is more than a few: no policy did that.
+    fn still_in_flight(&self) -> Option<String> {
+        let each = self.summary.variants.iter().filter_map(|variant| {
+            let share = variant.counts.share(variant.counts.in_flight).filter(|share| *share >= IN_FLIGHT)?;
+            Some(format!("{} under \"{}\"", percent(share), variant.name))
+        });
+        let each: Vec<String> = each.collect();
+        (!each.is_empty()).then(|| {
+            format!(
+                "When the run ended, {} of the requests were still in flight, which counts as not good: with a longer wait \
+                 (`--set run.drain=10m`) they come to an end.",
+                each.join(", ")
+            )
+        })
     }
 
     fn replications(&self) -> u64 {

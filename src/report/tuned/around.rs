@@ -84,6 +84,11 @@ impl Tuning<'_> {
             );
             let _ = writeln!(text, "{}", wrap(&told));
         }
+        if indices.parameters.iter().any(|index| index.first.clipped().value > index.total.clipped().value) {
+            let rows = count(indices.rows as u64);
+            let told = "A parameter cannot explain more alone than together with the others:";
+            let _ = writeln!(text, "{}", wrap(&format!("{told} {rows} rows are too few to tell that, raise `--sensitivity`.")));
+        }
         text
     }
 

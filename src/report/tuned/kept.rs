@@ -1,6 +1,6 @@
 //! What stays as it is today, and why: parameters that make no difference, and finalists that tie.
 
-use super::Tuning;
+use super::{Tuning, turned};
 use crate::report::format::number;
 use crate::tune::{Id, TieBreak, Trial};
 
@@ -19,13 +19,15 @@ impl Tuning<'_> {
         });
         let each: Vec<String> = each.collect();
         let verb = if each.len() == 1 { "stays" } else { "stay" };
-        let change = last.change.map_or(String::new(), |change| {
-            let by = self.unit(0).difference_with(self.own(0, change));
-            format!(": with today's value the objective changes by {by}")
-        });
         let zone = self.outcome().selection.as_ref().and_then(|selection| selection.zone);
-        let zone = zone.map_or(String::new(), |zone| {
-            format!(", a loss of less than the indifference zone of {}", self.unit(0).difference(zone))
+        let zone = zone
+            .map_or(String::new(), |zone| format!(", less than the indifference zone of {}", self.unit(0).difference(zone)));
+        let values = if each.len() == 1 { "today's value" } else { "today's values together" };
+        let unit = self.unit(0);
+        let change = last.change.map_or(String::new(), |change| match change.mean {
+            mean if mean > 0.0 => format!(": with {values} the objective is better by {}", unit.difference_with(change)),
+            mean if mean < 0.0 => format!(": with {values} the objective loses {}{zone}", unit.difference_with(turned(change))),
+            _ => format!(": with {values} the objective is the same"),
         });
         let runs = match unchanged.series.count {
             1 => "one run of each".to_owned(),
@@ -33,7 +35,7 @@ impl Tuning<'_> {
         };
         let holds = if self.constraints.is_empty() { "" } else { ", and no constraint is given up" };
         let simulations = number(self.outcome().spent.unchanged.simulations);
-        Some(format!("{} {verb} as today{change}{zone}{holds} ({runs}, {simulations} simulations).", each.join(" and ")))
+        Some(format!("{} {verb} as today{change}{holds} ({runs}, {simulations} simulations).", each.join(" and ")))
     }
 
     /// Finalists that nothing tells apart, and what decided between them.

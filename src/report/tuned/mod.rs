@@ -43,6 +43,9 @@ pub struct Tuning<'a> {
     pub held_out: usize,
     /// Whether its arrivals are recorded: the same in every replication.
     pub recorded: bool,
+    /// Seconds of a run that is counted from its begin on, when all is empty; `None` where a warm-up is left out, or a recording is
+    /// what it is.
+    pub cold_s: Option<f64>,
     /// What was found.
     pub tuned: &'a Tuned,
     /// Today's settings and the recommended ones beside each other; empty where there was no time for it.

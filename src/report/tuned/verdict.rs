@@ -39,6 +39,7 @@ impl Tuning<'_> {
             self.cut_short(),
             self.overloaded(),
             self.unsteady(),
+            self.ends_of_the_run(),
             self.selected(),
             self.tied(),
             self.unchanged(),
@@ -171,7 +172,9 @@ impl Tuning<'_> {
             _ if self.has_unmeasured() => "No candidate that was tried and could be measured holds the constraints",
             _ => "No candidate that was tried holds the constraints",
         };
-        format!("{told}. The closest is {}{worst}.", self.words(closest))
+        let met = self.outcome().selection.as_ref().map_or(0, |selection| selection.finalists.len());
+        let of = if met > 1 { format!(" of the {met} that got whole runs") } else { String::new() };
+        format!("{told}. The closest{of} is {}{worst}.", self.words(closest))
     }
 
     /// Whether the objective of some finalist could not be measured.

@@ -3,11 +3,18 @@
 use super::{Tuning, turned};
 use crate::journal::summary::MeasureKind;
 use crate::report::format::{count, percent};
+use crate::stats::significant;
 use crate::tune::{Against, Case, Elsewhere, Figure, RobustBy, Side};
 
 /// Share of the objective that a neighbouring setting may cost before it counts as a cliff.
 const CLIFF: f64 = 0.1;
 
+/// The setting that says how long the queue may be.
+const QUEUE: &str = "policy.queue.max_queue_size";
+/// Share of the gain that the ends of a run may be worth before it is told.
+const ENDS: f64 = 0.1;
+/// Share of the level that does not matter where nobody says.
+const ZONE: f64 = 0.01;
 /// Share of refused candidates from which on the space is worth a second look.
 const REFUSED_MANY: f64 = 0.1;
 
@@ -24,6 +31,9 @@ impl Tuning<'_> {
             |against| match against {
                 Against::Unmeasured => "the gain could not be measured".to_owned(),
                 Against::Worse(gain) => format!("today's settings are better by {}", unit.difference_with(turned(gain))),
+                Against::NoGain(Figure { mean: 0.0, interval: None }) => {
+                    "both settings do the same, so that it says nothing for the choice".to_owned()
+                }
                 Against::NoGain(gain) => format!("no gain is found again ({})", unit.difference_with(gain)),
                 Against::Breaks { constraint, slack } => self.not_held(constraint, slack),
             },
@@ -95,10 +105,12 @@ impl Tuning<'_> {
         };
         let by = self.unit(0).difference_with(change(best)?);
         let zone = self.outcome().selection.as_ref().and_then(|selection| selection.zone);
+        // What lies within the zone was not asked to be told apart; of several objectives there is none.
+        if mean(best) < zone.or_else(|| Some(ZONE * self.middle()?.mean.abs())).unwrap_or(0.0) {
+            return None;
+        }
         let small = if self.is_regret() {
             " on average over the futures, which is not what was searched for"
-        } else if zone.is_some_and(|zone| mean(best) < zone) {
-            ": less than the indifference zone, which was not asked to be told apart"
         } else {
             ": more candidates there, or a narrower range around it, may find more"
         };
@@ -109,6 +121,31 @@ impl Tuning<'_> {
             format!(" (95 % for all {compared} settings beside it together)")
         };
         Some(format!("Beside the choice, {path} = {} did better by {by}{together}{others}{small}.", best.setting))
+    }
+
+    /// Places in the queue that fill at the begin of a run and empty at its end: what one setting holds more of them counts as
+    /// good without being any faster.
+    pub(super) fn ends_of_the_run(&self) -> Option<String> {
+        let gain = self.outcome().confirmation.as_ref()?.gain.first().copied().flatten()?.mean.abs();
+        let lasts_s = self.cold_s.filter(|_| gain > 0.0)?;
+        let places = self.task.space.parameters().iter().position(|parameter| parameter.path == QUEUE)?;
+        let chosen = self.outcome().point(self.outcome().choice?).setting(places)?.number()?;
+        let today: f64 = self.current.get(places)?.as_ref()?.parse().ok()?;
+        let more = (chosen - today).abs();
+        let offered = self.beside.variants.first()?.counts.offered as f64 / self.beside.replications.max(1) as f64;
+        let worth = match self.objective().kind() {
+            MeasureKind::Rate => more / lasts_s,
+            MeasureKind::Share => more / offered,
+            _ => return None,
+        };
+        (worth > ENDS * gain).then(|| {
+            format!(
+                "Careful, the run has no warm-up: {} places more in the queue fill at its begin without a refusal and are served behind its end, \
+                 which alone is worth up to {}. Give `run.warmup` as long as the queue takes to fill, or a longer `run.duration`.",
+                significant(more, 6),
+                self.unit(0).difference(worth)
+            )
+        })
     }
 
     /// A fifth more or less of something that costs a tenth of the objective or more.

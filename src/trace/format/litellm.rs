@@ -34,6 +34,7 @@ pub(super) const SPEND_LOGS: Recipe = Recipe {
             (Field::Session, "session_id", ISO),
             (Field::Request, "request_id", ISO),
             (Field::CacheHit, "cache_hit", ISO),
+            (Field::Error, "metadata.error_information.error_code", ISO),
             (Field::Status, "status", ISO),
         ],
     )

@@ -1,6 +1,9 @@
-//! Reading tables: CSV with a header, columns found by name.
+//! Reading tables: CSV with a header, columns found by name, and what stands inside of a column of JSON by its path.
 
+use std::cell::OnceCell;
 use std::io;
+
+use serde_json::Value;
 
 use super::recipe::Recipe;
 use super::{Field, Map};
@@ -16,6 +19,7 @@ use crate::trace::source::Source;
 pub(in crate::trace) struct Table {
     rows: Rows,
     width: usize,
+    inside: Vec<Inside>,
     any: bool,
     done: bool,
     assembler: Assembler,
@@ -46,16 +50,21 @@ impl Table {
             column: column.to_owned(),
             header: header.clone(),
         };
-        let place = |map: &Map| -> Vec<Option<usize>> {
-            map.columns.iter().map(|mapped| header.iter().position(|name| *name == mapped.column)).collect()
-        };
         let map = own.unwrap_or_default().or(recipe.map());
-        let places = place(&map);
+        let mut inside = Vec::new();
+        let mut place = |column: &str| {
+            let own = header.iter().position(|name| name == column);
+            own.or_else(|| {
+                inside.push(Inside::find(&header, column)?);
+                Some(header.len() + inside.len() - 1)
+            })
+        };
+        let places: Vec<Option<usize>> = map.columns.iter().map(|mapped| place(&mapped.column)).collect();
         let arrival: &[Field] = if map.has(Field::Arrival) { &[Field::Arrival] } else { &[Field::End, Field::Duration] };
         let needed = [arrival, &[Field::Input, Field::Output], demanded].concat();
         absent(&map, &places, &needed).map_or(Ok(()), |column| Err(missing(&column)))?;
         let assembler = Assembler::new(head, &map, &places, recipe.empty_answer)?;
-        Ok(Self { rows, width: header.len(), any: false, done: false, assembler })
+        Ok(Self { rows, width: header.len(), inside, any: false, done: false, assembler })
     }
 
     fn row(&mut self) -> io::Result<Option<Row>> {
@@ -69,7 +78,7 @@ impl Table {
         if found != self.width {
             return Ok(dropped(RowProblem::Width { found: found as u64, expected: self.width as u64 }));
         }
-        Ok(match self.assembler.row(at.line, &Fields(&self.rows)) {
+        Ok(match self.assembler.row(at.line, &Fields { rows: &self.rows, inside: &self.inside, parsed: OnceCell::new() }) {
             Row::Dropped(Dropped { problem, .. }) => dropped(problem),
             row @ Row::Record(_) => Some(row),
         })
@@ -86,11 +95,46 @@ fn absent(map: &Map, places: &[Option<usize>], needed: &[Field]) -> Option<Strin
     })
 }
 
-struct Fields<'a>(&'a Rows);
+/// What stands at a path inside of a column of JSON: `metadata.error_information.error_code`.
+#[derive(Clone, Debug)]
+struct Inside {
+    /// The column that holds the JSON.
+    column: usize,
+    path: String,
+}
+
+impl Inside {
+    /// The column whose name `wanted` begins with, and the path behind it.
+    fn find(header: &[String], wanted: &str) -> Option<Self> {
+        wanted.match_indices('.').find_map(|(dot, _)| {
+            let column = header.iter().position(|name| *name == wanted[..dot])?;
+            Some(Self { column, path: wanted[dot + 1..].to_owned() })
+        })
+    }
+
+    /// The JSON of a row, if it may hold what is looked for: most rows do not, and need not be parsed.
+    fn parse(&self, text: &[u8]) -> Value {
+        let key = self.path.rsplit('.').next().unwrap_or(&self.path).as_bytes();
+        let may_hold = text.windows(key.len()).any(|part| part == key);
+        if may_hold { serde_json::from_slice(text).unwrap_or_default() } else { Value::Null }
+    }
+}
+
+/// A row's fields, and behind them what stands inside of some.
+struct Fields<'a> {
+    rows: &'a Rows,
+    inside: &'a [Inside],
+    parsed: OnceCell<Vec<Value>>,
+}
 
 impl Cells for Fields<'_> {
     fn cell(&self, at: usize) -> Cell<'_> {
-        Cell::of_text(self.0.field(at))
+        let Some(place) = at.checked_sub(self.rows.fields()) else { return Cell::of_text(self.rows.field(at)) };
+        let parse = || self.inside.iter().map(|inside| inside.parse(self.rows.field(inside.column))).collect();
+        match self.parsed.get_or_init(parse).get(place) {
+            Some(Value::Object(object)) => Cell::at_path(object, &self.inside[place].path),
+            _ => Cell::Missing,
+        }
     }
 }
 
@@ -128,7 +172,22 @@ impl Reader for Table {
 mod tests {
     use std::io::Cursor;
 
-    use crate::trace::{DropReason, Fates, Options, open_bytes};
+    use crate::trace::{DropReason, Ended, Fates, Options, Row, open_bytes};
+
+    #[test]
+    fn what_stands_inside_of_a_column_of_json_is_found_by_its_path() {
+        let text = "request_id,startTime,endTime,prompt_tokens,completion_tokens,status,metadata\n\
+                    a,2026-01-01T00:00:00Z,2026-01-01T00:00:01Z,10,5,success,\"{\"\"x\"\":1}\"\n\
+                    b,2026-01-01T00:00:02Z,2026-01-01T00:00:02Z,0,0,failure,\"{\"\"error_information\"\":{\"\"error_code\"\":\"\"429\"\"}}\"\n\
+                    c,2026-01-01T00:00:03Z,2026-01-01T00:00:03Z,0,0,failure,not json error_code\n";
+        let mut reader = open_bytes(Cursor::new(text), "spend.csv", &Options::default()).unwrap();
+        let mut seen = Vec::new();
+        while let Some(Row::Record(record)) = reader.next().unwrap() {
+            seen.push((record.status, record.ended));
+        }
+        let expected = [(None, Ended::Complete), (Some(429), Ended::Refused), (None, Ended::Failed)];
+        assert_eq!(seen, expected.map(|(status, ended)| (status, Some(ended))));
+    }
 
     fn read(text: &'static str) -> Fates {
         let mut reader = open_bytes(Cursor::new(text), "log.csv", &Options::default()).unwrap();

@@ -10,12 +10,13 @@ const CLASSES_MAX: usize = 256;
 /// What is counted of each request, in the order of [`Lengths::of`].
 pub const LENGTHS: [&str; 3] = ["input", "output", "total"];
 
-/// Distributions of lengths in tokens, to three significant digits; exact sums.
+/// Distributions of lengths in tokens, to three significant digits; exact sums and maxima.
 #[derive(Clone, Debug, Default)]
 pub struct Lengths {
     /// Requests, with and without lengths.
     pub requests: u64,
     of: [Latency; 3],
+    longest: [u64; 3],
 }
 
 impl Lengths {
@@ -23,8 +24,9 @@ impl Lengths {
         self.requests += 1;
         let (input, output) = (record.input_tokens.map(u64::from), record.output_tokens.map(u64::from));
         let total = input.zip(output).map(|(input, output)| input + output);
-        for (lengths, tokens) in self.of.iter_mut().zip([input, output, total]) {
+        for ((lengths, longest), tokens) in self.of.iter_mut().zip(&mut self.longest).zip([input, output, total]) {
             if let Some(tokens) = tokens {
+                *longest = tokens.max(*longest);
                 // A histogram of whole numbers, whatever they count.
                 lengths.record(Span::from_nanos(tokens));
             }
@@ -44,6 +46,12 @@ impl Lengths {
     #[must_use]
     pub fn known(&self, which: usize) -> u64 {
         self.of[which].count()
+    }
+
+    /// The longest; 0 where no request has that length.
+    #[must_use]
+    pub const fn longest(&self, which: usize) -> u64 {
+        self.longest[which]
     }
 
     /// All tokens of that kind.

@@ -57,6 +57,13 @@ fn quantiles_are_those_of_the_lengths() {
 }
 
 #[test]
+fn the_longest_is_exact() {
+    let summary = self::summary([at(0, 126_195, 7), at(1, 3, 7_437)], &Names::default());
+    let longest = summary.tokens.iter().map(|tokens| tokens.quantiles.as_ref().unwrap().max.to_string());
+    assert_eq!(longest.collect::<Vec<_>>(), ["126195", "7437", "126202"]);
+}
+
+#[test]
 fn classes_and_tenants_are_told_apart_and_sorted() {
     let mut names = Names::default();
     let record = |class: &str, tenant: &str, names: &mut Names| {

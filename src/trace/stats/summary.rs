@@ -144,7 +144,8 @@ fn tokens(lengths: &Lengths) -> Vec<Tokens> {
         of,
         known: lengths.known(which),
         sum: u64::try_from(lengths.sum(which)).unwrap_or(u64::MAX),
-        quantiles: quantiles(lengths.histogram(which), 1.0),
+        quantiles: quantiles(lengths.histogram(which), 1.0)
+            .map(|quantiles| Quantiles { max: lengths.longest(which) as f64, ..quantiles }),
     };
     LENGTHS.iter().enumerate().map(of).collect()
 }
