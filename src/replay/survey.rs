@@ -3,7 +3,7 @@
 use super::log::Log;
 use crate::time::{Span, Time};
 use crate::trace::flow::Accounts;
-use crate::trace::{Head, Record, TraceError};
+use crate::trace::{Head, Record, TraceError, misread};
 
 /// What there is in a log.
 #[derive(Clone, Debug)]
@@ -34,8 +34,6 @@ pub struct Survey {
 
 /// The longest recording that can be run: the server's own clock counts picoseconds in 64 bits, 213 days.
 pub const LASTING_MAX: Span = Span::from_secs(200 * 86_400);
-/// A year in which no log was written yet.
-const YEAR_2000_NS: i64 = 946_684_800_000_000_000;
 /// Share of a log that a gap takes which is worth a look.
 const GAP_SHARE: f64 = 0.5;
 /// Requests below which every log is mostly gaps.
@@ -106,13 +104,7 @@ impl Survey {
     #[must_use]
     pub fn oddities(&self) -> Vec<String> {
         let mut told = Vec::new();
-        if self.began_unix_ns().is_some_and(|began| began < YEAR_2000_NS) {
-            told.push(
-                "By the log's clock it begins before the year 2000: are its times in another unit (seconds are `unix_s`, \
-                 milliseconds `unix_ms`), or not since 1970?"
-                    .to_owned(),
-            );
-        }
+        told.extend(self.began_unix_ns().and_then(misread).map(ToOwned::to_owned));
         let part = |gap: Span| gap.as_secs_f64() / self.lasting().as_secs_f64();
         if let Some((gap, row)) = self.gap.filter(|(gap, _)| self.replayed >= GAP_REQUESTS && part(*gap) >= GAP_SHARE) {
             let percent = 100.0 * part(gap);

@@ -62,6 +62,16 @@ impl Clock {
     }
 }
 
+/// What a begin at this time, in nanoseconds since 1970, says of how the log's clock was read.
+#[must_use]
+pub const fn misread(began_unix_ns: i64) -> Option<&'static str> {
+    /// When no log was written yet.
+    const YEAR_2000_NS: i64 = 946_684_800_000_000_000;
+    const WHY: &str = "By the log's clock it begins before the year 2000: are its times in another unit (seconds are `unix_s`, \
+                       milliseconds `unix_ms`), or not since 1970?";
+    if began_unix_ns < YEAR_2000_NS { Some(WHY) } else { None }
+}
+
 /// Refuses a time of a row that lies before the row's arrival.
 pub(super) fn not_before(arrival: i64, nanos: i64, column: &'static str) -> Result<i64, RowProblem> {
     let early = arrival.saturating_sub(nanos);

@@ -34,6 +34,7 @@ pub mod write;
 use std::io::Read;
 use std::path::Path;
 
+pub use clock::misread;
 pub use error::{About, DropReason, RowProblem, Seconds, TraceError};
 pub use format::{Field, Format, Map, Mapped, Preset, TimeKind};
 pub use lengths::read_lengths;

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use crate::cli::progress::Progress;
 use crate::report::format::{count, duration, left, number, percent, right};
-use crate::trace::Head;
 use crate::trace::flow::Accounts;
 use crate::trace::stats::{Quantiles, Summary, Tokens};
+use crate::trace::{Head, misread};
 
 /// Classes whose lengths are shown.
 const CLASSES_SHOWN: usize = 10;
@@ -54,6 +54,9 @@ pub fn summary(log: &Head, accounts: &Accounts, summary: &Summary) -> String {
     if summary.requests == 0 {
         text.push_str("\nNo request is left: there is nothing to say of them.\n");
         return text;
+    }
+    if let Some(why) = summary.first_unix_ns.and_then(misread) {
+        let _ = writeln!(text, "note: {why}"); // a String takes everything
     }
     arrivals(&mut text, summary);
     tokens(&mut text, summary);
