@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Exit, Failure};
@@ -80,13 +81,21 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure>
     let written = read(arguments)?;
     let target: Target = arguments.upstream.parse().map_err(|wrong| Failure::Input(format!("--upstream {wrong}")))?;
     log(arguments);
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    if let Some(workers) = arguments.workers {
-        builder.worker_threads(usize::from(workers));
-    }
-    let runtime = builder.enable_all().build();
+    let runtime = threads(arguments.workers).enable_all().build();
     let runtime = runtime.map_err(|why| Failure::Input(format!("cannot start the server's threads: {why}")))?;
     runtime.block_on(serve(arguments, written, target, out))
+}
+
+/// So many threads. One alone steals no work and wakes no other, which costs less for each request.
+fn threads(workers: Option<u16>) -> Builder {
+    if workers == Some(1) {
+        return Builder::new_current_thread();
+    }
+    let mut builder = Builder::new_multi_thread();
+    if let Some(workers) = workers {
+        builder.worker_threads(usize::from(workers));
+    }
+    builder
 }
 
 fn read(arguments: &Arguments) -> Result<Written, Failure> {

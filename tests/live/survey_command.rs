@@ -151,7 +151,7 @@ fn a_server_that_fails_on_the_way_is_no_measurement() {
         let done = command(&target, folder.path(), &SIZE).output().unwrap();
         let told = said(&done.stderr);
         assert!(done.status.code() == Some(4) && told.contains(wanted), "{wanted}: {told}");
-        let records = std::fs::read_dir(folder.path().join("records")).unwrap().count();
+        let records = std::fs::read_dir(folder.path().join("records")).map_or(0, Iterator::count);
         assert!((records > 0) == kept && done.stdout.is_empty(), "{records}: {told}");
         assert!(!folder.path().join("upstream.toml").exists());
     }
@@ -176,4 +176,15 @@ fn an_interrupted_measurement_keeps_what_was_over() {
     assert_eq!(done.status.code(), Some(130), "{}", said(&done.stderr));
     assert!(said(&done.stderr).contains("the probes that were over by then are in"));
     assert!(first.exists() && !folder.path().join("result.json").exists());
+}
+
+#[test]
+fn where_nobody_answers_nothing_is_left_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let out = folder.path().join("out");
+    let output = command(&format!("http://{nobody}"), &out, &FLAGS).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output.stderr).contains(&nobody.to_string()), "{}", said(&output.stderr));
+    assert!(!out.exists(), "no folder of nothing");
 }

@@ -66,9 +66,18 @@ fn minutes(text: &str) -> Result<f64, String> {
 /// Measures, fits, predicts, and writes what came of it.
 pub(super) fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<Exit, Failure> {
     let folder = arguments.out.as_deref().unwrap_or(Path::new("."));
+    let stood = folder.exists();
     check_outputs(arguments, &[])?;
     let records = empty(folder)?;
-    let measured = runtime()?.block_on(measure(arguments, &records))?;
+    let measured = runtime()?.block_on(measure(arguments, &records));
+    if measured.is_err() {
+        // What holds something stays.
+        let _ = fs::remove_dir(&records);
+        if !stood {
+            let _ = fs::remove_dir(folder);
+        }
+    }
+    let measured = measured?;
     let runs = select::read(&logs(&records)?)?;
     let parts = select::parts(&runs, &measured.survey.fit, &measured.survey.hold_out)?;
     let whole = Arguments { logs: vec![records], ..arguments.clone() };

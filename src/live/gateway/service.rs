@@ -72,19 +72,15 @@ impl Service {
     }
 
     /// Answers a request.
-    pub async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Answer> {
+    pub async fn answer(self: Arc<Self>, mut request: Request<Incoming>) -> Response<Answer> {
         let id = request_id(request.headers());
-        let mut response = self.route(request, &id).await;
-        if let Ok(value) = HeaderValue::from_str(&id) {
-            response.headers_mut().insert(REQUEST_ID, value);
-        }
+        request.headers_mut().insert(REQUEST_ID, id.clone());
+        let mut response = self.route(request, id.to_str().unwrap_or_default()).await;
+        response.headers_mut().insert(REQUEST_ID, id);
         response
     }
 
     async fn route(self: Arc<Self>, mut request: Request<Incoming>, id: &str) -> Response<Answer> {
-        if let Ok(value) = HeaderValue::from_str(id) {
-            request.headers_mut().insert(REQUEST_ID, value);
-        }
         if let Some(response) = admin::answer(&self, &mut request).await {
             return response;
         }
@@ -159,15 +155,15 @@ impl Service {
     }
 }
 
-/// The client's id of a request, or a new one.
-fn request_id(headers: &HeaderMap) -> String {
-    let theirs = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| (1..=ID_MAX).contains(&id.len()));
-    theirs.map_or_else(new_id, str::to_owned)
+/// The client's id of a request, or a new one; visible ASCII.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let fits = |id: &&HeaderValue| (1..=ID_MAX).contains(&id.len()) && id.to_str().is_ok();
+    headers.get(REQUEST_ID).filter(fits).cloned().unwrap_or_else(new_id)
 }
 
 /// 64 random bits, in hexadecimal.
-fn new_id() -> String {
-    format!("req-{:016x}", super::random_u64())
+fn new_id() -> HeaderValue {
+    HeaderValue::try_from(format!("req-{:016x}", super::random_u64())).expect("visible ASCII")
 }
 
 /// Settings that a new file changes and that are read at start alone.

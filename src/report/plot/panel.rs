@@ -118,6 +118,9 @@ pub(super) fn lined(ink: Ink, width: f64) -> Paint {
     Paint { ink, opacity: 1.0, line: Some(width) }
 }
 
+/// Radius of a point of a line that stands alone, in widths of the line.
+const ALONE: f64 = 1.1;
+
 /// As plotters wants it.
 fn style(paint: Paint) -> ShapeStyle {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a few pixels
@@ -254,8 +257,13 @@ impl Panel {
             let kept = decimated(run, column);
             let shown: Vec<(f64, f64)> =
                 kept.into_iter().map(|i| (self.x.clamped(run[i].0), self.y.clamped(run[i].1))).collect();
-            if shown.len() > 1 {
-                drawn(self.area.draw(&PathElement::new(shown, style(paint))));
+            match shown[..] {
+                [] => {}
+                // What stands alone between two gaps would not be seen.
+                [(x, y)] => {
+                    self.mark(x, y, Marker::Circle, ALONE * paint.line.unwrap_or(1.0), filled(paint.ink, paint.opacity))
+                }
+                _ => drawn(self.area.draw(&PathElement::new(shown, style(paint)))),
             }
         }
     }
