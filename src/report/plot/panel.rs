@@ -261,7 +261,8 @@ impl Panel {
                 [] => {}
                 // What stands alone between two gaps would not be seen.
                 [(x, y)] => {
-                    self.mark(x, y, Marker::Circle, ALONE * paint.line.unwrap_or(1.0), filled(paint.ink, paint.opacity))
+                    let radius = ALONE * paint.line.unwrap_or(1.0);
+                    self.mark(x, y, Marker::Circle, radius, filled(paint.ink, paint.opacity));
                 }
                 _ => drawn(self.area.draw(&PathElement::new(shown, style(paint)))),
             }
