@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 /// A search starts thousands of short simulations, and the C library's allocator gives each one's memory back to the system
-/// at its end: `benches/tune` spent a fifth of its time on getting it again.
+/// at its end: `benches/tune` spent a fifth of its time on getting it again. It takes no large pages (`no_thp`): a gateway's
+/// thousands of small buffers, each mostly empty, would fill whole ones.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
