@@ -116,9 +116,7 @@ fn level(text: &str, classes: &[&str], has_spikes: bool) -> Result<(Measure, Bou
     let measure: Measure = left.parse()?;
     measure.check_class(classes)?;
     measure.check_bound(bound)?;
-    if measure.needs_spikes() && !has_spikes {
-        return Err(format!("`{measure}` is timed from a spike, and the arrivals have no `spikes`"));
-    }
+    measure.check_spikes(has_spikes)?;
     Ok((measure, bound))
 }
 

@@ -139,3 +139,32 @@ fn whole(span: Span) -> Span {
     let seconds = span.as_nanos() / 1_000_000_000;
     Span::from_secs(if seconds < 2 * 86_400 { seconds } else { seconds / 3_600 * 3_600 })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::{Format, Origin};
+
+    fn survey(arrivals: impl Iterator<Item = u64>) -> Survey {
+        let file = "log.csv".to_owned();
+        let (recognised_by, origin) = (String::new(), Origin::default());
+        let mut survey =
+            Survey::new(Head { file, format: Format::Csv, recognised_by, origin, block_tokens: None, notes: Vec::new() });
+        for (row, seconds) in (2..).zip(arrivals) {
+            let arrival = Time::ZERO + Span::from_secs(seconds);
+            survey.take(&Record { row, arrival, input_tokens: Some(1), output_tokens: Some(1), ..Record::default() });
+        }
+        survey
+    }
+
+    #[test]
+    fn a_gap_that_is_most_of_the_log_is_told_and_one_of_half_a_year_is_too_long() {
+        let even = survey(0..30);
+        assert_eq!((even.oddities(), even.too_long()), (Vec::new(), None));
+        let torn = survey((0..30).chain(1_000..1_030));
+        assert_eq!(torn.oddities(), ["Nothing arrives for 971s before row 32, 94.4 % of all the time of the log."]);
+        assert_eq!(torn.too_long(), None);
+        let year = survey((0..30).chain([300 * 86_400])).too_long().unwrap();
+        assert!(year.starts_with("log.csv lasts 7200h, of which 7199h lie in one gap before row 32; a run lasts"), "{year}");
+    }
+}

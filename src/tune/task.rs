@@ -194,10 +194,7 @@ fn shows(scenario: &Scenario, variant: usize, measure: &Measure) -> Result<(), S
     let of = &scenario.variants[variant];
     let known: Vec<&str> = of.classes.iter().map(|class| class.name.as_str()).collect();
     measure.check_class(&known)?;
-    if measure.needs_spikes() && !of.has_spikes() {
-        return Err(format!("`{measure}` is timed from a spike, and the arrivals have no `spikes`"));
-    }
-    Ok(())
+    measure.check_spikes(of.has_spikes())
 }
 
 /// A task in one future, ready to be searched.

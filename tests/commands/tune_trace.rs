@@ -49,6 +49,28 @@ fn the_last_fifth_is_held_out_unless_another_stretch_is_named() {
     assert_eq!((&held_out, said.contains("held out:")), (&json!([]), false), "{scenes}: {said}");
 }
 
+/// Requests of the confirmation, with this duration in the scenario; and what was said.
+fn confirmed(duration: &str, more: &[&str]) -> (u64, String) {
+    let folder = folder();
+    let file = folder.path().join("q.toml");
+    let scenario = fs::read_to_string(&file).unwrap().replace("'200s'", duration);
+    fs::write(&file, scenario).unwrap();
+    let output = tune(folder.path(), &[&["--hold-out", "none"], more].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output.stderr));
+    let json: Value = serde_json::from_str(&fs::read_to_string(folder.path().join("run/result.json")).unwrap()).unwrap();
+    let requests = json["tune"]["outcome"]["spent"]["confirmation"]["requests"].as_u64();
+    (requests.unwrap_or_else(|| panic!("{}", json["tune"]["outcome"]["spent"])), told(&output.stderr))
+}
+
+#[test]
+fn a_run_is_as_long_as_what_it_replays_unless_the_command_says_otherwise() {
+    let (whole, said) = confirmed("'200s'", &[]);
+    assert!(!said.contains("no more than its first"), "{said}");
+    assert_eq!(confirmed("'20s'", &[]).0, whole, "the scenario's own duration is of arrivals that are drawn");
+    let (cut, said) = confirmed("'200s'", &["--set", "run.duration=100s"]);
+    assert!(cut < whole && said.contains("no more than its first 100s are run"), "{cut} {whole}: {said}");
+}
+
 #[test]
 fn a_stretch_that_leaves_nothing_is_refused() {
     let folder = folder();

@@ -145,4 +145,29 @@ mod tests {
         let wrong = Size::known(&NONE, &limits, None).unwrap_err().to_string();
         assert!(wrong.contains("does not tell its --max-num-batched-tokens\n"), "{wrong}");
     }
+
+    #[test]
+    fn a_step_larger_than_the_server_is_said_to_be_names_the_flag() {
+        let step =
+            |prefill_tokens, decoding| Step { line: 7, prefilling: 1, prefill_tokens, decoding, elapsed_s: 0.01, kv_use: 0.5 };
+        let run = |steps| Run { name: "cap16".to_owned(), steps, ..Run::default() };
+        let size = |seqs, tokens| {
+            let flags = SizeArguments {
+                num_gpu_blocks: Some(64),
+                max_num_seqs: Some(seqs),
+                max_num_batched_tokens: Some(tokens),
+                ..NONE
+            };
+            Size::stated(&flags).unwrap()
+        };
+        let runs = [run(vec![step(90, 10), step(0, 16)])];
+        assert!(size(16, 100).agrees_with(&runs).is_ok());
+        let said = size(4, 100).agrees_with(&runs).unwrap_err().to_string();
+        assert!(
+            said.contains("cap16 (line 7 of its step log) has 16 sequences that decode, and --max-num-seqs says 4"),
+            "{said}"
+        );
+        let said = size(16, 99).agrees_with(&runs).unwrap_err().to_string();
+        assert!(said.contains("has 100 tokens, and --max-num-batched-tokens says 99"), "{said}");
+    }
 }

@@ -186,10 +186,15 @@ impl Measure {
         self.kind() == MeasureKind::Share
     }
 
-    /// Whether it times the recovery from spikes.
-    #[must_use]
-    pub fn needs_spikes(&self) -> bool {
-        matches!(self.figure, Figure::Spike { .. })
+    /// Makes sure that there are spikes where it times the recovery from them.
+    ///
+    /// # Errors
+    /// A sentence that says that there are none.
+    pub fn check_spikes(&self, has_spikes: bool) -> Result<(), String> {
+        if matches!(self.figure, Figure::Spike { .. }) && !has_spikes {
+            return Err(format!("`{self}` is timed from a spike, and the arrivals have no `spikes`"));
+        }
+        Ok(())
     }
 }
 
