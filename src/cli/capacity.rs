@@ -23,6 +23,8 @@ const LOADS: u32 = 12;
 const LOAD_MIN: f64 = 0.2;
 /// See [`LOADS`].
 const LOAD_MAX: f64 = 1.5;
+/// How far above a line the curves are measured once more: at least this share.
+const ABOVE: f64 = 0.03;
 
 /// Find the load line: the greatest load that each policy variant sustains, with its interval
 #[derive(Clone, Debug, Args)]
@@ -46,7 +48,7 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     /// Also write the result into this folder: `report.html` with everything, `result.json`, `result.txt`, and `plots/`. Every
-    /// variant is then run at twelve loads more, for its goodput curve
+    /// variant is then run at twelve loads more, at the lines and just above them, for its goodput curve
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Threads. Default: one for each core. Results do not depend on it
@@ -132,28 +134,34 @@ fn bracket(arguments: &Arguments, scenario: &Scenario, question: &Question) -> R
     let progress = Progress::new(arguments.quiet);
     let prepared = sim::prepare(scenario)?;
     let plans = once_each(scenario, &prepared.plans);
-    let looks = if arguments.out.is_some() { 1 + LOADS } else { 1 };
-    progress.begin(plans.len() as u64 * u64::from(question.replications) * u64::from(looks));
+    let runs = plans.len() as u64 * u64::from(question.replications);
+    progress.begin(runs);
     let done = || progress.step();
     let lines = tune::load_lines(&plans, &prepared.context, question, &done);
-    let sweep =
-        if arguments.out.is_some() { sweep(&plans, &lines, &prepared, question.replications, &done) } else { Vec::new() };
+    let mut sweep = Vec::new();
+    if arguments.out.is_some() {
+        let factors = factors(&lines, question.tolerance);
+        progress.more(runs * factors.len() as u64);
+        // A load that no plan can be brought to is no point of the curves.
+        let at = |factor: f64| plans.iter().map(|plan| plan.at_load(factor)).collect::<Option<Vec<Plan>>>();
+        let run = |plans: Vec<Plan>| sim::run(&plans, question.replications, &prepared.context, None, &done);
+        sweep = factors.into_iter().filter_map(at).map(run).collect();
+    }
     Ok(Found { prepared, lines, sweep })
 }
 
-/// Every variant at loads around the greatest line; around the scenario's own where no load is sustained.
-fn sweep(plans: &[Plan], lines: &[LoadLine], prepared: &Prepared, replications: u32, done: &(dyn Fn() + Sync)) -> Vec<Summary> {
+/// The loads of the curves, in no order: evenly around the greatest line (around the scenario's own load where none is sustained),
+/// and each line with what lies just above it, so that no curve is drawn straight across the cliff that its line stands at.
+fn factors(lines: &[LoadLine], tolerance: f64) -> Vec<f64> {
     let factor = |line: &LoadLine| {
         let factors: Vec<f64> = line.brackets.iter().map(|bracket| bracket.sustained).collect();
         stats::mean(&factors).unwrap_or(0.0)
     };
-    let greatest = lines.iter().map(factor).fold(0.0, f64::max);
-    let unit = if greatest > 0.0 { greatest } else { 1.0 };
-    let share = |i: u32| LOAD_MIN + (LOAD_MAX - LOAD_MIN) * f64::from(i) / f64::from(LOADS - 1);
-    // A load that no plan can be brought to is no point of the curves.
-    let at = |i: u32| plans.iter().map(|plan| plan.at_load(unit * share(i))).collect::<Option<Vec<Plan>>>();
-    let run = |plans: Vec<Plan>| sim::run(&plans, replications, &prepared.context, None, done);
-    (0..LOADS).filter_map(at).map(run).collect()
+    let sustained: Vec<f64> = lines.iter().map(factor).filter(|factor| *factor > 0.0).collect();
+    let unit = sustained.iter().copied().reduce(f64::max).unwrap_or(1.0);
+    let even = (0..LOADS).map(|i| unit * (LOAD_MIN + (LOAD_MAX - LOAD_MIN) * f64::from(i) / f64::from(LOADS - 1)));
+    let above = 1.0 + ABOVE.max(2.0 * tolerance);
+    even.chain(sustained.iter().flat_map(|line| [*line, above * line])).collect()
 }
 
 /// One plan for each variant: a sweep over loads would ask the same question again and again. It goes by its own name.

@@ -53,6 +53,11 @@ impl Progress {
         self.bar.reset_eta();
     }
 
+    /// There are so many steps more than was known.
+    pub fn more(&self, steps: u64) {
+        self.bar.inc_length(steps);
+    }
+
     /// One step more is done.
     pub fn step(&self) {
         self.advance(1);

@@ -167,13 +167,9 @@ impl Contest {
         self.replications
     }
 
-    /// Takes the next replication: for each open system, in order, its objective and its slacks.
-    pub fn take(&mut self, row: &[(Option<f64>, &[Option<f64>])]) {
-        self.take_with(row, &[]);
-    }
-
-    /// The same, with what decides between open systems whose objectives never differ, in their order.
-    pub fn take_with(&mut self, row: &[(Option<f64>, &[Option<f64>])], seconds: &[Option<f64>]) {
+    /// Takes the next replication: for each open system, in order, its objective and its slacks, and, where there is one, what
+    /// decides between systems whose objectives never differ.
+    pub fn take(&mut self, row: &[(Option<f64>, &[Option<f64>])], seconds: &[Option<f64>]) {
         let open: Vec<usize> = self.open().collect();
         self.replications += 1;
         let at = self.replications;

@@ -44,7 +44,7 @@ fn run(means: &[f64], slack: &[f64], common: f64, zone: f64, seed: u64) -> (Opti
             .zip(&slacks)
             .map(|(i, slacks)| (Some(means[*i] + common * shared + draws[*i].0), slacks.as_slice()))
             .collect();
-        contest.take(&row);
+        contest.take(&row, &[]);
         assert!(contest.replications() < 100_000);
     }
     (contest.open().next(), contest.replications())
@@ -83,7 +83,7 @@ fn equal_systems_end_too() {
     assert!(choice.is_some() && replications < 200, "{replications}");
     let mut same = Contest::new(2, terms(1.0, &[]));
     for r in 0..10 {
-        same.take(&[(Some(f64::from(r)), &[]), (Some(f64::from(r)), &[])]);
+        same.take(&[(Some(f64::from(r)), &[]), (Some(f64::from(r)), &[])], &[]);
     }
     assert_eq!(same.fates(), [Fate::Open, Fate::Beaten { by: 0, at: 10 }]);
 }
@@ -96,7 +96,7 @@ fn what_comes_second_decides_between_equals_only() {
         for r in 0..10 {
             let luck = f64::from(r % 3);
             let row = first.map(|x| (Some(x + luck), &[][..]));
-            contest.take_with(&row, &second.map(Some));
+            contest.take(&row, &second.map(Some));
         }
         contest.fates().to_vec()
     };
@@ -111,7 +111,7 @@ fn what_no_budget_decides_is_known() {
     let mut contest = Contest::new(2, terms(0.01, &[]));
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     for _ in 0..10 {
-        contest.take(&[(Some(normal(&mut rng)), &[]), (Some(normal(&mut rng)), &[])]);
+        contest.take(&[(Some(normal(&mut rng)), &[]), (Some(normal(&mut rng)), &[])], &[]);
     }
     assert!(contest.is_beyond(1_000) && !contest.is_beyond(100_000_000));
 }
@@ -119,10 +119,10 @@ fn what_no_budget_decides_is_known() {
 #[test]
 fn a_system_that_shows_nothing_goes() {
     let mut contest = Contest::new(2, terms(1.0, &[]));
-    contest.take(&[(None, &[]), (Some(1.0), &[])]);
+    contest.take(&[(None, &[]), (Some(1.0), &[])], &[]);
     assert_eq!(contest.fates()[0], Fate::Unmeasured { at: 1 });
     for _ in 0..9 {
-        contest.take(&[(Some(1.0), &[])]);
+        contest.take(&[(Some(1.0), &[])], &[]);
     }
     assert!(contest.decided());
     assert_eq!((contest.leader(), contest.left_at_most()), (Some(1), Some(0.0)));
@@ -134,7 +134,7 @@ fn what_is_left_is_a_bound() {
     let mut rng = ChaCha8Rng::seed_from_u64(9);
     let mut bound = None;
     while !contest.decided() {
-        contest.take(&[(Some(normal(&mut rng)), &[]), (Some(normal(&mut rng)), &[])]);
+        contest.take(&[(Some(normal(&mut rng)), &[]), (Some(normal(&mut rng)), &[])], &[]);
         if contest.replications() == 10 {
             bound = Some(10.0 + contest.left_at_most().unwrap() / 2.0);
         }

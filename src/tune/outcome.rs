@@ -83,19 +83,6 @@ pub struct Selection {
     pub needed: Option<f64>,
 }
 
-impl Selection {
-    /// The choice and those that are not separable from it: undecided, or with a paired interval that holds 0.
-    #[must_use]
-    pub fn survivors(&self) -> Vec<Id> {
-        let not_separable = |finalist: &&Finalist| match finalist.standing {
-            Standing::Chosen | Standing::Tied { .. } | Standing::Open => true,
-            Standing::Beaten { .. } => finalist.behind.is_some_and(|behind| !behind.is_above_zero()),
-            Standing::Infeasible { .. } | Standing::Unmeasured { .. } => false,
-        };
-        self.finalists.iter().filter(not_separable).map(|finalist| finalist.candidate).collect()
-    }
-}
-
 /// The choice on replications that had no part in choosing it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Confirmation {
@@ -125,14 +112,6 @@ pub struct Binding {
     /// By how much the best candidate that breaks this constraint beat the choice in the same rung, in the first objective;
     /// `None` where none did.
     pub costs: Option<f64>,
-}
-
-impl Binding {
-    /// Whether the constraint has a say: the choice stands at it, or better candidates break it.
-    #[must_use]
-    pub const fn binds(&self) -> bool {
-        self.near || self.costs.is_some()
-    }
 }
 
 /// The Pareto front.

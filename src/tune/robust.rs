@@ -4,7 +4,7 @@
 //! combined problem runs them all, on the same replication. Replication by replication the combined objective is
 //!
 //! ```text
-//! mean     the weighted mean over the cases
+//! mean     the mean over the cases
 //! worst    the lowest objective among the cases; of equal ones the mean over the cases decides
 //! regret   the lowest of (objective - that of the best settings of the case alone), on the same replication; of equal ones
 //!          the mean of these
@@ -24,8 +24,8 @@ use crate::tune::{Observation, Point, Problem, Spent};
 /// How cases become one objective.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Combine {
-    /// The mean, each case with its weight (above 0).
-    Mean(Vec<f64>),
+    /// The mean.
+    Mean,
     /// The lowest.
     Worst,
     /// The lowest difference to these: of each case the settings that are best in it alone.
@@ -50,12 +50,11 @@ struct Reference {
 }
 
 impl<'a> Robust<'a> {
-    /// `cases` (at least one) combined; `None` where there are none, or not as many weights or bests as cases.
+    /// `cases` (at least one) combined; `None` where there are none, or not as many bests as cases.
     #[must_use]
     pub fn new(cases: Vec<&'a dyn Problem>, combine: Combine) -> Option<Self> {
         let fits = match &combine {
-            Combine::Worst => true,
-            Combine::Mean(weights) => weights.len() == cases.len() && weights.iter().all(|w| *w > 0.0 && w.is_finite()),
+            Combine::Worst | Combine::Mean => true,
             Combine::Regret(bests) => bests.len() == cases.len(),
         };
         (fits && !cases.is_empty()).then_some(Self { cases, combine, references: Mutex::default() })
@@ -93,7 +92,7 @@ impl<'a> Robust<'a> {
         let lowest = |values: &[f64]| values.iter().copied().reduce(f64::min);
         let second = |values: &[f64]| crate::stats::mean(values).filter(|_| values.len() > 1);
         match &self.combine {
-            Combine::Mean(weights) => Some((mean(values, weights), None)),
+            Combine::Mean => Some((crate::stats::mean(values)?, None)),
             Combine::Worst => Some((lowest(values)?, second(values))),
             Combine::Regret(bests) => {
                 let reference = self.reference(bests, replication, share);
@@ -107,14 +106,10 @@ impl<'a> Robust<'a> {
     /// An objective beside the first: by its mean, or by the worst.
     fn other(&self, values: &[f64]) -> Option<f64> {
         match &self.combine {
-            Combine::Mean(weights) => Some(mean(values, weights)),
+            Combine::Mean => crate::stats::mean(values),
             Combine::Worst | Combine::Regret(_) => values.iter().copied().reduce(f64::min),
         }
     }
-}
-
-fn mean(values: &[f64], weights: &[f64]) -> f64 {
-    values.iter().zip(weights).map(|(x, w)| x * w).sum::<f64>() / weights.iter().sum::<f64>()
 }
 
 impl Problem for Robust<'_> {
@@ -196,12 +191,12 @@ mod tests {
         let (low, high) = (Bowl(0.0), Bowl(10.0));
         let run = |combine| Robust::new(vec![&low, &high], combine).unwrap().run(&at(4.0), 1, 1.0);
         assert_eq!((run(Combine::Worst).objectives, run(Combine::Worst).second), (vec![Some(-5.5)], Some(-4.5)));
-        assert_eq!(run(Combine::Mean(vec![3.0, 1.0])).objectives, [Some(-4.0)]);
+        assert_eq!(run(Combine::Mean).objectives, [Some(-4.5)]);
         // In their own case 1 and 10 come to -1 and 0, with the luck that the candidate has too.
         let regret = run(Combine::Regret(vec![at(1.0), at(10.0)]));
         assert_eq!((regret.objectives, regret.second), (vec![Some(-6.0)], Some(-4.5)));
         assert_eq!((run(Combine::Worst).constraints, run(Combine::Worst).requests), (vec![Some(4.0)], 6));
-        assert!(Robust::new(vec![&low], Combine::Mean(vec![])).is_none());
+        assert!(Robust::new(vec![&low], Combine::Regret(vec![])).is_none());
         assert!(Robust::new(vec![], Combine::Worst).is_none());
     }
 

@@ -89,7 +89,7 @@ fn feed(evaluator: &mut Evaluator<'_>, contest: &mut Contest, finalists: &[Id], 
         let row: Vec<(Option<f64>, &[Option<f64>])> =
             seen.iter().map(|seen| (seen.objectives.first().copied().flatten(), seen.constraints.as_slice())).collect();
         let seconds: Vec<Option<f64>> = seen.iter().map(|seen| seen.second).collect();
-        contest.take_with(&row, &seconds);
+        contest.take(&row, &seconds);
         if contest.decided() {
             break;
         }

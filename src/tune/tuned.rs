@@ -310,27 +310,23 @@ impl Tuning<'_> {
     /// The futures as one problem.
     fn together(&self, alone: &[Alone]) -> Robust<'_> {
         let combine = match self.futures.by {
-            RobustBy::Mean => self.mean(),
+            RobustBy::Mean => Combine::Mean,
             RobustBy::Regret if self.by_regret() => Combine::Regret(alone.iter().map(|alone| alone.point.clone()).collect()),
             RobustBy::Worst | RobustBy::Regret => Combine::Worst,
         };
         self.combined(combine)
     }
 
-    fn mean(&self) -> Combine {
-        Combine::Mean(vec![1.0; self.problems.len()])
-    }
-
     fn combined(&self, combine: Combine) -> Robust<'_> {
         let each = self.problems.iter().map(|problem| problem as &dyn Problem).collect();
-        Robust::new(each, combine).expect("there is a future at least, and a number for each")
+        Robust::new(each, combine).expect("there is a future at least, and the best of each")
     }
 
     fn look_around(&self, evaluator: &mut Evaluator<'_>, choice: &Point, tuned: &mut Tuned) -> Result<(), Stopped> {
         evaluator.tell(Stage::Around, None);
         // A share of a regret that is next to nothing says nothing: what a setting costs is a share of the mean then.
         if self.by_regret() {
-            let problem = self.combined(self.mean());
+            let problem = self.combined(Combine::Mean);
             let last = 1 + u32::try_from(self.cases().len()).expect("few futures");
             self.nearby(&mut Evaluator::new(&problem, last, self.host), choice, tuned)?;
         } else {

@@ -95,6 +95,10 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
     let mut scenario = arguments.scenario.load()?;
     scenario.run.seed = arguments.seed.unwrap_or(scenario.run.seed);
     let (settings, task) = understand(arguments, &scenario)?;
+    if arguments.class.is_some() && settings.traces.is_empty() {
+        let help = "name a recording with --trace FILE, or leave --class away";
+        return Err(Failure::Input(format!("--class says what the rows of a trace are, and there is none\n  = {help}")));
+    }
     let folder = arguments.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.tune", scenario.name)));
     let places = scenes::find(arguments, &scenario, &settings)?;
     let variants = search::check(&places, &settings, &task, arguments)?;

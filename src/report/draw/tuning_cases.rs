@@ -66,12 +66,13 @@ pub(super) fn draw(tuning: &Tuning<'_>, drawn: &mut Drawn) {
     drawn.add(plot.plot());
 }
 
-/// Replications that a row has: `10 replications`, `5 to 30 replications`; of very few it is said that intervals are wide by that.
+/// Replications that a row has: `10 replications`, `5 to 30 replications`; of very few it is said that they make intervals wide.
 fn replications(rows: &[Row]) -> String {
     let counts = || rows.iter().map(|row| row.replications);
     let (least, most) = (counts().min().unwrap_or(0), counts().max().unwrap_or(0));
     let many = if least == most { least.to_string() } else { format!("{least} to {most}") };
-    let wide = if least < FEW { " (of so few an interval is wide, whatever the settings do)" } else { "" };
+    let few = || format!(" (an interval over {least} is wide, whatever the settings do)");
+    let wide = if least < FEW { few() } else { String::new() };
     format!("{many} replications{wide}")
 }
 

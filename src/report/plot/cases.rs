@@ -1,6 +1,7 @@
 //! What several settings give in each of several cases: a row for each case, a mark with its interval for each of the settings.
 
-use super::axis::{Axis, extent};
+use super::axis::{Axis, TICK_SIZE, extent};
+use super::font;
 use super::palette::Ink;
 use super::panel::{Axes, Look, Marker, Panel, filled, lined};
 use super::picture::Dash;
@@ -11,8 +12,10 @@ use super::{Estimate, Head, Plot, PlotError};
 
 /// Pixels of a case.
 const ROW: f64 = 34.0;
-/// Pixels of the cases' names.
-const NAMES: f64 = 210.0;
+/// Pixels of the cases' names, beside the axis: as many as the longest wants, up to this share of the picture.
+const NAMES_SHARE: f64 = 0.42;
+/// Pixels between a name and the axis.
+const GAP: f64 = 16.0;
 
 /// One of the settings that are compared.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,13 +60,14 @@ impl Cases {
         let ends = extent(values.flat_map(|value| value.all())).ok_or_else(|| self.head.no_data())?;
         let sheet = Sheet::new(&self.head, ROW * self.cases.len() as f64 + 50.0, &self.keys());
         let axis_name = format!("{}, {} is better", self.objective, if self.more_is_better { "more" } else { "less" });
+        let names = self.names(NAMES_SHARE * sheet.body.width);
         let axes = Axes {
             x: Axis::linear(ends, 6, self.unit),
-            y: Axis::choices(&self.cases, NAMES - 16.0).reversed(),
+            y: Axis::choices(&self.cases, names).reversed(),
             x_name: &axis_name,
             y_name: "",
             title: "",
-            left: Some(NAMES),
+            left: Some(names + GAP),
             grid: (true, true),
         };
         let panel = sheet.panel(sheet.body, &axes);
@@ -71,6 +75,11 @@ impl Cases {
             self.draw(&panel, i);
         }
         Ok(sheet.finish(&self.head, self.table()))
+    }
+
+    /// Pixels of the names, of `most`.
+    fn names(&self, most: f64) -> f64 {
+        self.cases.iter().map(|name| font::width(name, TICK_SIZE, false).ceil()).fold(0.0, f64::max).min(most)
     }
 
     fn keys(&self) -> Vec<Key> {
