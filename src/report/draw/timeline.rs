@@ -34,7 +34,8 @@ pub(super) fn draw(summary: &Summary, frame: &Frame<'_>, drawn: &mut Drawn) {
         let stem = if group.variants.len() > 1 { format!("time-{:02}", number + 1) } else { "time".to_owned() };
         let title = format!("Through the run: {name}{}", group.suffix());
         let what = "The first replication. Good and answered are shares of the requests that arrived at that time. Of what stands \
-                    (waiting, under way, abandoned, KV cache) lines show the highest of each bin.";
+                    (waiting, under way, abandoned, KV cache) lines show the highest of each bin. Where lines are alike the first named lies on \
+                    top.";
         drawn.add(burst(timeline, variant, head(stem, title, frame.caption(summary.replications, what))).plot());
     }
 }

@@ -1,4 +1,5 @@
-//! Names beside points, where there is room: greedily in the order given, never over a point or another name.
+//! Names beside points, where there is room: greedily in the order given, never over a point or another name,
+//! and once for points of one name that lie together.
 
 use super::axis::TICK_SIZE;
 use super::font;
@@ -8,6 +9,9 @@ use super::picture::Anchor;
 
 /// Left, right, top and bottom, in pixels.
 type Box = (f64, f64, f64, f64);
+
+/// Points of one name that lie so close together, in pixels, have it once.
+const CLOSE: f64 = 48.0;
 
 /// A point that wants its name beside it.
 pub(super) struct Wanted<'a> {
@@ -22,8 +26,12 @@ pub(super) fn write(panel: &Panel, wanted: &[Wanted<'_>], taken: &[(f64, f64)]) 
     let inner = panel.inner();
     let around = |(x, y): (f64, f64)| (x - 5.0, x + 5.0, y - 5.0, y + 5.0);
     let mut boxes: Vec<Box> = taken.iter().filter_map(|(x, y)| panel.at(*x, *y)).map(around).collect();
+    let mut named: Vec<(&str, f64, f64)> = Vec::new();
     for Wanted { at, name, ink } in wanted {
         let Some((x, y)) = panel.at(at.0, at.1) else { continue };
+        if named.iter().any(|(other, left, top)| other == name && (x - left).hypot(y - top) < CLOSE) {
+            continue;
+        }
         let shown = font::shorten(name, 180.0, TICK_SIZE, false);
         let width = 1.05 * font::width(&shown, TICK_SIZE, false);
         let (right, left, middle) =
@@ -50,6 +58,7 @@ pub(super) fn write(panel: &Panel, wanted: &[Wanted<'_>], taken: &[(f64, f64)]) 
         if let Some((off, anchor, place)) = free {
             panel.hover((shown != *name).then(|| (*name).to_owned()), |panel| panel.say(*at, off, anchor, &shown, *ink));
             boxes.push(place);
+            named.push((*name, x, y));
         }
     }
 }

@@ -182,6 +182,20 @@ fn a_png_is_twice_as_large_and_not_empty() {
 }
 
 #[test]
+fn points_of_one_name_that_lie_together_have_it_once() {
+    let named = |goodputs: [f64; 3]| {
+        let share = |(variant, goodput): (usize, f64)| {
+            let share = FairShare { name: "chat".to_owned(), demand: 0.5, goodput: Estimate::exact(goodput) };
+            (format!("variant {variant}"), String::new(), vec![share])
+        };
+        let variants = goodputs.into_iter().enumerate().map(share).collect();
+        let svg = Fairness { variants, ..samples::fairness() }.plot().expect("it has data").svg;
+        svg.matches(">chat<").count()
+    };
+    assert_eq!([named([0.5, 0.505, 0.51]), named([0.1, 0.3, 0.5])], [1, 3]);
+}
+
+#[test]
 fn every_point_and_series_can_be_hovered() {
     let count = |plot: Plot, is: &dyn Fn(&str) -> bool| titles(&plot).iter().filter(|title| is(title)).count();
     let goodput = samples::goodput(18);

@@ -12,8 +12,8 @@ fn item(text: &str) -> String {
     wrap(&format!("- {text}"))
 }
 
-/// Width of a future's name in the table.
-const FUTURE_COLUMNS: usize = 46;
+/// Most columns of a future's name in the table.
+const FUTURE_COLUMNS: usize = 80;
 
 impl Tuning<'_> {
     /// Other loads, what each parameter does, the Pareto front.
@@ -215,14 +215,23 @@ impl Tuning<'_> {
         if self.futures < 2 || futures.is_empty() {
             return None;
         }
-        let title = left(&format!("future ({})", self.objective()), FUTURE_COLUMNS);
-        let mut text = format!("{title}{}{}{}\n", right("recommended", 30), right("today's", 30), right("behind best", 16));
-        for one in &futures {
+        let title = format!("future ({})", self.objective());
+        let names: Vec<String> = futures.iter().map(|one| one.case.words(self.scenes)).collect();
+        let longest = names.iter().chain([&title]).map(|name| name.chars().count()).max().unwrap_or(0);
+        let columns = (longest + 2).min(FUTURE_COLUMNS);
+        let mut text = format!(
+            "{}{}{}{}\n",
+            left(&title, columns),
+            right("recommended", 30),
+            right("today's", 30),
+            right("behind best", 16)
+        );
+        for (one, name) in futures.iter().zip(&names) {
             let regret = one.regret.map_or(NONE.to_owned(), |regret| self.unit(0).difference(regret.mean));
             let _ = writeln!(
                 text,
                 "{}{}{}{}{}",
-                left(&one.case.words(self.scenes), FUTURE_COLUMNS),
+                left(name, columns),
                 right(&self.figure(one.choice.first()), 30),
                 right(&self.figure(one.current.first()), 30),
                 right(&regret, 16),
