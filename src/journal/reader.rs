@@ -27,6 +27,16 @@ pub enum JournalError {
         /// What the reader saw.
         source: io::Error,
     },
+    /// What is compressed has changed since it was written.
+    #[error("{path}: damaged after line {line} ({source}); the lines before it are whole")]
+    Damaged {
+        /// Which file.
+        path: String,
+        /// The last whole line, from 1; 0 where there is none.
+        line: usize,
+        /// What the reader saw.
+        source: io::Error,
+    },
     /// A line is not an event.
     #[error("{path}:{line}: not a journal line ({message}): journals are what `plimsoll simulate --journal FILE` writes")]
     Line {
@@ -82,6 +92,7 @@ pub(super) fn read_lines(
             let path = shown.clone();
             match source.kind() {
                 io::ErrorKind::UnexpectedEof => JournalError::Cut { path, line: lines, source },
+                _ if compressed => JournalError::Damaged { path, line: lines, source },
                 _ => JournalError::Io { path, source },
             }
         })?;
@@ -107,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_compressed_journal_that_was_cut_short_says_after_which_line() {
+    fn a_compressed_journal_that_was_cut_short_or_damaged_says_after_which_line() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("cut.jsonl.zst");
         let line = "{\"t\":5,\"finish\":{\"request\":3,\"outcome\":\"good\",\"attempts\":1}}\n";
@@ -115,5 +126,11 @@ mod tests {
         std::fs::write(&path, &whole[..whole.len() - 5]).expect("a temporary file");
         let error = read(&path, |_, _| true).expect_err("its end is missing").to_string();
         assert!(error.contains("cut short after line"), "{error}");
+        let mut changed = whole;
+        // The first block's header, behind the frame's: its kind is one that is reserved.
+        changed[6] |= 0b110;
+        std::fs::write(&path, changed).expect("a temporary file");
+        let error = read(&path, |_, _| true).expect_err("it is not what was written").to_string();
+        assert!(error.contains("damaged after line 0"), "{error}");
     }
 }

@@ -285,4 +285,5 @@ fn futures_and_matrices_that_are_none_are_told_by_their_options() {
     assert!(tune("--sensitivity", "10").contains("8 or 16 is near"));
     assert!(tune("--sensitivity", "1").contains("a power of two from 8 to 32768"));
     assert!(tune("--around", "1").contains("of one replication there is no interval"));
+    assert!(tune("--class", "chat").contains("name a recording with --trace FILE"));
 }

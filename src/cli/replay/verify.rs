@@ -13,11 +13,7 @@ use crate::report::format::count;
 /// # Errors
 /// A journal that cannot be read, was changed, or decides otherwise: [`Failure::Invalid`] for the latter two.
 pub(super) fn run(path: &Path, out: &mut impl Write) -> Result<Exit, Failure> {
-    let wrong = |error: JournalError| match error {
-        JournalError::Io { .. } | JournalError::Cut { .. } | JournalError::Line { .. } | JournalError::Empty { .. } => {
-            Failure::Input(error.to_string())
-        }
-    };
+    let wrong = |error: JournalError| Failure::Input(error.to_string());
     let segments = if path.is_dir() { segments(path)? } else { Vec::new() };
     let (verified, shown) = if segments.is_empty() {
         (verify(path).map_err(wrong)?, path)

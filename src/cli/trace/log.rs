@@ -52,7 +52,7 @@ pub enum Sort {
 #[derive(Clone, Debug, Args)]
 pub struct RuleArguments {
     /// Only this part: `10m..20m` since the first request, or on the log's clock, `2024-05-10T09:00:00Z..2024-05-10T10:00:00Z`
-    #[arg(long, value_name = "FROM..TO")]
+    #[arg(long, value_name = "FROM..TO", allow_hyphen_values = true)]
     pub window: Option<String>,
     /// So many times as many requests, of the same shape: below 1 thinned, above 1 laid over itself, by seed
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]

@@ -86,6 +86,11 @@ fn arrivals(text: &mut String, summary: &Summary) {
         let at = spanned(peak.at_s);
         line(text, &name, &format!("{} req/s ({} requests, {at} in){dispersion}", number(peak.rps), count(peak.requests)));
     }
+    if let (Some(gap), Some(at)) = (summary.longest_gap_s, summary.longest_gap_at_s) {
+        let share =
+            if summary.span_s > 0.0 { format!(", {} of the span", percent(gap / summary.span_s)) } else { String::new() };
+        line(text, "longest without one", &format!("{}{share} ({} in)", spanned(gap), spanned(at)));
+    }
     if let Some(cv) = summary.interarrival_cv {
         line(text, "CV of the time between", &format!("{} (Poisson arrivals have 1)", number(cv)));
     }

@@ -68,12 +68,12 @@ impl Replayed<'_> {
     fn still_in_flight(&self) -> Option<String> {
         let each = self.summary.variants.iter().filter_map(|variant| {
             let share = variant.counts.share(variant.counts.in_flight).filter(|share| *share >= IN_FLIGHT)?;
-            Some(format!("{} under \"{}\"", percent(share), variant.name))
+            Some(format!("{} of the requests under \"{}\"", percent(share), variant.name))
         });
         let each: Vec<String> = each.collect();
         (!each.is_empty()).then(|| {
             format!(
-                "When the run ended, {} of the requests were still in flight, which counts as not good: with a longer wait \
+                "When the run ended, {} were still in flight, which counts as not good: with a longer wait \
                  (`--set run.drain=10m`) they come to an end.",
                 each.join(", ")
             )

@@ -10,6 +10,8 @@ pub struct Gaps {
     count: u64,
     mean_s: f64,
     squares: f64,
+    /// The longest, and the arrival that it began with.
+    longest: Option<(Span, Time)>,
 }
 
 impl Gaps {
@@ -17,10 +19,19 @@ impl Gaps {
     pub fn arrive(&mut self, at: Time) {
         let Some(before) = self.latest.replace(at) else { return };
         self.count += 1;
+        if self.longest.is_none_or(|(longest, _)| at - before > longest) {
+            self.longest = Some((at - before, before));
+        }
         let gap = (at - before).as_secs_f64();
         let off = gap - self.mean_s;
         self.mean_s += off / self.count as f64;
         self.squares += off * (gap - self.mean_s);
+    }
+
+    /// The longest, and the arrival that it began with; the first of equal ones. `None` of fewer than two arrivals.
+    #[must_use]
+    pub const fn longest(&self) -> Option<(Span, Time)> {
+        self.longest
     }
 
     /// Coefficient of variation: standard deviation over mean; 1 for Poisson arrivals. `None` where all came at once, or fewer

@@ -27,6 +27,9 @@ fn poisson_arrivals_have_cv_and_dispersion_of_one() {
         at(now as u64, 10, 20)
     });
     let summary = summary(poisson, &Names::default());
+    let (gap, begun) = (summary.longest_gap_s.unwrap(), summary.longest_gap_at_s.unwrap());
+    // The longest of n exponential ones: ln n of their means on average, and as much as a mean off.
+    assert!((gap * 20.0 - libm::log(200_000.0)).abs() < 4.0 && begun < summary.span_s, "{gap} {begun}");
     let near = |found: Option<f64>, wanted: f64, off: f64| found.is_some_and(|found| (found - wanted).abs() < off);
     assert!(near(summary.interarrival_cv, 1.0, 0.02), "{:?}", summary.interarrival_cv);
     assert!(near(summary.rate_rps, 20.0, 0.2), "{:?}", summary.rate_rps);

@@ -40,6 +40,10 @@ pub struct Summary {
     pub peaks: Vec<Peak>,
     /// Coefficient of variation of the time between arrivals; 1 for Poisson arrivals.
     pub interarrival_cv: Option<f64>,
+    /// The longest time without an arrival, seconds; `None` of fewer than two arrivals.
+    pub longest_gap_s: Option<f64>,
+    /// When that began, seconds since the first arrival.
+    pub longest_gap_at_s: Option<f64>,
     /// Prompt, answer and total tokens of all requests.
     pub tokens: Vec<Tokens>,
     /// The same by class, the most frequent first; empty where the log names none.
@@ -173,6 +177,8 @@ impl Stats {
             rate_rps: (span_s > 0.0).then(|| (self.requests - 1) as f64 / span_s),
             peaks: self.peaks(),
             interarrival_cv: self.gaps.cv(),
+            longest_gap_s: self.gaps.longest().map(|(gap, _)| gap.as_secs_f64()),
+            longest_gap_at_s: self.gaps.longest().map(|(_, begun)| (begun - first).as_secs_f64()),
             tokens: tokens(self.classes.all()),
             classes: classes.into_iter().map(|(name, _, tokens)| (name, tokens)).collect(),
             tenants: self.tenants.of.iter().filter(|(requests, _)| *requests > 0).count() as u64,
