@@ -11,6 +11,7 @@ mod pool;
 mod server;
 mod target;
 mod tls;
+mod wire;
 
 pub use body::Payload;
 pub use io::{Io, Stalled};

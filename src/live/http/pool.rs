@@ -3,17 +3,16 @@
 //! One request at a time on each. Whoever drops an answer before its end closes its connection: that is how an upstream
 //! learns that nobody wants the rest.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
@@ -24,6 +23,7 @@ use super::body::Payload;
 use super::io::Io;
 use super::memory::Network;
 use super::target::Target;
+use super::wire::Wire;
 
 /// How connections are made and kept.
 #[derive(Copy, Clone, Debug)]
@@ -60,7 +60,7 @@ pub enum SendError {
 pub struct Pool {
     target: Target,
     way: Way,
-    idle: Mutex<Vec<Idle>>,
+    idle: Mutex<Kept>,
     own: Weak<Self>,
 }
 
@@ -70,10 +70,12 @@ enum Way {
     Memory(Network),
 }
 
-#[derive(Debug)]
-struct Idle {
-    sender: SendRequest<Payload>,
-    since: Instant,
+/// Connections that nobody uses, the one that was used last at the end.
+#[derive(Debug, Default)]
+struct Kept {
+    wires: VecDeque<(Wire, Instant)>,
+    /// A task looks after those that are kept too long.
+    watched: bool,
 }
 
 impl std::fmt::Debug for Way {
@@ -127,13 +129,13 @@ impl Pool {
         loop {
             let kept = self.take(terms.keep_alive);
             let reused = kept.is_some();
-            let mut sender = match kept {
-                Some(sender) => sender,
+            let mut wire = match kept {
+                Some(wire) => wire,
                 None => self.connect(terms.connect_timeout).await?,
             };
-            match sender.try_send_request(request).await {
+            match wire.send(request).await {
                 Ok(response) => {
-                    let lease = Lease { sender: Some(sender), pool: Weak::clone(&self.own) };
+                    let lease = Lease { wire: Some(wire), pool: Weak::clone(&self.own), keep_alive: terms.keep_alive };
                     return Ok(response.map(|body| Leased { body, lease }));
                 }
                 Err(mut failed) => match failed.take_message() {
@@ -145,48 +147,62 @@ impl Pool {
     }
 
     /// The connection that was used last, if it still stands.
-    fn take(&self, keep_alive: Duration) -> Option<SendRequest<Payload>> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut busy = Vec::new();
-        let mut found = None;
-        while let Some(last) = idle.pop() {
-            if last.since.elapsed() > keep_alive {
-                idle.clear(); // the others are older
-                break;
+    fn take(&self, keep_alive: Duration) -> Option<Wire> {
+        let mut kept = self.kept();
+        while let Some((mut wire, since)) = kept.wires.pop_back() {
+            if since.elapsed() > keep_alive {
+                kept.wires.clear(); // the others are older
+                return None;
             }
-            if last.sender.is_ready() {
-                found = Some(last.sender);
-                break;
-            }
-            if !last.sender.is_closed() {
-                busy.push(last); // its answer's end is not through yet
+            if wire.is_ready() {
+                return Some(wire);
             }
         }
-        idle.extend(busy);
-        found
+        None
     }
 
-    fn put(&self, sender: SendRequest<Payload>) {
-        if !sender.is_closed() {
-            let kept = Idle { sender, since: Instant::now() };
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
+    fn put(&self, wire: Wire, keep_alive: Duration) {
+        wire.rest();
+        let mut kept = self.kept();
+        kept.wires.push_back((wire, Instant::now()));
+        if !std::mem::replace(&mut kept.watched, true) {
+            drop(kept);
+            self.watch(keep_alive);
         }
     }
 
-    async fn connect(&self, limit: Duration) -> Result<SendRequest<Payload>, SendError> {
+    /// Closes what nobody used for so long, until nothing is left: who would take it may never come.
+    fn watch(&self, keep_alive: Duration) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return }; // the process ends
+        let pool = Weak::clone(&self.own);
+        runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(keep_alive).await;
+                let Some(pool) = pool.upgrade() else { return };
+                let mut kept = pool.kept();
+                while kept.wires.front().is_some_and(|(_, since)| since.elapsed() >= keep_alive) {
+                    kept.wires.pop_front();
+                }
+                kept.watched = !kept.wires.is_empty();
+                if !kept.watched {
+                    return;
+                }
+            }
+        });
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn connect(&self, limit: Duration) -> Result<Wire, SendError> {
         let failed = |why| SendError::Connect { to: self.target.to_string(), why };
         let late = |_| {
             let why = format!("none within {} s", limit.as_secs_f64());
             failed(io::Error::new(io::ErrorKind::TimedOut, why))
         };
         let io = timeout(limit, self.open()).await.map_err(late)?.map_err(failed)?;
-        let made = Builder::new().handshake(TokioIo::new(io)).await;
-        let (sender, connection) = made.map_err(|why| SendError::Lost { to: self.target.to_string(), why })?;
-        tokio::spawn(async move {
-            // What breaks it, the request on it is told.
-            let _ = connection.await;
-        });
-        Ok(sender)
+        Wire::begin(io).await.map_err(|why| SendError::Lost { to: self.target.to_string(), why })
     }
 
     async fn open(&self) -> io::Result<Io> {
@@ -216,8 +232,9 @@ pub struct Leased {
 
 #[derive(Debug)]
 struct Lease {
-    sender: Option<SendRequest<Payload>>,
+    wire: Option<Wire>,
     pool: Weak<Pool>,
+    keep_alive: Duration,
 }
 
 impl Body for Leased {
@@ -225,19 +242,20 @@ impl Body for Leased {
     type Error = hyper::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let this = self.get_mut();
-        let frame = Pin::new(&mut this.body).poll_frame(cx);
+        let Self { body, lease } = self.get_mut();
+        let Some(wire) = &mut lease.wire else { return Pin::new(body).poll_frame(cx) };
+        let frame = wire.drive(cx, |cx| Pin::new(&mut *body).poll_frame(cx));
         if let Poll::Ready(None) = frame
-            && let (Some(sender), Some(pool)) = (this.lease.sender.take(), this.lease.pool.upgrade())
+            && let (Some(wire), Some(pool)) = (lease.wire.take(), lease.pool.upgrade())
         {
-            pool.put(sender);
+            pool.put(wire, lease.keep_alive);
         }
         frame
     }
 
     fn is_end_stream(&self) -> bool {
         // Never from the length alone: only who reads the end gives the connection back.
-        self.lease.sender.is_none() && self.body.is_end_stream()
+        self.lease.wire.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
