@@ -8,7 +8,8 @@
 # stage that is done is not done again. The server is started where it does not answer and left running; `stop` ends it.
 #
 # From the environment: MODEL (a folder with config.json and tokenizer of an 8 B Llama or Qwen; its weights are not needed), VLLM (the
-# command; default: vllm), PORT (8000), and what scripts/validate.sh takes. vLLM 0.26 and later will do; it has no limit on its own
+# command; default: vllm), PORT (8000), SEATS (256) and TOKENS (8192; of vLLM's batch), and what scripts/validate.sh takes: with SCENARIO and
+# a server that answers at PORT already, that server is measured, whatever it runs on. vLLM 0.26 and later will do; it has no limit on its own
 # queue, so that `limited` is not run here.
 set -euo pipefail
 out=${1:?usage: scripts/gpu_validate.sh OUT [STAGE...]}
@@ -16,8 +17,8 @@ shift
 here=$(cd "$(dirname "$0")/.." && pwd)
 port=${PORT:-8000}
 target=http://127.0.0.1:$port
-seats=256
-tokens=8192
+seats=${SEATS:-256}
+tokens=${TOKENS:-8192}
 mkdir -p "$out"
 export SCENARIO=${SCENARIO:-$here/scenarios/vllm_gpu_live.toml}
 export SIZE="--max-num-seqs $seats --max-num-batched-tokens $tokens" CLIENTS=$seats MINUTES=${MINUTES:-3}
