@@ -1,7 +1,6 @@
 //! `plimsoll emulate`: a scenario's vLLM server in real time.
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
@@ -23,7 +22,7 @@ pub struct Arguments {
     scenario: ScenarioArguments,
     /// Address and port to listen on; port 0 takes any that is free
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000")]
-    listen: SocketAddr,
+    listen: String,
     /// The model's name on the wire. Default: the scenario's
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
@@ -48,7 +47,7 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure>
     tell_not_validated(&scenario);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|why| Failure::Input(format!("cannot start the server's threads: {why}")))?;
-    runtime.block_on(serve(arguments.listen, settings, out))
+    runtime.block_on(serve(&arguments.listen, settings, out))
 }
 
 fn settings(arguments: &Arguments, scenario: &Scenario) -> Result<Settings, Failure> {
@@ -76,7 +75,7 @@ fn variant(arguments: &Arguments, scenario: &Scenario) -> Result<usize, Failure>
     })
 }
 
-async fn serve(address: SocketAddr, settings: Settings, out: &mut impl Write) -> Result<Exit, Failure> {
+async fn serve(address: &str, settings: Settings, out: &mut impl Write) -> Result<Exit, Failure> {
     let cannot = |why: &std::io::Error| Failure::Input(format!("cannot listen on {address}: {why}{}", remedy(why)));
     let mut signals = Signals::new().map_err(|why| Failure::Input(format!("cannot listen to signals: {why}")))?;
     let (name, context) = (settings.name.clone(), settings.model.context());
@@ -99,6 +98,7 @@ fn remedy(why: &std::io::Error) -> &'static str {
     match why.kind() {
         std::io::ErrorKind::AddrInUse => "\n  = something listens there already: name another port, or 0 for any",
         std::io::ErrorKind::PermissionDenied => "\n  = ports below 1024 need rights: name one above",
+        std::io::ErrorKind::InvalidInput => "\n  = write address and port, such as 127.0.0.1:8000",
         std::io::ErrorKind::AddrNotAvailable => "\n  = name an address of this machine, such as 127.0.0.1 or 0.0.0.0",
         _ => "",
     }

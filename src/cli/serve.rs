@@ -1,6 +1,7 @@
 //! `plimsoll serve`: the policies in front of a real server.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -80,6 +81,10 @@ enum LogLevel {
 pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure> {
     let written = read(arguments)?;
     let target: Target = arguments.upstream.parse().map_err(|wrong| Failure::Input(format!("--upstream {wrong}")))?;
+    if target.base.ends_with("/v1") {
+        let what = "paths are passed on whole, `/v1` too";
+        return Err(Failure::Input(format!("--upstream {target}: {what}\n  = leave `/v1` away at the end")));
+    }
     log(arguments);
     let runtime = threads(arguments.workers).enable_all().build();
     let runtime = runtime.map_err(|why| Failure::Input(format!("cannot start the server's threads: {why}")))?;
@@ -176,9 +181,21 @@ async fn wiring(arguments: &Arguments, written: Written, target: Target) -> Resu
         segments_max: u64::from(written.serve.journal_segments_max.value()),
         classes: written.serve.class_names(),
     });
+    let upstream = tokio::net::lookup_host((pool.target().host.as_str(), pool.target().port)).await;
+    let upstream: Vec<SocketAddr> = upstream.into_iter().flatten().collect(); // one that is not there is told by the probe
     let listener = Listener::bind(&arguments.listen, tls).await.map_err(|wrong: ListenError| failed(&wrong))?;
+    if listener.address().is_some_and(|own| upstream.iter().any(|there| leads_to(*there, own))) {
+        let help = "name the model server behind --upstream";
+        return Err(Failure::Input(format!("--upstream {} is this gateway itself\n  = {help}", pool.target())));
+    }
     let seed = arguments.seed.unwrap_or_else(random_u64);
     Ok(Wiring { listener, pool, written, seed, admin_token, journal })
+}
+
+/// Whether who connects to `there` meets who listens on `own`, as far as can be known without asking the system's interfaces.
+fn leads_to(there: SocketAddr, own: SocketAddr) -> bool {
+    let same = there.ip() == own.ip() || own.ip().is_unspecified() && there.ip().is_loopback();
+    same && there.port() == own.port()
 }
 
 /// Shortest token that is taken, bytes.
@@ -218,9 +235,13 @@ async fn stop(arguments: &Arguments, server: Server, mut signals: Signals, out: 
         Some(ended) => {
             let counters = &ended.counters;
             let refused: u64 = counters.refusals.iter().map(|counted| counted.enforced).sum();
+            let ends =
+                [("timed out", counters.timed_out), ("failed", counters.failed), ("left by their clients", counters.gone)];
+            let others = ends.iter().filter(|(_, count)| *count > 0).map(|(how, count)| format!(", {count} {how}"));
+            let others = others.collect::<Vec<_>>().concat();
             let missed = ended.missed.map_or_else(String::new, |missed| format!("; {missed} inputs are not in the journal"));
             let (arrived, completed) = (counters.arrived, counters.completed);
-            writeln!(out, "{arrived} requests: {completed} completed, {refused} refused{missed}")?;
+            writeln!(out, "{arrived} requests: {completed} completed, {refused} refused{others}{missed}")?;
             out.flush()?;
             Ok(Exit::Done)
         }

@@ -8,6 +8,7 @@ use std::path::Path;
 use super::event::{Event, SegmentHead, What};
 use super::reader::{JournalError, parse, read_lines};
 use super::seal::{Check, Seal};
+use super::writer::PARTIAL;
 use crate::policy::{Action, Gateway};
 use crate::time::Time;
 
@@ -30,6 +31,9 @@ pub struct Verified {
     pub segments: u64,
     /// Of a live journal: inputs that no segment holds, as far as its segments say.
     pub missed: u64,
+    /// Of a live journal: the last segment has no end, because its gateway runs still or ended without a word. What stands there
+    /// was compared.
+    pub broken_off: bool,
 }
 
 impl Verified {
@@ -85,10 +89,12 @@ const COUNT: &str = "the segment holds another number of inputs than it says";
 pub fn verify(path: &Path) -> Result<Verified, JournalError> {
     let mut bench = Bench::default();
     verify_file(path, &mut bench)?;
+    bench.is_at_its_end();
     Ok(bench.found)
 }
 
-/// Decides the segments of a live journal again, `segments` being their files in order. Lines are counted in each from 1; the
+/// Decides the segments of a live journal again, `segments` being their files in order; one that was never finished (`.partial`) as far
+/// as it goes. Lines are counted in each from 1; the
 /// file in which something was found, if something was, is the last one of those read.
 ///
 /// # Errors
@@ -98,7 +104,16 @@ pub fn verify_segments<'a>(segments: impl IntoIterator<Item = &'a Path>) -> Resu
     let mut lines = 0;
     for path in segments {
         bench.seal = Seal::default();
-        verify_file(path, &mut bench)?;
+        let partial = path.extension().is_some_and(|extension| extension == PARTIAL);
+        match verify_file(path, &mut bench) {
+            Err(JournalError::Cut { .. } | JournalError::Empty { .. }) if partial => {}
+            read => read?,
+        }
+        if partial {
+            bench.break_off();
+        } else {
+            bench.is_at_its_end();
+        }
         if !bench.found.holds() {
             return Ok((bench.found, Some(path)));
         }
@@ -124,11 +139,7 @@ fn verify_file(path: &Path, bench: &mut Bench) -> Result<(), JournalError> {
             Check::Broken => bench.changed(line, BROKEN, text),
         }
         Ok(bench.hear(line, text, event))
-    })?;
-    if bench.gateway.is_some() && bench.found.holds() {
-        bench.changed(bench.found.lines + 1, ENDLESS, "");
-    }
-    Ok(())
+    })
 }
 
 #[derive(Default)]
@@ -146,6 +157,19 @@ struct Bench {
 }
 
 impl Bench {
+    /// Makes sure that what began has ended.
+    fn is_at_its_end(&mut self) {
+        if self.gateway.is_some() && self.found.holds() {
+            self.changed(self.found.lines + 1, ENDLESS, "");
+        }
+    }
+
+    /// A segment stands there without its end.
+    fn break_off(&mut self) {
+        (self.gateway, self.segment) = (None, None);
+        self.found.broken_off = true;
+    }
+
     fn changed(&mut self, line: usize, why: &'static str, text: &str) {
         const SHOWN: usize = 200;
         let text = text.chars().take(SHOWN).collect();

@@ -8,6 +8,8 @@ use super::event::{Event, What};
 use super::seal::Seal;
 use crate::time::Time;
 
+/// The end of a journal's name until it is finished.
+pub const PARTIAL: &str = "partial";
 /// Level of compression: zstd's default.
 const ZSTD_LEVEL: i32 = 3;
 
@@ -35,7 +37,8 @@ impl Journal {
     /// If the temporary file beside it cannot be made.
     pub fn create(target: &Path) -> io::Result<Self> {
         let mut name = target.file_name().map_or_else(|| "journal".into(), std::ffi::OsStr::to_os_string);
-        name.push(".partial");
+        name.push(".");
+        name.push(PARTIAL);
         let temporary = target.with_file_name(name);
         let file = File::create(&temporary)?;
         let sink = if target.extension().is_some_and(|extension| extension == "zst") {
@@ -75,6 +78,17 @@ impl Journal {
         self.line.push(b'\n');
         self.bytes += self.line.len() as u64;
         sink.write_all(&self.line)
+    }
+
+    /// Hands everything written so far to the system: what a process that ends without a word leaves behind.
+    pub fn flush(&mut self) {
+        let flushed = match &mut self.sink {
+            Sink::Plain(sink) => sink.flush(),
+            Sink::Zstd(sink) => sink.flush(),
+        };
+        if let Err(error) = flushed {
+            self.failed.get_or_insert(error);
+        }
     }
 
     /// Completes the file and gives it its name.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::journal::summary::{Bound, Measure, Summary};
+use crate::stats::significant;
 
 /// A figure, where it is looked for, and its bound.
 #[derive(Clone, Debug)]
@@ -58,6 +59,12 @@ impl Assertion {
         self.variant.as_ref().is_none_or(named)
     }
 
+    /// Whether only who looks into the upstream can say whether it holds.
+    #[must_use]
+    pub fn is_from_inside(&self) -> bool {
+        self.measure.is_from_inside()
+    }
+
     /// Whether it holds: in every variant, unless it names one.
     ///
     /// # Errors
@@ -70,7 +77,7 @@ impl Assertion {
         for variant in summary.variants.iter().filter(|variant| self.is_about(&variant.name)) {
             let found = self.measure.of(variant);
             if !found.is_some_and(|found| self.bound.holds(found)) {
-                let found = found.map_or_else(|| "nothing to measure".to_owned(), |found| found.to_string());
+                let found = found.map_or_else(|| "nothing to measure".to_owned(), |found| significant(found, 6).to_string());
                 wrong.push(format!("{found} in \"{}\"", variant.name));
             }
         }

@@ -22,7 +22,10 @@ pub fn verdict(summary: &Summary) -> String {
         paragraphs.push(at.clone() + &ranking(group));
         paragraphs.extend(baseline(group).map(|text| at + &text));
     }
-    paragraphs.extend(Label::ALL.into_iter().rev().filter_map(|label| labelled(summary, label)));
+    if summary.variants.iter().any(|variant| variant.counts.offered > 0) {
+        paragraphs.extend(Label::ALL.into_iter().rev().filter_map(|label| labelled(summary, label)));
+    }
+    paragraphs.extend(failures(summary));
     paragraphs.extend(overload(summary));
     paragraphs.extend(recoveries(summary));
     paragraphs.iter().map(|paragraph| wrap(paragraph) + "\n").collect()
@@ -168,8 +171,29 @@ fn why(variant: &VariantSummary, label: Label) -> String {
 }
 
 /// What the labels do not say.
+/// Share of failed requests from which they are told.
+const FAILED: f64 = 0.01;
+
+/// Requests that the upstream failed, where that is more than a few: neither a policy nor the load did that.
+fn failures(summary: &Summary) -> Option<String> {
+    let each = summary.variants.iter().filter_map(|variant| {
+        let counts = &variant.counts;
+        let share = counts.share(counts.failed_in_all()).filter(|share| *share >= FAILED)?;
+        let causes: Vec<&str> = counts.failed_by_cause().map(|(cause, _)| cause.name()).collect();
+        Some(format!("{} ({}: {})", named(variant), percent(share), causes.join(", ")))
+    });
+    let each: Vec<String> = each.collect();
+    (!each.is_empty()).then(|| format!("Failed by the upstream: {}.", each.join(", ")))
+}
+
+/// Whether more was offered than was served, and not merely more failed than was good.
+fn is_overloaded(variant: &VariantSummary) -> bool {
+    let (failed, lost) = (variant.counts.failed_in_all(), variant.counts.offered - variant.counts.good);
+    variant.label.overall() > Some(Label::Stable) && 2 * failed < lost.max(1)
+}
+
 fn overload(summary: &Summary) -> Option<String> {
-    let overloaded = summary.variants.iter().any(|variant| variant.label.overall() > Some(Label::Stable));
+    let overloaded = summary.variants.iter().any(is_overloaded);
     let words = "Saturated and collapsing describe the load: more was offered than was served. They do not question the model.";
     overloaded.then(|| words.to_owned())
 }

@@ -97,7 +97,7 @@ fn a_single_variant_is_described() {
 fn without_requests_there_is_no_verdict() {
     let context = Context { classes: vec!["chat".into()], ..Context::default() };
     let text = verdict(&summarise(&[("idle", &[tally(vec![class(0, 0, 1)], 1)])], &context));
-    assert_eq!(text, "Nothing was offered inside the measured window, so there is nothing to judge.\nStable: idle.\n");
+    assert_eq!(text, "Nothing was offered inside the measured window, so there is nothing to judge.\n");
     assert!(verdict(&summarise(&[], &context)).starts_with("Nothing was offered"));
 }
 

@@ -90,7 +90,7 @@ pub fn settings(scenario: &str, sets: &[&str]) -> Settings {
 
 /// A server on a socket and a connection to it.
 pub async fn on_socket(scenario: &str, sets: &[&str]) -> (Running, Client) {
-    let running = Running::start(settings(scenario, sets), "127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let running = Running::start(settings(scenario, sets), "127.0.0.1:0").await.unwrap();
     let client = connect(&running).await;
     (running, client)
 }

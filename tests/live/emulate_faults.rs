@@ -145,7 +145,7 @@ async fn terminated_a_stream_hangs_until_its_client_gives_up() {
 async fn terminated_with_patience_streams_finish() {
     let settings = settings(FAST, &["upstream.cost.t0=5ms"]);
     let settings = plimsoll::live::emulate::Settings { shutdown_timeout: Some(Duration::from_secs(20)), ..settings };
-    let mut running = Running::start(settings, "127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let mut running = Running::start(settings, "127.0.0.1:0").await.unwrap();
     let (mut client, mut other) = (connect(&running).await, connect(&running).await);
     let mut stream = Stream::of(client.complete(&[], body(1, 60)).await.unwrap());
     let _ = stream.next().await.unwrap().expect("a token");

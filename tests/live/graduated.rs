@@ -69,7 +69,7 @@ async fn the_wrappers_test_plan() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("settings.toml");
     std::fs::write(&file, POLICY).unwrap();
-    let emulator = Running::start(settings(SERVER, &[]), "127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let emulator = Running::start(settings(SERVER, &[]), "127.0.0.1:0").await.unwrap();
     let freeze = |frozen| emulator.server.set_faults(Faults { frozen, ..Faults::default() });
     let served = Served::start(&file, &format!("http://{}", emulator.address), &["--log-level", "error"]);
     let begun = Instant::now();

@@ -107,7 +107,7 @@ async fn in_memory(scenario: &str, plan: &Plan) -> Fates {
 }
 
 async fn on_sockets(scenario: &str, plan: &Plan) -> Fates {
-    let emulator = Running::start(settings(scenario, &[]), "127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let emulator = Running::start(settings(scenario, &[]), "127.0.0.1:0").await.unwrap();
     let listener = Listener::bind("127.0.0.1:0", None).await.unwrap();
     let pool = |address| Pool::plain(format!("http://{address}").parse().unwrap());
     let driven = pool(listener.address().unwrap());

@@ -13,7 +13,7 @@ const ONE_SLOT: &str =
 #[tokio::test]
 async fn an_answer_passes_whole_and_streamed() {
     let (to, seen) = upstream().await;
-    let server = gateway("", &to).await;
+    let server = gateway("[policy]\n", &to).await;
     let whole = ask(&server, &post("whole", BODY)).await;
     assert!(
         whole.starts_with("HTTP/1.1 200 OK\r\n") && whole.contains("x-request-id: req-") && whole.contains("\"text\":\"abc\"")
@@ -35,7 +35,7 @@ async fn an_answer_passes_whole_and_streamed() {
 #[tokio::test]
 async fn the_upstreams_own_errors_are_seen_for_what_they_are() {
     let (to, _) = upstream().await;
-    let server = gateway("", &to).await;
+    let server = gateway("[policy]\n", &to).await;
     let in_band = ask(&server, &post("in_band_503", STREAM)).await;
     assert!(in_band.starts_with("HTTP/1.1 503 ") && in_band.contains("queue full"), "{in_band}");
     let limited = ask(&server, &post("429", BODY)).await;

@@ -33,26 +33,34 @@ async fn a_hang_up_reloads_and_a_termination_drains() {
     served.signal(Signal::HUP);
     served.log_until("the old ones stay");
     served.log_until("did you mean `max_queue_size`?");
+    std::fs::write(&file, "# nothing yet\n").expect("it can be written");
+    served.signal(Signal::HUP);
+    served.log_until("says nothing");
     std::fs::write(&file, "[concurrency]\nmax_concurrent_requests = 2\n").expect("it can be written");
     served.signal(Signal::HUP);
     served.log_until("new settings are in force");
+    served.log_until("there is no `queue` any more");
     assert!(served.ask(&post("whole", BODY)).await.contains("200 OK"), "a second slot");
     assert_eq!(served.stats().await["calls"], 1, "the one that runs was not dropped");
 
     served.signal(Signal::TERM);
     served.log_until("draining");
+    let health = served.ask("GET /health HTTP/1.1\r\nhost: test\r\n\r\n").await;
+    assert!(health.starts_with("HTTP/1.1 503 ") && health.contains("\"status\":\"draining\""), "{health}");
+    let refused = served.ask(&post("whole", BODY)).await;
+    assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("\"code\":\"draining\""), "{refused}");
     seen.go.notify_one();
     let all = read_until(&mut running, "[DONE]").await;
     assert!(all.contains("\"text\":\"c\""), "answered to its end: {all}");
     let (code, said) = served.end();
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("2 requests: 2 completed, 0 refused"), "{said}");
+    assert!(said.contains("3 requests: 2 completed, 1 refused"), "{said}");
 }
 
 #[tokio::test]
 async fn a_reload_may_begin_to_watch_the_servers_own_signals() {
     let (to, seen) = upstream().await;
-    let (_folder, file) = settings("");
+    let (_folder, file) = settings("[policy]\n");
     let served = Served::start(&file, &to, &[]);
     let asked =
         |seen: &crate::behind::Seen| seen.requests.lock().expect("no panic").iter().any(|text| text.contains("GET /metrics "));
@@ -77,18 +85,52 @@ async fn what_does_not_end_in_time_is_told() {
 #[tokio::test]
 async fn a_port_in_use_and_an_upstream_that_is_not_there() {
     let (to, _) = upstream().await;
-    let (_folder, file) = settings("");
+    let (_folder, file) = settings("[policy]\n");
     let mut served = Served::start(&file, &to, &[]);
     let output = command(&file, &to, &served.at, &[]).output().expect("it runs");
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{told}");
     assert!(told.contains(&served.at) && told.contains("is in use: another program listens there"), "{told}");
+    let refused = |upstream: &str, listen: &str| {
+        let output = command(&file, upstream, listen, &[]).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert!(refused(&format!("{to}/v1"), "127.0.0.1:0").contains("leave `/v1` away"));
     drop(served);
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+    let itself = refused(&format!("http://localhost:{}", free.port()), &format!("127.0.0.1:{}", free.port()));
+    assert!(itself.contains("is this gateway itself"), "{itself}");
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
     served = Served::start(&file, &format!("http://{nobody}"), &[]);
     served.log_until(&format!("GET http://{nobody}/v1/models"));
     let said = served.ask(&post("whole", BODY)).await;
     assert!(said.starts_with("HTTP/1.1 502 ") && said.contains("\"code\":\"connection\""), "{said}");
+}
+
+#[tokio::test]
+async fn a_journal_outlives_its_gateway() {
+    let (to, _) = upstream().await;
+    let (folder, file) = settings(ONE_SLOT);
+    let journal = folder.path().join("journal").display().to_string();
+    let served = Served::start(&file, &to, &["--journal", &journal]);
+    assert!(served.ask(&post("whole", BODY)).await.contains("200 OK"));
+    // What is written is handed over after a second at most, whether more comes or not.
+    let verified = || {
+        let mut verify = std::process::Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+        let output = verify.args(["replay", "--verify", &journal]).output().expect("it runs");
+        let told = [output.stdout, output.stderr].map(|told| String::from_utf8_lossy(&told).into_owned()).concat();
+        (output.status.code(), told)
+    };
+    let started = std::time::Instant::now();
+    while !verified().1.contains("on 2 inputs come out the same") {
+        assert!(started.elapsed() < Duration::from_secs(20), "{:?}", verified());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    served.signal(Signal::KILL);
+    served.end();
+    let (code, told) = verified();
+    assert!(code == Some(0) && told.contains("The last segment has no end"), "{told}");
 }
 
 /// A certificate for `localhost` that signs itself, and its key.
@@ -103,7 +145,7 @@ fn certificate(folder: &Path) -> [String; 2] {
 #[tokio::test]
 async fn tls_in_and_out() {
     let (to, _) = upstream().await;
-    let (folder, file) = settings("");
+    let (folder, file) = settings("[policy]\n");
     let [cert, key] = certificate(folder.path());
     let secure = Served::start(&file, &to, &["--tls-cert", &cert, "--tls-key", &key]);
     let port = secure.at.rsplit(':').next().expect("a port").to_owned();

@@ -90,7 +90,7 @@ async fn a_soak_at_twice_the_load_with_random_faults() {
     let folder = tempfile::tempdir().unwrap();
     let (file, journal) = (folder.path().join("settings.toml"), folder.path().join("journal").display().to_string());
     std::fs::write(&file, POLICY).unwrap();
-    let emulator = Running::start(settings(SERVER, &[]), "127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let emulator = Running::start(settings(SERVER, &[]), "127.0.0.1:0").await.unwrap();
     let to = format!("http://{}", emulator.address);
     let served = Served::start(&file, &to, &["--log-level", "error", "--journal", &journal]);
     let begun = Instant::now();

@@ -55,7 +55,7 @@ fn json(output: &Output) -> Value {
 #[test]
 fn a_server_is_measured_and_its_records_give_the_same_again() {
     let (runtime, folder) = (Runtime::new().unwrap(), tempfile::tempdir().unwrap());
-    let started = emulate::Running::start(settings(QUICK, &[]), "127.0.0.1:0".parse().unwrap());
+    let started = emulate::Running::start(settings(QUICK, &[]), "127.0.0.1:0");
     let server = runtime.block_on(started).unwrap();
     let (target, out) = (format!("http://{}", server.address), folder.path().join("out"));
     let mut more = vec!["--format", "json", "--speeds", "5"];

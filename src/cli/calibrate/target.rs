@@ -84,7 +84,7 @@ pub(super) fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> R
     let mut found = in_pool(arguments.jobs, || find(&whole, &measured.size, &parts, &[]))??;
     found.note(&runs);
     found.live = Some(measured.json());
-    let text = measured.told(&parts, &found, &whole.logs[0]);
+    let text = measured.told(&parts, &found, &whole);
     write(&found, &whole, typed, &text, out)
 }
 
@@ -211,7 +211,7 @@ impl Size {
 
 impl Measured {
     /// What stands below the fit.
-    fn told(&self, parts: &Parts, found: &Found, records: &Path) -> String {
+    fn told(&self, parts: &Parts, found: &Found, arguments: &Arguments) -> String {
         let Surveyed { capacity_rps, batch, pace, .. } = &self.survey;
         let version = self.version.as_ref().map_or(String::new(), |version| format!(", version {version}"));
         let context = match self.size.max_model_len {
@@ -229,14 +229,16 @@ impl Measured {
         );
         let fit = format!(
             "The same fit again: plimsoll calibrate {} --hold-out {} --num-gpu-blocks {} --block-size {} --max-num-seqs {} \
-             --max-num-batched-tokens {}{}",
-            records.display(),
+             --max-num-batched-tokens {}{} --seed {} --speeds {}",
+            arguments.logs[0].display(),
             self.survey.hold_out.join(","),
             self.size.num_gpu_blocks,
             self.size.block_size,
             self.size.max_num_seqs,
             self.size.max_num_batched_tokens,
             self.size.max_model_len.map_or(String::new(), |most| format!(" --max-model-len {most}")),
+            arguments.seed,
+            arguments.speeds,
         );
         let drift = self.drift(found);
         format!("\n{}", [server, measured, drift, fit].iter().map(|one| wrap(one) + "\n").collect::<String>())

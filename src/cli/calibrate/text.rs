@@ -186,12 +186,15 @@ fn worth(grade: &Grade) -> String {
             duration(*limit)
         ),
         Standing::NearCritical => format!(
-            ": near critical: one percent of speed moves the time to first token by {} %, so that only the band means anything",
+            ": near critical: one percent of speed moves the time to first token by {} %, so that its band counts beside the tolerance",
             grade.amplification.map_or(NONE.to_owned(), tenths)
         ),
         Standing::Tested => match grade.amplification {
-            Some(times) => format!(": one percent of speed moves the time to first token by {} %", tenths(times)),
-            None => String::new(),
+            // Of few requests chance may turn it round, which says nothing.
+            Some(times) if times > 0.0 => {
+                format!(": one percent of speed moves the time to first token by {} %", tenths(times))
+            }
+            _ => String::new(),
         },
         Standing::TooFew(complete) => {
             format!(": NO test: {complete} complete answers, of which at least {COMPLETE_MIN} are needed")

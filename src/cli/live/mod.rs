@@ -14,6 +14,7 @@ use clap::{Args, ValueEnum};
 
 use super::common::{Format, ScenarioArguments};
 use super::{Exit, Failure, publish, simulate};
+use crate::journal::summary::VariantSummary;
 use crate::live::drive::{Order, VOCABULARY};
 use crate::live::http::Target;
 use crate::report;
@@ -109,6 +110,10 @@ pub fn run(arguments: &Arguments, typed: &str, out: &mut impl Write) -> Result<E
     let mut prepared = sim::prepare(&scenario)?;
     choose(arguments, &scenario, &mut prepared)?;
     simulate::check_asserts(&arguments.asserts, &scenario)?;
+    if let Some(inside) = arguments.asserts.iter().find(|assertion| assertion.is_from_inside()) {
+        let what = VariantSummary::FROM_INSIDE;
+        return Err(Failure::Input(format!("--assert '{inside}': no live run can measure that from outside ({what})")));
+    }
     drivable(&prepared)?;
     prepared.context.detailed = arguments.out.is_some();
     let lived = session::run(arguments, &scenario, &prepared)?;

@@ -172,6 +172,9 @@ impl<'a> Told<'a> {
 
     /// Why the run says nothing of the server, if so.
     pub fn invalid(&self) -> Option<String> {
+        if self.lived.summary.variants.iter().all(|variant| variant.counts.offered == 0) {
+            return Some("nothing was offered inside the measured time: make it longer, or the load higher".to_owned());
+        }
         let late: Vec<String> = self
             .part
             .send_lag

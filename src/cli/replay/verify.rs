@@ -41,6 +41,10 @@ pub(super) fn run(path: &Path, out: &mut impl Write) -> Result<Exit, Failure> {
         let (segments, s) = (count(verified.segments), if verified.segments == 1 { "" } else { "s" });
         writeln!(out, "{segments} segment{s} of a live journal: {share:.4} % of its inputs; {missed} are in none.")?;
     }
+    if verified.broken_off {
+        let why = "its gateway runs still, or ended without a word";
+        writeln!(out, "The last segment has no end ({why}): what came after its last whole line is not there.")?;
+    }
     out.flush()?;
     Ok(Exit::Done)
 }
@@ -52,7 +56,7 @@ fn segments(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if name.starts_with("segment-") && !name.ends_with(".partial") {
+        if name.starts_with("segment-") {
             found.push(path);
         }
     }

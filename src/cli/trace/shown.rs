@@ -80,7 +80,8 @@ fn arrivals(text: &mut String, summary: &Summary) {
     if let Some(rate) = summary.rate_rps {
         line(text, "mean rate", &format!("{} req/s", number(rate)));
     }
-    for peak in &summary.peaks {
+    // Of a log shorter than the window there is no peak, but what it lacks.
+    for peak in summary.peaks.iter().filter(|peak| peak.window_s <= summary.span_s.max(1.0)) {
         let name = format!("peak over {} s", peak.window_s);
         let dispersion = peak.dispersion.map_or(String::new(), |index| format!("; index of dispersion {}", number(index)));
         let at = spanned(peak.at_s);

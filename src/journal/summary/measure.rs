@@ -111,6 +111,12 @@ impl Measure {
         }
     }
 
+    /// Whether only who looks into the upstream can say it ([`VariantSummary::FROM_INSIDE`]).
+    #[must_use]
+    pub fn is_from_inside(&self) -> bool {
+        self.name == "utilisation" || self.name == "wasted_fraction" || self.name.split('_').any(|part| part == "wait")
+    }
+
     /// Its value: an estimate over the replications; `None` where there is nothing to compute it from.
     #[must_use]
     pub fn of(&self, variant: &VariantSummary) -> Option<f64> {

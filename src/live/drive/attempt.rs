@@ -11,11 +11,11 @@ use tokio::time::timeout;
 use super::body::length;
 use super::line::Word;
 use super::reading::{End, Reading, Trail, whole};
-use super::refusal::{refused, retry_after};
+use super::refusal::refused;
 use super::way::{Call, Way};
 use crate::live::clock::Clock;
 use crate::live::http::Leased;
-use crate::live::openai::ApiError;
+use crate::live::openai::{ApiError, retry_after};
 use crate::request::{AttemptId, Cause};
 use crate::time::Time;
 

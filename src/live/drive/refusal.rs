@@ -1,14 +1,8 @@
 //! What a refused or broken attempt means to the client that made it.
 
-use hyper::HeaderMap;
-use hyper::header::RETRY_AFTER;
-
 use crate::live::openai::{ApiError, Code, cause_of};
 use crate::request::{Cause, Reason, Refusal, RefusalKind};
 use crate::time::Span;
-
-/// Longest `Retry-After` that is believed: a day.
-const LONGEST: u64 = 86_400;
 
 /// An attempt that was answered with an error: by a gateway of ours, whose codes say which of its reasons it was, or by the
 /// server.
@@ -31,12 +25,6 @@ fn of_code(error: &ApiError) -> Option<RefusalKind> {
     let reason = Reason::ALL.into_iter().find(|reason| reason.name() == word).map(RefusalKind::Rejected);
     let cause = || Cause::ALL.into_iter().find(|cause| cause.name() == word).map(RefusalKind::Upstream);
     reason.or_else(|| (word == "timed_out").then_some(RefusalKind::TimedOut)).or_else(cause)
-}
-
-/// What `Retry-After` says, in seconds; a date is not read.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Span> {
-    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Span::from_secs(seconds.min(LONGEST)))
 }
 
 #[cfg(test)]
@@ -66,16 +54,5 @@ mod tests {
         let error = ApiError::read(br#"{"error":{"message":"full","code":503}}"#);
         let refusal = refused(200, error.as_ref(), None);
         assert_eq!((refusal.status, refusal.kind), (503, RefusalKind::Upstream(Cause::Overloaded)));
-    }
-
-    #[test]
-    fn seconds_to_wait_are_read_and_bounded() {
-        let said = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, text.parse().unwrap());
-            retry_after(&headers)
-        };
-        assert_eq!((said(" 7 "), said("soon"), said("-1")), (Some(Span::from_secs(7)), None, None));
-        assert_eq!(said("99999999999999999"), Some(Span::from_secs(LONGEST)));
     }
 }

@@ -22,7 +22,7 @@ pub enum Fault {
     Reset(u32),
     /// Nothing more comes after so many tokens (0: not even a status line), and the connection stays open.
     Hang(u32),
-    /// The whole answer comes so much later.
+    /// The first byte is held back for so long; what the model has produced by then comes at once.
     Slow(Span),
     /// Status 200 and bytes that mean nothing.
     Garbage,

@@ -261,7 +261,7 @@ impl Running {
     ///
     /// # Errors
     /// An address that cannot be listened on.
-    pub async fn start(settings: Settings, address: SocketAddr) -> std::io::Result<Self> {
+    pub async fn start(settings: Settings, address: &str) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let server = Server::start(settings);

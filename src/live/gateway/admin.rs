@@ -48,7 +48,10 @@ fn json(status: StatusCode, value: &impl Serialize) -> Response<Answer> {
 fn health(service: &Service) -> Response<Answer> {
     let (_, stats) = service.owner.stats();
     let (code, word) = if stats.draining { (StatusCode::SERVICE_UNAVAILABLE, "draining") } else { (StatusCode::OK, "ok") };
-    json(code, &json!({ "status": word, "settings_hash": service.settings().hash, "statistics": statistics(service) }))
+    json(
+        code,
+        &json!({ "status": word, "settings_hash": service.settings().hash, "serve_hash": service.settings().serve_hash, "statistics": statistics(service) }),
+    )
 }
 
 /// The statistics with the names of the systems that they come from.

@@ -11,7 +11,7 @@ use hyper::{Response, StatusCode};
 
 use super::relay::Relay;
 use crate::live::http::Leased;
-use crate::live::openai::{ApiError, Code, whole_seconds};
+use crate::live::openai::{ApiError, Code, say_retry_after};
 use crate::policy::Refusal;
 
 /// The body of an answer.
@@ -98,7 +98,7 @@ pub fn refusal(refusal: &Refusal, said: Option<(Parts, Bytes)>) -> Response<Answ
         None => whole(status, "application/json", ApiError::of_refusal(refusal).body()),
     };
     if let Some(after) = refusal.retry_after {
-        response.headers_mut().insert(header::RETRY_AFTER, whole_seconds(after).into());
+        say_retry_after(response.headers_mut(), after);
     }
     response
 }

@@ -44,13 +44,12 @@ struct Asked {
 pub async fn attempt(service: &Arc<Service>, endpoint: Endpoint, request: Request<Incoming>, id: &str) -> Response<Answer> {
     let settings = service.settings();
     let (head, body) = request.into_parts();
-    let body = match read(body, &settings).await {
-        Ok(body) => body,
-        Err(refused) => return refused,
-    };
-    let facts = match Facts::read(&body) {
-        Ok(facts) => facts,
-        Err(why) => return answer::error(StatusCode::BAD_REQUEST, "invalid_body", why.to_string()),
+    let (body, facts) = match request_in(body, &settings).await {
+        Ok(read) => read,
+        Err(NoRequest { status, code, why }) => {
+            service.meter.invalid(id, code, &why);
+            return answer::error(status, code, why);
+        }
     };
     let shown = Shown { path: head.uri.path(), headers: &head.headers, facts: &facts, body: &body };
     let (class, rules) = settings.classes.of(&shown);
@@ -84,17 +83,29 @@ fn arrive(
     })
 }
 
-/// The whole body, or why there is none.
-async fn read(body: Incoming, settings: &InForce) -> Result<Bytes, Response<Answer>> {
+/// Why a body holds no request.
+struct NoRequest {
+    status: StatusCode,
+    code: &'static str,
+    why: String,
+}
+
+/// The whole body and what it asks for, or why there is none.
+async fn request_in(body: Incoming, settings: &InForce) -> Result<(Bytes, Facts), NoRequest> {
+    let none = |status, code, why: &str| Err(NoRequest { status, code, why: why.to_owned() });
     let max = settings.serve.body_bytes_max.value() as usize;
-    match collect(body, max, duration(settings.serve.body_timeout)).await {
-        Ok(Collected::Whole(bytes)) => Ok(bytes),
+    let body = match collect(body, max, duration(settings.serve.body_timeout)).await {
+        Ok(Collected::Whole(body)) => body,
         Ok(Collected::TooMuch(..)) => {
-            let message = format!("the request's body has more than {max} bytes");
-            Err(answer::error(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message))
+            let why = format!("the request's body has more than {max} bytes");
+            return none(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", &why);
         }
-        Err(Cause::Idle) => Err(answer::error(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the request's body did not come")),
-        Err(_) => Err(answer::error(StatusCode::BAD_REQUEST, "body_broken", "the request's body broke off")),
+        Err(Cause::Idle) => return none(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the request's body did not come"),
+        Err(_) => return none(StatusCode::BAD_REQUEST, "body_broken", "the request's body broke off"),
+    };
+    match Facts::read(&body) {
+        Ok(facts) => Ok((body, facts)),
+        Err(why) => none(StatusCode::BAD_REQUEST, "invalid_body", &why.to_string()),
     }
 }
 
@@ -194,7 +205,7 @@ async fn drive(service: &Service, settings: &InForce, mut exchange: Exchange, as
                 return whole(kept);
             }
             Next::Mail(Mail::Answer(refusal) | Mail::Cut(refusal)) => {
-                exchange.is_refused(&refusal);
+                exchange.is_refused(&refusal, false);
                 let said = kept.said.filter(|_| matches!(refusal.kind, crate::policy::RefusalKind::Upstream(_)));
                 return answer::refusal(&refusal, said);
             }

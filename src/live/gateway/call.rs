@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::stream::{Reading, Stream};
 use crate::live::http::{Leased, Payload, Pool, PoolTerms, SendError};
-use crate::live::openai::{ApiError, Stop, WholeAnswer, cause_of};
+use crate::live::openai::{ApiError, Stop, WholeAnswer, cause_of, retry_after};
 use crate::policy::{CallEnd, Finish};
 use crate::request::{Cause, RateHeader, RateHeaders};
 use crate::time::Span;
@@ -211,15 +211,6 @@ where
     }
 }
 
-/// `Retry-After` in seconds (a date is not read), or OpenAI's `retry-after-ms`.
-#[must_use]
-pub fn retry_after(headers: &HeaderMap) -> Option<Span> {
-    let number =
-        |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok().filter(|n| *n >= 0.0 && n.is_finite());
-    let span = number("retry-after-ms").map(|ms| ms / 1000.0).or_else(|| number("retry-after"))?;
-    Some(Span::from_secs_f64(span))
-}
-
 /// OpenAI's `x-ratelimit-{limit,remaining,reset}-{tokens,requests}`.
 #[must_use]
 pub fn rate_headers(headers: &HeaderMap) -> Option<RateHeaders> {
@@ -274,10 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn the_provider_says_when_to_come_back_and_what_is_left() {
-        assert_eq!(retry_after(&headers(&[("retry-after", "7")])), Some(Span::from_secs(7)));
-        assert_eq!(retry_after(&headers(&[("retry-after", "7"), ("retry-after-ms", "1500")])), Some(Span::from_millis(1500)));
-        assert_eq!(retry_after(&headers(&[("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")])), None);
+    fn the_provider_says_what_is_left() {
         let said = rate_headers(&headers(&[
             ("x-ratelimit-limit-tokens", "30000"),
             ("x-ratelimit-remaining-tokens", "1200"),

@@ -72,10 +72,10 @@ impl Exchange {
         self.record.ended(outcome);
     }
 
-    /// The policies have refused it, or cut its answer.
-    pub fn is_refused(&mut self, refusal: &Refusal) {
+    /// The policies have refused it, or cut its answer, which has `begun`.
+    pub fn is_refused(&mut self, refusal: &Refusal, begun: bool) {
         self.over = true;
-        self.record.refused(refusal);
+        self.record.refused(refusal, begun);
     }
 
     /// What is written down about it.

@@ -60,6 +60,7 @@ impl Outcome {
 pub struct Meter {
     registry: Registry,
     requests: Family<Labels, Counter>,
+    invalid: Family<Labels, Counter>,
     first_byte: Family<Labels, Histogram, fn() -> Histogram>,
     duration: Family<Labels, Histogram, fn() -> Histogram>,
     reservations: Histogram,
@@ -87,12 +88,18 @@ impl Meter {
         let mut registry = Registry::default();
         let name = |name: &str| format!("{prefix}{name}");
         let (requests, reservations) = (Family::default(), Histogram::new(exponential_buckets(100.0, 2.0, 12)));
+        let invalid = Family::default();
         let first_byte = Family::new_with_constructor(seconds as fn() -> Histogram);
         let duration = Family::new_with_constructor(seconds as fn() -> Histogram);
         registry.register(
             name("requests"),
             "Requests that policies decided about, by class and how they ended",
             requests.clone(),
+        );
+        registry.register(
+            name("invalid_requests"),
+            "What came as a request and was none, by the code it was answered with; no policy saw it",
+            Family::clone(&invalid),
         );
         registry.register(
             name("time_to_first_byte_seconds"),
@@ -102,7 +109,13 @@ impl Meter {
         registry.register(name("request_duration_seconds"), "From arrival to the end", duration.clone());
         registry.register(name("rate_limit_reservations"), "Tokens reserved for each call", reservations.clone());
         registry.register_collector(Box::new(Board::new(prefix, Arc::clone(owner))));
-        Self { registry, requests, first_byte, duration, reservations }
+        Self { registry, requests, invalid, first_byte, duration, reservations }
+    }
+
+    /// What came as a request was none.
+    pub fn invalid(&self, id: &str, code: &'static str, why: &str) {
+        self.invalid.get_or_create(&vec![("code", code.to_owned())]).inc();
+        tracing::info!(request = id, code, why, "not a request");
     }
 
     /// Those of a class.
@@ -179,19 +192,23 @@ impl Record {
             request = %self.id,
             class = %self.class.name,
             outcome = outcome.name(),
-            ms = took.as_secs_f64() * 1e3,
+            ms = (took.as_secs_f64() * 1e6).round() / 1e3,
             "a request is over"
         );
     }
 
-    /// It was refused, or cut: why.
-    pub fn refused(&mut self, refusal: &Refusal) {
+    /// It was refused, or cut where `begun`: why.
+    pub fn refused(&mut self, refusal: &Refusal, begun: bool) {
         let (engine, reason) = match refusal.kind {
             RefusalKind::Rejected(reason) => (engine_of(reason), reason.name()),
             RefusalKind::TimedOut => ("timeout", "timed_out"),
             RefusalKind::Upstream(cause) => ("upstream", cause.name()),
         };
-        tracing::info!(request = %self.id, class = %self.class.name, status = refusal.status, engine, reason, "refused");
-        self.ended(Outcome::of(refusal));
+        let outcome = Outcome::of(refusal);
+        // Once an answer has begun its status is sent; and what the upstream said goes on with its own.
+        let status = (!begun && outcome != Outcome::Failed).then_some(refusal.status);
+        let what = outcome.name();
+        tracing::info!(request = %self.id, class = %self.class.name, status, engine, reason, begun, "{what}");
+        self.ended(outcome);
     }
 }

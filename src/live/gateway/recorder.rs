@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
 
 use crate::journal::{Event, Journal, SegmentHead, What, segment_name, settings_hash};
 use crate::policy::{Action, Gateway, Input, Settings};
@@ -187,10 +189,28 @@ impl Recorder {
     }
 }
 
+/// Longest time for which what was written stays in the process: what its end without a word may cost.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
+/// The next lot. While something is written and not flushed, it is not waited for longer than until that is due.
+async fn next(lots: &mut mpsc::Receiver<Lot>, open: Option<&mut Segment>) -> Option<Lot> {
+    if let Some(segment) = open
+        && let Some(since) = segment.unflushed
+    {
+        if let Ok(lot) = timeout_at(since + FLUSH_EVERY, lots.recv()).await {
+            return lot;
+        }
+        segment.journal.flush();
+        segment.unflushed = None;
+    }
+    lots.recv().await
+}
+
 /// Writes segments until the channel is closed.
 fn write(mut lots: mpsc::Receiver<Lot>, terms: &RecorderTerms, shared: &Shared) -> io::Result<()> {
+    let clock = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let mut open: Option<Segment> = None;
-    while let Some(lot) = lots.blocking_recv() {
+    while let Some(lot) = clock.block_on(next(&mut lots, open.as_mut())) {
         match lot {
             Lot::Segment(head) => {
                 let (number, missed) = (head.segment, head.missed);
@@ -232,6 +252,8 @@ struct Segment {
     journal: Journal,
     inputs: u64,
     latest: Time,
+    /// Since when something waits to be handed to the system.
+    unflushed: Option<Instant>,
 }
 
 impl Segment {
@@ -239,10 +261,11 @@ impl Segment {
         let mut journal = Journal::create(&folder.join(segment_name(head.segment)))?;
         let latest = head.now;
         journal.write(latest, What::Segment(head));
-        Ok(Self { journal, inputs: 0, latest })
+        Ok(Self { journal, inputs: 0, latest, unflushed: Some(Instant::now()) })
     }
 
     fn write(&mut self, events: Vec<Event>) {
+        self.unflushed.get_or_insert_with(Instant::now);
         for Event { t, what } in events {
             self.inputs += u64::from(matches!(what, What::In(_)));
             self.latest = t;

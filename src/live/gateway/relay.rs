@@ -44,7 +44,7 @@ impl Relay {
                     self.finished = true;
                 }
                 Flowing::Mail(Mail::Cut(refusal) | Mail::Answer(refusal)) => {
-                    self.exchange.is_refused(&refusal);
+                    self.exchange.is_refused(&refusal, true);
                     self.finished = true;
                     return Poll::Ready(self.last_word(&refusal));
                 }

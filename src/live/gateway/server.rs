@@ -130,10 +130,15 @@ impl Server {
         self.service.owner.stats()
     }
 
-    /// Begins the end: no new connections, no new requests; what is in flight is finished.
+    /// Begins the end: new requests are refused, and what is in flight is finished; until then whoever asks is told so, and then
+    /// connections are closed.
     pub fn drain(&self) {
         self.service.owner.tell(Input::Drain);
-        self.drain.begin();
+        let (owner, drain) = (Arc::clone(&self.service.owner), self.drain.clone());
+        tokio::spawn(async move {
+            owner.drained().await;
+            drain.begin();
+        });
     }
 
     /// Ends the journal, whatever is in flight; inputs that it does not hold, `None` without one.

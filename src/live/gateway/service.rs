@@ -30,6 +30,8 @@ pub struct Service {
     /// Hash of the token that may change settings.
     pub(super) admin: Option<String>,
     settings: RwLock<Arc<InForce>>,
+    /// What was in force at start: some of it stays so.
+    started: Arc<InForce>,
     /// New settings are in force.
     pub(super) reloaded: Notify,
 }
@@ -44,13 +46,14 @@ impl Service {
     #[must_use]
     pub fn new(owner: Arc<Owner>, pool: Arc<Pool>, written: &Written, admin_token: Option<&str>) -> Self {
         let meter = Meter::new(&written.serve.metrics_prefix, &owner);
-        let settings = RwLock::new(Arc::new(InForce::new(written, &meter)));
+        let started = Arc::new(InForce::new(written, &meter));
         Self {
             owner,
             pool,
             meter,
             admin: admin_token.map(|token| super::classes::sha256(token.as_bytes())),
-            settings,
+            settings: RwLock::new(Arc::clone(&started)),
+            started,
             reloaded: Notify::new(),
         }
     }
@@ -67,8 +70,13 @@ impl Service {
         let before = std::mem::replace(&mut *self.settings.write().unwrap_or_else(PoisonError::into_inner), Arc::clone(&new));
         self.owner.tell(Input::Settings(Box::new(written.shared())));
         self.reloaded.notify_waiters();
-        tracing::info!(hash = %new.hash, before = %before.hash, "new settings are in force");
-        kept_from_start(&before, &new)
+        tracing::info!(
+            hash = %new.hash, before = %before.hash, serve = %new.serve_hash, serve_before = %before.serve_hash,
+            "new settings are in force"
+        );
+        let gone = before.gone_in(&new);
+        let gone = (!gone.is_empty()).then(|| format!("there is no `{}` any more", gone.join("`, no `")));
+        gone.into_iter().chain(kept_from_start(&self.started, &new)).collect()
     }
 
     /// Answers a request.
@@ -166,9 +174,9 @@ fn new_id() -> HeaderValue {
     HeaderValue::try_from(format!("req-{:016x}", super::random_u64())).expect("visible ASCII")
 }
 
-/// Settings that a new file changes and that are read at start alone.
-fn kept_from_start(before: &InForce, new: &InForce) -> Vec<String> {
-    let (old, new) = (&before.serve, &new.serve);
+/// Settings that a new file has otherwise than what was started with, and that are read at start alone.
+fn kept_from_start(started: &InForce, new: &InForce) -> Vec<String> {
+    let (old, new) = (&started.serve, &new.serve);
     let changed = [
         ("metrics_prefix", old.metrics_prefix != new.metrics_prefix),
         ("header_timeout", old.header_timeout != new.header_timeout),

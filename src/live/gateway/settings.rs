@@ -12,7 +12,8 @@ use crate::live::clock::duration;
 use crate::live::http::PoolTerms;
 use crate::policy::Settings;
 use crate::request::ClassId;
-use crate::scenario::{Diagnostics, parse_settings_and, read_settings_and};
+use crate::rng::fnv1a;
+use crate::scenario::{Diagnostic, Diagnostics, Sources, parse_settings_and, read_settings_and};
 use crate::time::Span;
 
 /// What a file of settings says.
@@ -30,7 +31,10 @@ impl Written {
     /// # Errors
     /// All that is wrong with it.
     pub fn read(path: &Path) -> Result<Self, Diagnostics> {
-        read_settings_and(path).map(|(policy, serve)| Self { policy, serve })
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&path.display().to_string(), &text),
+            Err(_) => read_settings_and(path).map(|(policy, serve)| Self { policy, serve }), // which says what is wrong with it
+        }
     }
 
     /// Reads a text, `shown` being its name in messages.
@@ -38,6 +42,12 @@ impl Written {
     /// # Errors
     /// All that is wrong with it.
     pub fn parse(shown: &str, text: &str) -> Result<Self, Diagnostics> {
+        // An editor that empties a file before it writes must not take all policies away.
+        if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+            let nothing = Diagnostic::whole(format!("`{shown}` says nothing"));
+            let help = "name the policies, or write `[policy]` alone to serve without any".to_owned();
+            return Err(Diagnostics::new(Sources::default(), vec![nothing.help(help)]));
+        }
         parse_settings_and(shown, text).map(|(policy, serve)| Self { policy, serve })
     }
 
@@ -59,6 +69,10 @@ pub struct InForce {
     pub signals_every: Option<Span>,
     /// Hash of the policies as they are told to the gateway: the same as in the journal.
     pub hash: String,
+    /// Hash of how they are served, classes and all.
+    pub serve_hash: String,
+    /// The policies that there are, by their names in a file.
+    engines: Vec<String>,
     meters: Vec<Arc<ClassMeter>>,
 }
 
@@ -73,8 +87,16 @@ impl InForce {
             classes,
             signals_every: signals::wanted(&written.policy),
             hash: settings_hash(&written.shared()),
+            serve_hash: format!("{:016x}", fnv1a(&serde_json::to_vec(&written.serve).expect("texts and finite numbers"))),
+            engines: engines(&written.policy),
             meters,
         }
+    }
+
+    /// Policies that are here and not in `new`.
+    #[must_use]
+    pub fn gone_in(&self, new: &Self) -> Vec<&str> {
+        self.engines.iter().filter(|engine| !new.engines.contains(engine)).map(String::as_str).collect()
     }
 
     /// What counts the requests of a class.
@@ -91,4 +113,9 @@ impl InForce {
             keep_alive: duration(self.serve.upstream_keep_alive),
         }
     }
+}
+
+fn engines(policy: &Settings) -> Vec<String> {
+    let tables = serde_json::to_value(policy).expect("settings hold texts and finite numbers only");
+    tables.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect()
 }

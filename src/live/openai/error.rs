@@ -6,6 +6,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::again::whole_seconds;
 use crate::request::{Cause, Figures, Reason, Refusal, RefusalKind};
 use crate::time::Span;
 
@@ -153,12 +154,6 @@ fn status_of_word(word: &str) -> Option<u16> {
         "overloaded_error" | "service_unavailable" | "ServiceUnavailableError" => 503,
         _ => return None,
     })
-}
-
-/// Seconds for a `Retry-After` header, which has no parts of seconds: rounded up, so that nobody comes back too early.
-#[must_use]
-pub const fn whole_seconds(span: Span) -> u64 {
-    span.as_nanos().div_ceil(1_000_000_000)
 }
 
 /// A refusal in words for the client.

@@ -9,6 +9,7 @@
 //! ours      Writer -> chunks, whole answers;   ApiError -> {"error": ...}
 //! ```
 
+mod again;
 mod answer;
 mod edit;
 mod error;
@@ -18,9 +19,10 @@ mod frames;
 mod request;
 mod weigh;
 
+pub use again::{retry_after, say_retry_after};
 pub use answer::{DONE, Writer};
 pub use edit::Edit;
-pub use error::{ApiError, Code, cause_of, refusal_words, whole_seconds};
+pub use error::{ApiError, Code, cause_of, refusal_words};
 pub use event::{Chunk, Event, Stop, WholeAnswer};
 pub use fields::field;
 pub use frames::{Frame, Frames, TooLong};

@@ -14,6 +14,7 @@ impl Overlay {
     pub fn verdict(&self) -> String {
         let failed: Vec<String> = self.variants.iter().filter_map(Overlaid::failures).collect();
         let said = match self.grade {
+            Grade::A if self.ranking.told_apart == 0 => "every figure came as simulated".to_owned(),
             Grade::A => "every figure and the order of variants came as simulated".to_owned(),
             Grade::B => format!("shares came as simulated, latencies did not: {}", failed.join("; ")),
             Grade::C if failed.is_empty() => "the order of variants is another one live".to_owned(),
@@ -40,7 +41,11 @@ impl Overlay {
             ranking.simulated.join(" > ")
         );
         let said = match (ranking.told_apart, ranking.swaps.len()) {
-            (0, _) => "The simulation tells no two of them apart.\n".to_owned(),
+            (0, _) if self.speeds < 2 => {
+                wrap("The order is not judged: the model has one speed and no spread, so that no difference has an interval.")
+                    + "\n"
+            }
+            (0, _) => "The simulation tells no two of them apart: no order is expected live.\n".to_owned(),
             (pairs, 0) => format!("All pairs that the simulation tells apart ({pairs}) have the same order live.\n"),
             (pairs, swaps) => {
                 let each =

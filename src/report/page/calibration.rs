@@ -35,7 +35,7 @@ pub(super) const FORMULAS: [(&str, &str); 9] = [
     ("band", "95 % of the speeds that the machine had in stretches of 10 s of the logs that were fitted"),
     (
         "near critical",
-        "one percent of speed moves the time to first token by 3 % or more: held to the band, not to a tolerance",
+        "one percent of speed moves the time to first token by 3 % or more: what lies inside the band passes too",
     ),
 ];
 
