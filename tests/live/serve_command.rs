@@ -122,7 +122,7 @@ async fn a_journal_outlives_its_gateway() {
         let told = [output.stdout, output.stderr].map(|told| String::from_utf8_lossy(&told).into_owned()).concat();
         (output.status.code(), told)
     };
-    let started = std::time::Instant::now();
+    let started = tokio::time::Instant::now();
     while !verified().1.contains("on 2 inputs come out the same") {
         assert!(started.elapsed() < Duration::from_secs(20), "{:?}", verified());
         tokio::time::sleep(Duration::from_millis(100)).await;
