@@ -53,15 +53,6 @@ pub struct Proxy {
     _folder: tempfile::TempDir,
 }
 
-/// A process that is killed when it is not needed any more.
-struct Upstream(Child);
-
-impl Drop for Upstream {
-    fn drop(&mut self) {
-        end(&mut self.0);
-    }
-}
-
 impl Drop for Proxy {
     fn drop(&mut self) {
         for process in family(self.child.id()).into_iter().skip(1) {
@@ -79,12 +70,13 @@ fn end(child: &mut Child) {
 /// The upstream's address and every proxy that is there, ready; what is not there is said.
 pub async fn start() -> (String, Vec<Proxy>) {
     let myself = std::env::current_exe().expect("a running program has a path");
-    let mut upstream = Command::new(myself).arg("--upstream").stdout(Stdio::piped()).spawn().expect("it starts itself");
+    let mut upstream =
+        Command::new(myself).arg("--upstream").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts itself");
     let mut address = String::new();
     BufReader::new(upstream.stdout.take().expect("it is piped")).read_line(&mut address).expect("its address");
     let address = address.trim().to_owned();
-    // It lives as long as this process.
-    Box::leak(Box::new(Upstream(upstream)));
+    // It lives as long as its input stays open, which is as long as this process.
+    Box::leak(Box::new(upstream));
     let mut proxies = vec![plimsoll(&address)];
     for (name, variable, start) in [("nginx", "NGINX", nginx as fn(&PathBuf, &str) -> Proxy), ("litellm", "LITELLM", litellm)] {
         match found(name, variable) {

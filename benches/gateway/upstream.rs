@@ -25,8 +25,13 @@ const WHOLE: &str = r#"{"id":"cmpl-1","object":"text_completion","created":1,"mo
 const CHUNK: &str = "data: {\"id\":\"cmpl-1\",\"object\":\"text_completion\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"text\":\" one\",\"finish_reason\":null}]}\n\n";
 const LAST: &str = "data: {\"id\":\"cmpl-1\",\"object\":\"text_completion\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"text\":\"\",\"finish_reason\":\"length\"}]}\n\ndata: {\"id\":\"cmpl-1\",\"object\":\"text_completion\",\"created\":1,\"model\":\"m\",\"choices\":[],\"usage\":{\"prompt_tokens\":4,\"completion_tokens\":200,\"total_tokens\":204}}\n\ndata: [DONE]\n\n";
 
-/// Serves until it is killed; its first line is its address.
+/// Serves until whoever started it is gone; its first line is its address.
 pub fn run() {
+    std::thread::spawn(|| {
+        // Nobody writes there: it is closed when the process that holds its other end has ended, however that came.
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        std::process::exit(0);
+    });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a thread can wait");
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

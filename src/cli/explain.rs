@@ -1,13 +1,13 @@
 //! `plimsoll explain`: one request's story out of a journal, and which requests there is a story of.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
 use super::find::{Find, Found, find};
 use super::{Exit, Failure};
-use crate::journal::{Whose, tell};
+use crate::journal::{What, Whose, read, tell};
 use crate::request::RequestId;
 
 /// Requests that `--find` lists of one replication.
@@ -32,8 +32,25 @@ pub struct Arguments {
     replication: Option<u32>,
 }
 
+/// Whether it is the flight recorder's: a folder of segments, or one of them.
+fn is_live(journal: &Path) -> bool {
+    let mut live = journal.is_dir();
+    // What cannot be read is told by who reads it for its story.
+    let _ = read(journal, |_, event| {
+        live = matches!(event.what, What::Segment(_));
+        false
+    });
+    live
+}
+
 /// Tells it.
 pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<Exit, Failure> {
+    if is_live(&arguments.journal) {
+        let shown = arguments.journal.display();
+        let help = format!("`plimsoll replay --verify {shown}` decides it again");
+        let what = "holds what a live gateway recorded, and stories are told of what `plimsoll simulate --journal` writes";
+        return Err(Failure::Input(format!("{shown} {what}\n  = {help}")));
+    }
     if let Some(what) = arguments.find {
         return list(arguments, what, out);
     }

@@ -7,7 +7,7 @@ use super::session::Lived;
 use crate::calibrate::{middle_of, of_parts};
 use crate::journal::Tally;
 use crate::journal::summary::{Context, Summary, VariantBuilder, VariantSummary};
-use crate::report::overlay::{Figure, Forecast, Overlay};
+use crate::report::overlay::{AtSpeed, Figure, Forecast, Overlay};
 use crate::sim::{Plan, Prepared, World};
 use crate::stats::Interval;
 use crate::upstream::{UpstreamModel, VllmModel};
@@ -71,11 +71,17 @@ impl Speeds {
             (each.len() > 1).then_some(())?;
             Some(Interval { lo: of_parts(&values, 0.025)?, hi: of_parts(&values, 0.975)? })
         };
+        let speeds = self
+            .0
+            .iter()
+            .zip(&each)
+            .map(|(speed, one)| AtSpeed { speed: *speed, figures: Figure::ALL.map(|figure| figure.of(one)) });
         Forecast {
             summary: summary(name, context, all),
             bands: Figure::ALL.map(band),
             amplification: self.amplification(&each),
             swing: self.swing(&each),
+            speeds: speeds.collect(),
         }
     }
 

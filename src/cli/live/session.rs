@@ -1,5 +1,6 @@
 //! The steps of a live run, one after the other.
 
+use std::io::Write as _;
 use std::sync::Arc;
 
 use super::through::Through;
@@ -15,12 +16,16 @@ use crate::live::drive::{
     connections, drive, first_misfit, probe, steps, tally, until_idle,
 };
 use crate::live::http::Pool;
+use crate::report::format::duration as in_words;
 use crate::rng::fnv1a;
 use crate::scenario::Scenario;
 use crate::sim::{Plan, Prepared};
 
 /// A server that does not say when it is idle is given this long after a step.
 const UNKNOWN: std::time::Duration = std::time::Duration::from_secs(2);
+/// A run that takes longer is announced, seconds.
+const LONG_S: f64 = 7_200.0;
+
 /// A live run.
 pub(super) struct Lived {
     /// What was driven.
@@ -98,6 +103,10 @@ impl<'a> Session<'a> {
     async fn steps(&mut self) -> Result<Vec<Done>, Failure> {
         let seconds = |step: &Step| self.prepared.plans[step.variant].window.drained.as_secs_f64();
         let all: f64 = self.plan.iter().map(seconds).sum();
+        if all > LONG_S && !self.arguments.quiet {
+            let takes = in_words(all);
+            let _ = writeln!(std::io::stderr(), "note: all of it takes {takes}; `--set run.duration=5m` makes it shorter");
+        }
         self.progress.begin(whole(all));
         let mut done = Vec::new();
         let mut before_s = 0.0;

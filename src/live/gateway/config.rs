@@ -224,7 +224,10 @@ impl Section for Serve {
         }
         for (index, class) in self.class.iter().enumerate() {
             let path = format!("serve.class[{index}]");
-            if class.name == OTHER || self.class[..index].iter().any(|other| other.name == class.name) {
+            if class.name == OTHER {
+                let message = format!("`{OTHER}` is what those are called who fit no class");
+                say(format!("{path}.name"), message, "give it another name");
+            } else if self.class[..index].iter().any(|other| other.name == class.name) {
                 say(format!("{path}.name"), format!("there is a class `{}` already", class.name), "give each its own name");
             }
             class.complain(&path, &mut say);
@@ -306,13 +309,26 @@ mod tests {
     }
 
     #[test]
+    fn every_setting_stands_in_the_document() {
+        let told = include_str!("../../../docs/SERVE.md");
+        let schema = crate::scenario::schema::publish_of::<Serve>();
+        let keys = |of: &serde_json::Value| {
+            of["properties"].as_object().expect("it has keys").keys().cloned().collect::<Vec<String>>()
+        };
+        for key in keys(&schema).into_iter().chain(keys(&schema["$defs"]["ClassRule"])) {
+            let (alone, row) = (format!("`{key}`"), format!("[[serve.{key}]]"));
+            assert!(told.contains(&alone) || told.contains(&row), "docs/SERVE.md says nothing of `{key}`");
+        }
+    }
+
+    #[test]
     fn mistakes_name_their_place() {
         let unknown = read("[policy]\n[serve]\nidle_timeot = \"3s\"\n").unwrap_err();
         assert!(unknown.contains("a.toml:3:1") && unknown.contains("did you mean `idle_timeout`?"), "{unknown}");
         let twice = read("[[serve.class]]\nname = \"a\"\n[[serve.class]]\nname = \"a\"\nkey_sha256 = \"12\"\n").unwrap_err();
         assert!(twice.contains("a.toml:4:8") && twice.contains("a.toml:5:14"), "{twice}");
         let name = read("[[serve.class]]\nname = \"other\"\n").unwrap_err();
-        assert!(name.contains("there is a class `other` already"), "{name}");
+        assert!(name.contains("`other` is what those are called who fit no class"), "{name}");
         let zero = read("[serve]\nshare = 0\nwrite_timeout = \"0s\"\n").unwrap_err();
         assert!(zero.contains("a.toml:2:9") && zero.contains("a.toml:3:17"), "{zero}");
     }

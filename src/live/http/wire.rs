@@ -86,7 +86,7 @@ impl Line {
     fn drive<T>(&mut self, cx: &Context<'_>, mut comes: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
         let mut inside = Context::from_waker(&self.waker);
         self.gate.enter(cx.waker());
-        loop {
+        for _ in 0..ROUNDS {
             let come = comes(&mut inside);
             if come.is_ready() {
                 self.gate.leave();
@@ -102,8 +102,15 @@ impl Line {
                 return Poll::Pending;
             }
         }
+        // A task that has used up its share of the thread is told so by being woken, and gets a new one only if it yields.
+        self.gate.leave();
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
+
+/// How often the halves may have news for each other in one poll.
+const ROUNDS: usize = 32;
 
 /// Wakes the task outside for what comes from outside alone.
 #[derive(Debug, Default)]

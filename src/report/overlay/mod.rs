@@ -1,8 +1,10 @@
 //! Live beside simulated: figure by figure, the ranking of variants, and a grade by a stated rule.
 
+mod pace;
 mod ranking;
 mod text;
 
+pub use pace::AtSpeed;
 pub use ranking::{Ranking, Swap};
 
 use serde::Serialize;
@@ -103,6 +105,8 @@ pub struct Forecast {
     pub amplification: Option<f64>,
     /// By how much the share of good requests moves where the server is one percent slower or faster.
     pub swing: Option<f64>,
+    /// The same requests at each of the speeds, rising.
+    pub speeds: Vec<AtSpeed>,
 }
 
 /// From here on one percent of speed moves the share of good requests so much that a drift of a few passes its tolerance: a point.
@@ -122,6 +126,8 @@ pub struct Compared {
     pub live: Option<f64>,
     /// 95 % of the speeds that the machine may have.
     pub band: Option<[f64; 2]>,
+    /// As simulated at the variant's own [`Overlaid::pace`].
+    pub at_pace: Option<f64>,
     /// Simulated against live, with its sign: points of a share (as a share of 1), a part of the live figure of a latency.
     pub error: Option<f64>,
     /// Whether the live figure is inside the band.
@@ -139,6 +145,9 @@ pub struct Overlaid {
     pub amplification: Option<f64>,
     /// See [`Forecast::swing`].
     pub swing: Option<f64>,
+    /// The speed, against the model's, at which the simulated median time per output token is the live one; `None` where none of the
+    /// speeds comes to that.
+    pub pace: Option<f64>,
     /// Whether its load is near critical, where the band counts too.
     pub near_critical: bool,
     /// Figure by figure.
@@ -184,8 +193,10 @@ impl Overlaid {
     fn new(live: &VariantSummary, forecast: &Forecast) -> Self {
         let near_critical = forecast.amplification.is_some_and(|times| times >= NEAR_CRITICAL)
             || forecast.swing.is_some_and(|swing| swing >= SWING);
+        let pace = pace::at_pace(&forecast.speeds, Figure::TpotP50S.of(live));
         let row = |(figure, band): (Figure, Option<Interval>)| {
             let (simulated, live) = (figure.of(&forecast.summary), figure.of(live));
+            let at_pace = pace.and_then(|pace| pace.figures[figure as usize]);
             let within_band = band.zip(live).map(|(band, live)| band.holds(live));
             let error = simulated.zip(live).and_then(|(simulated, live)| {
                 if figure.is_share() { Some(simulated - live) } else { (live > 0.0).then(|| simulated / live - 1.0) }
@@ -193,12 +204,14 @@ impl Overlaid {
             // To a billionth: a difference of exactly the tolerance passes, whatever it was computed from.
             let near = |error: f64| error.abs() <= figure.tolerance() + 1e-9;
             let passes = error.map(|error| near(error) || near_critical && within_band == Some(true));
-            Compared { figure, simulated, live, band: band.map(|band| [band.lo, band.hi]), error, within_band, passes }
+            let band = band.map(|band| [band.lo, band.hi]);
+            Compared { figure, simulated, live, band, at_pace, error, within_band, passes }
         };
         let rows = Figure::ALL.into_iter().zip(forecast.bands).map(row);
         let rows = rows.filter(|row| row.simulated.is_some() || row.live.is_some());
         let Forecast { amplification, swing, .. } = *forecast;
-        Self { variant: live.name.clone(), amplification, swing, near_critical, rows: rows.collect() }
+        let pace = pace.map(|pace| pace.speed);
+        Self { variant: live.name.clone(), amplification, swing, pace, near_critical, rows: rows.collect() }
     }
 }
 

@@ -24,6 +24,7 @@ fn overlay(live: &[(&str, u64, u64)], simulated: &[(&str, u64, u64)], amplificat
         bands: Figure::ALL.map(|figure| (figure == Figure::TtftP50S).then_some(ttft_band)),
         amplification: Some(amplification),
         swing: Some(amplification / 1_000.0),
+        speeds: Vec::new(),
     };
     let forecasts: Vec<Forecast> = simulated.variants.iter().map(forecast).collect();
     Overlay::new(&live, &forecasts, &simulated, 20)
@@ -61,6 +62,7 @@ fn where_speed_moves_shares_their_band_counts() {
         bands: Figure::ALL.map(|figure| figure.is_share().then_some(Interval { lo: 0.0, hi: 1.0 })),
         amplification: Some(1.0),
         swing: Some(swing),
+        speeds: Vec::new(),
     };
     let grade = |swing: f64| Overlay::new(&live, &[forecast(swing)], &simulated, 20).grade;
     assert_eq!((grade(0.9 * SWING), grade(SWING)), (Grade::C, Grade::A));

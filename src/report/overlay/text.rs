@@ -6,7 +6,8 @@ use crate::report::format::{NONE, duration, left, percent, points, right, tenths
 const RULE: &str = "The grade: A if every figure passes, B if only latencies fail, C if a share fails or the order of variants. A share \
     passes within 5 points, a latency within 20 %; near the critical load (where one percent of speed moves the time to first token \
     by 3 % or more, or the share of good requests by a point) also inside the band, which holds 95 % of the speeds that the machine may have. The order counts where the \
-    interval of the simulated difference, over those speeds, excludes 0.";
+    interval of the simulated difference, over those speeds, excludes 0. At its pace: as simulated at the one speed at which the median \
+    TPOT is the live one. That is taken from the run itself and grades nothing: it tells drift of the machine from faults of the model.";
 
 impl Overlay {
     /// The grade in a sentence.
@@ -80,10 +81,14 @@ impl Overlaid {
             _ => String::new(),
         };
         let band = if speeds > 1 { "95 % of speeds" } else { "" };
-        let heading = line("metric", ["simulated", "live", "error"].map(str::to_owned), band, "");
+        let pace = if self.pace.is_some() { "at its pace" } else { "" };
+        let heading = line("metric", ["simulated", "live", "error"].map(str::to_owned), [band, pace], "");
         let rows = self.rows.iter().map(Compared::line);
         let rows: String = std::iter::once(heading).chain(rows).collect();
-        format!("{}{near}\n{rows}", self.variant)
+        let pace = self.pace.map_or(String::new(), |pace| {
+            format!("{} its tokens came at {} of the model's speed", if near.is_empty() { ":" } else { ";" }, percent(pace))
+        });
+        format!("{}\n{rows}", wrap(&format!("{}{near}{pace}", self.variant)))
     }
 }
 
@@ -99,7 +104,8 @@ impl Compared {
         };
         let passes = if self.passes == Some(false) { "  fails" } else { "" };
         let cells = [shown(self.simulated), shown(self.live), self.error_text()];
-        line(Figure::name(self.figure), cells, &band, &format!("{inside}{passes}"))
+        let pace = self.at_pace.map_or(String::new(), form);
+        line(Figure::name(self.figure), cells, [&band, &pace], &format!("{inside}{passes}"))
     }
 
     fn error_text(&self) -> String {
@@ -113,7 +119,8 @@ impl Compared {
     }
 }
 
-fn line(name: &str, [simulated, live, error]: [String; 3], band: &str, end: &str) -> String {
+fn line(name: &str, [simulated, live, error]: [String; 3], [band, pace]: [&str; 2], end: &str) -> String {
     let cells = format!("{}{}{}", right(&simulated, 11), right(&live, 11), right(&error, 15));
-    format!("  {}{cells}{}  {end}", left(name, 22), right(band, 22)).trim_end().to_owned() + "\n"
+    let paced = if pace.is_empty() { String::new() } else { right(pace, 13) };
+    format!("  {}{cells}{}{paced}  {end}", left(name, 22), right(band, 22)).trim_end().to_owned() + "\n"
 }

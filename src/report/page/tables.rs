@@ -75,12 +75,12 @@ fn beside(live: &Value) -> String {
     });
     let lag = table(&["Variant", "Send lag p99", "At most", "Valid"], &[false, true, true, false], &lag);
     let Some(variants) = live["compare"]["variants"].as_array() else { return lag };
-    let header = ["Variant", "Figure", "Simulated", "Live", "Error", "Band", "Passes"];
+    let header = ["Variant", "Figure", "Simulated", "Live", "Error", "Band", "At its pace", "Passes"];
     let all = variants.iter().flat_map(|variant| {
         let name = text(&variant["variant"]);
         rows(&variant["rows"], compared).into_iter().map(move |row| [vec![name.clone()], row].concat())
     });
-    let made = table(&header, &[false, false, true, true, true, true, false], &all.collect::<Vec<_>>());
+    let made = table(&header, &[false, false, true, true, true, true, true, false], &all.collect::<Vec<_>>());
     let grade = text(&live["compare"]["grade"]);
     format!(
         "{lag}<p>Simulated against live: grade <strong>{}</strong>. The rule stands in the text.</p>{made}",
@@ -103,7 +103,8 @@ fn compared(row: &Value) -> Vec<String> {
         None => NONE,
     };
     let name = figure.trim_end_matches("_s").replace("_share", " of offered").replace('_', " ");
-    vec![name, shown(&row["simulated"], form), shown(&row["live"], form), shown(&row["error"], error), band, passes.to_owned()]
+    let [simulated, live, pace] = ["simulated", "live", "at_pace"].map(|key| shown(&row[key], form));
+    vec![name, simulated, live, shown(&row["error"], error), band, pace, passes.to_owned()]
 }
 
 fn capacity(json: &Value) -> String {
