@@ -34,7 +34,8 @@ pub struct Arguments {
 
 /// Whether it is the flight recorder's: a folder of segments, or one of them.
 fn is_live(journal: &Path) -> bool {
-    let mut live = journal.is_dir();
+    let is_segment = |name: std::ffi::OsString| name.to_string_lossy().starts_with("segment-");
+    let mut live = std::fs::read_dir(journal).is_ok_and(|files| files.flatten().any(|file| is_segment(file.file_name())));
     // What cannot be read is told by who reads it for its story.
     let _ = read(journal, |_, event| {
         live = matches!(event.what, What::Segment(_));
