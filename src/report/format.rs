@@ -54,6 +54,17 @@ pub fn duration(secs: f64) -> String {
     if size <= 0.0 { "0 s".to_owned() } else { format!("{} {unit}", number(secs * scale)) }
 }
 
+/// A length of time that may be long: `9.19 days`, `3.00 h`, `4.50 min`, and shorter ones as [`duration`] has them.
+#[must_use]
+pub fn long(secs: f64) -> String {
+    match secs {
+        _ if secs >= 172_800.0 => format!("{} days", number(secs / 86_400.0)),
+        _ if secs >= 7_200.0 => format!("{} h", number(secs / 3_600.0)),
+        _ if secs >= 120.0 => format!("{} min", number(secs / 60.0)),
+        _ => duration(secs),
+    }
+}
+
 /// A share in percent: `61.2 %`.
 #[must_use]
 pub fn percent(share: f64) -> String {

@@ -170,7 +170,6 @@ fn why(variant: &VariantSummary, label: Label) -> String {
     if times == all { reason } else { format!("in {times} of {all} replications; on average {reason}") }
 }
 
-/// What the labels do not say.
 /// Share of failed requests from which they are told.
 const FAILED: f64 = 0.01;
 
@@ -186,12 +185,14 @@ fn failures(summary: &Summary) -> Option<String> {
     (!each.is_empty()).then(|| format!("Failed by the upstream: {}.", each.join(", ")))
 }
 
-/// Whether more was offered than was served, and not merely more failed than was good.
+/// Whether its label is the load's doing: not where most of those that are not good were failed by the upstream.
 fn is_overloaded(variant: &VariantSummary) -> bool {
-    let (failed, lost) = (variant.counts.failed_in_all(), variant.counts.offered - variant.counts.good);
-    variant.label.overall() > Some(Label::Stable) && 2 * failed < lost.max(1)
+    let counts = &variant.counts;
+    let bad_upstream = 2 * counts.failed_in_all() > counts.offered - counts.good;
+    variant.label.overall() > Some(Label::Stable) && !bad_upstream
 }
 
+/// What the labels do not say.
 fn overload(summary: &Summary) -> Option<String> {
     let overloaded = summary.variants.iter().any(is_overloaded);
     let words = "Saturated and collapsing describe the load: more was offered than was served. They do not question the model.";

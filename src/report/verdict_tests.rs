@@ -94,6 +94,20 @@ fn a_single_variant_is_described() {
 }
 
 #[test]
+fn what_the_upstream_failed_is_told_and_is_no_overload() {
+    let context = Context { classes: vec!["chat".into()], ..Context::default() };
+    let told = |failed: u64| {
+        let mut class = class(1_000, 500, 200);
+        class.rejected[crate::request::Reason::QueueFull as usize] -= failed;
+        class.failed[crate::request::Cause::Server as usize] = failed;
+        verdict(&summarise(&[("queue", &[tally(vec![class], 1)])], &context))
+    };
+    let (few, most) = (told(9), told(400));
+    assert!(!few.contains("Failed by the upstream") && few.contains("more was offered than was served"), "{few}");
+    assert!(most.contains("Failed by the upstream: queue (40.0 %: server).") && !most.contains("more was offered"), "{most}");
+}
+
+#[test]
 fn without_requests_there_is_no_verdict() {
     let context = Context { classes: vec!["chat".into()], ..Context::default() };
     let text = verdict(&summarise(&[("idle", &[tally(vec![class(0, 0, 1)], 1)])], &context));

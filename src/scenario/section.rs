@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::load::read_text;
 use super::schema::{self, Rule};
-use super::settings_file::{rule, settings_in, tree};
+use super::settings_file::{rule, settings_in, wrapped};
 use super::source::Sources;
-use super::tree::Node;
+use super::tree::{Node, Value};
 use crate::policy::Settings;
 
 /// A section beside `[policy]`. Where it is absent, its default holds.
@@ -56,11 +56,17 @@ pub fn read_settings_and<T: Section>(path: &FilePath) -> Result<(Settings, T), D
 pub fn parse_settings_and<T: Section>(shown: &str, text: &str) -> Result<(Settings, T), Diagnostics> {
     let mut sources = Sources::default();
     let source = sources.add_file(shown, text);
-    read::<T>(source, text).map_err(|found| Diagnostics::new(sources, found))
+    read::<T>(source, shown, text).map_err(|found| Diagnostics::new(sources, found))
 }
 
-fn read<T: Section>(source: usize, text: &str) -> Result<(Settings, T), Vec<Diagnostic>> {
-    let tree = tree(source, text).map_err(|wrong| vec![wrong])?;
+fn read<T: Section>(source: usize, shown: &str, text: &str) -> Result<(Settings, T), Vec<Diagnostic>> {
+    let document = Node::parse_document(source, text).map_err(|wrong| vec![wrong])?;
+    // An editor that empties a file before it writes must not take all policies away.
+    if matches!(&document.value, Value::Table(entries) if entries.is_empty()) {
+        let nothing = Diagnostic::whole(format!("`{shown}` says nothing"));
+        return Err(vec![nothing.help("name the policies, or write `[policy]` alone to serve without any".to_owned())]);
+    }
+    let tree = wrapped(document);
     let settings = settings_in(&tree, &rule_with::<T>())?;
     let section = match tree.child(T::KEY).map(Node::to_json) {
         None => T::default(),

@@ -113,18 +113,13 @@ pub fn read_settings(path: &FilePath) -> Result<Settings, Diagnostics> {
 pub fn parse_settings(shown: &str, text: &str) -> Result<Settings, Diagnostics> {
     let mut sources = Sources::default();
     let source = sources.add_file(shown, text);
-    let read = tree(source, text).map_err(|wrong| vec![wrong]).and_then(|mut tree| {
+    let read = Node::parse_document(source, text).map(wrapped).map_err(|wrong| vec![wrong]).and_then(|mut tree| {
         if let Value::Table(entries) = &mut tree.value {
             entries.retain(|entry| !OTHERS.contains(&entry.key.as_str())); // checked by who reads them
         }
         settings_in(&tree, &rule())
     });
     read.map_err(|found| Diagnostics::new(sources, found))
-}
-
-/// What a text holds, the settings in their table.
-pub(super) fn tree(source: usize, text: &str) -> Result<Node, Diagnostic> {
-    Node::parse_document(source, text).map(wrapped)
 }
 
 /// The settings in a tree that must be as `rule` says.
@@ -140,7 +135,7 @@ pub(super) fn settings_in(tree: &Node, rule: &Rule) -> Result<Settings, Vec<Diag
 }
 
 /// The content in its table, so that messages name each setting as a scenario does.
-fn wrapped(tree: Node) -> Node {
+pub(super) fn wrapped(tree: Node) -> Node {
     if tree.child(TABLE).is_some() {
         return tree;
     }

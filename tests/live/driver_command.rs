@@ -164,6 +164,7 @@ fn what_cannot_be_driven_is_told_before_anything_is_sent() {
         (target, &["--variant", "nobody"], "there is no variant `nobody`"),
         (target, &["--api-key-env", "PLIMSOLL_NO_SUCH_KEY"], "`PLIMSOLL_NO_SUCH_KEY` is not set"),
         (target, &["--assert", "goodput_fraction{class=x}>=1"], "there is no such class as `x`"),
+        (target, &["--assert", "p99_wait_ms<=5"], "no live run can measure that from outside"),
     ] {
         let done = live(folder.path(), target, more);
         let told = said(&done.stderr);

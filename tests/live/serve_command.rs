@@ -131,6 +131,10 @@ async fn a_journal_outlives_its_gateway() {
     served.end();
     let (code, told) = verified();
     assert!(code == Some(0) && told.contains("The last segment has no end"), "{told}");
+    let mut explain = std::process::Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+    let output = explain.args(["explain", &journal, "--request", "1"]).output().expect("it runs");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && told.contains("replay --verify"), "{told}");
 }
 
 /// A certificate for `localhost` that signs itself, and its key.

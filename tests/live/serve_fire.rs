@@ -70,6 +70,8 @@ async fn heads_and_bodies_that_are_none() {
         let said = ask(&server, &post("whole", body)).await;
         assert!(said.starts_with(&format!("HTTP/1.1 {status} ")) && said.contains("invalid_body"), "{body}: {said}");
     }
+    let metrics = ask(&server, "GET /metrics HTTP/1.1\r\nhost: test\r\n\r\n").await;
+    assert!(metrics.contains("plimsoll_invalid_requests_total{code=\"invalid_body\"} 5"), "{metrics}");
     let many = "x-one-of-many: y\r\n".repeat(200);
     assert!(ask(&server, &format!("GET /health HTTP/1.1\r\nhost: test\r\n{many}\r\n")).await.starts_with("HTTP/1.1 431 "));
     let long = "y".repeat(20_000);

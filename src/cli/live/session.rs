@@ -16,7 +16,7 @@ use crate::live::drive::{
     connections, drive, first_misfit, probe, steps, tally, until_idle,
 };
 use crate::live::http::Pool;
-use crate::report::format::duration as in_words;
+use crate::report::format::long;
 use crate::rng::fnv1a;
 use crate::scenario::Scenario;
 use crate::sim::{Plan, Prepared};
@@ -104,7 +104,7 @@ impl<'a> Session<'a> {
         let seconds = |step: &Step| self.prepared.plans[step.variant].window.drained.as_secs_f64();
         let all: f64 = self.plan.iter().map(seconds).sum();
         if all > LONG_S && !self.arguments.quiet {
-            let takes = in_words(all);
+            let takes = long(all);
             let _ = writeln!(std::io::stderr(), "note: all of it takes {takes}; `--set run.duration=5m` makes it shorter");
         }
         self.progress.begin(whole(all));

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::cli::progress::Progress;
-use crate::report::format::{count, duration, left, number, percent, right};
+use crate::report::format::{count, duration, left, long, number, percent, right};
 use crate::trace::flow::Accounts;
 use crate::trace::stats::{Quantiles, Summary, Tokens};
 use crate::trace::{Head, misread};
@@ -76,7 +76,7 @@ fn arrivals(text: &mut String, summary: &Summary) {
     if let Some(first) = summary.first_unix_ns {
         line(text, "first", &utc(first));
     }
-    line(text, "span", &spanned(summary.span_s));
+    line(text, "span", &long(summary.span_s));
     if let Some(rate) = summary.rate_rps {
         line(text, "mean rate", &format!("{} req/s", number(rate)));
     }
@@ -84,13 +84,13 @@ fn arrivals(text: &mut String, summary: &Summary) {
     for peak in summary.peaks.iter().filter(|peak| peak.window_s <= summary.span_s.max(1.0)) {
         let name = format!("peak over {} s", peak.window_s);
         let dispersion = peak.dispersion.map_or(String::new(), |index| format!("; index of dispersion {}", number(index)));
-        let at = spanned(peak.at_s);
+        let at = long(peak.at_s);
         line(text, &name, &format!("{} req/s ({} requests, {at} in){dispersion}", number(peak.rps), count(peak.requests)));
     }
     if let (Some(gap), Some(at)) = (summary.longest_gap_s, summary.longest_gap_at_s) {
         let share =
             if summary.span_s > 0.0 { format!(", {} of the span", percent(gap / summary.span_s)) } else { String::new() };
-        line(text, "longest without one", &format!("{}{share} ({} in)", spanned(gap), spanned(at)));
+        line(text, "longest without one", &format!("{}{share} ({} in)", long(gap), long(at)));
     }
     if let Some(cv) = summary.interarrival_cv {
         line(text, "CV of the time between", &format!("{} (Poisson arrivals have 1)", number(cv)));
@@ -179,16 +179,6 @@ fn shortened(name: &str) -> String {
     const LONGEST: usize = 16;
     let shown = name.chars().map(|c| if c.is_control() { ' ' } else { c });
     if name.chars().count() <= LONGEST { shown.collect() } else { shown.take(LONGEST - 1).chain(['…']).collect() }
-}
-
-/// A length of time in the unit that suits it.
-fn spanned(secs: f64) -> String {
-    match secs {
-        _ if secs >= 172_800.0 => format!("{} days", number(secs / 86_400.0)),
-        _ if secs >= 7_200.0 => format!("{} h", number(secs / 3_600.0)),
-        _ if secs >= 120.0 => format!("{} min", number(secs / 60.0)),
-        _ => duration(secs),
-    }
 }
 
 /// A date and time of day in UTC, by the days-to-date algorithm for the proleptic Gregorian calendar (Hinnant,

@@ -48,10 +48,9 @@ fn json(status: StatusCode, value: &impl Serialize) -> Response<Answer> {
 fn health(service: &Service) -> Response<Answer> {
     let (_, stats) = service.owner.stats();
     let (code, word) = if stats.draining { (StatusCode::SERVICE_UNAVAILABLE, "draining") } else { (StatusCode::OK, "ok") };
-    json(
-        code,
-        &json!({ "status": word, "settings_hash": service.settings().hash, "serve_hash": service.settings().serve_hash, "statistics": statistics(service) }),
-    )
+    let settings = service.settings();
+    let hashes = (&settings.hash, &settings.serve_hash);
+    json(code, &json!({ "status": word, "settings_hash": hashes.0, "serve_hash": hashes.1, "statistics": statistics(service) }))
 }
 
 /// The statistics with the names of the systems that they come from.

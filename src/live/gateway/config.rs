@@ -305,7 +305,8 @@ mod tests {
         assert_eq!((&content, &one), (&table, &other));
         assert_eq!(content.queue.map(|queue| queue.max_queue_size.value()), Some(7));
         assert_eq!((one.idle_timeout, one.class[0].name.as_str()), (Span::from_secs(9), "chat"));
-        assert_eq!(read("").unwrap(), (Settings::default(), Serve::default()));
+        assert_eq!(read("[policy]\n").unwrap(), (Settings::default(), Serve::default()));
+        assert!(["", "\n# nothing yet\n"].iter().all(|text| read(text).unwrap_err().contains("`a.toml` says nothing")));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::live::http::PoolTerms;
 use crate::policy::Settings;
 use crate::request::ClassId;
 use crate::rng::fnv1a;
-use crate::scenario::{Diagnostic, Diagnostics, Sources, parse_settings_and, read_settings_and};
+use crate::scenario::{Diagnostics, parse_settings_and, read_settings_and};
 use crate::time::Span;
 
 /// What a file of settings says.
@@ -31,10 +31,7 @@ impl Written {
     /// # Errors
     /// All that is wrong with it.
     pub fn read(path: &Path) -> Result<Self, Diagnostics> {
-        match std::fs::read_to_string(path) {
-            Ok(text) => Self::parse(&path.display().to_string(), &text),
-            Err(_) => read_settings_and(path).map(|(policy, serve)| Self { policy, serve }), // which says what is wrong with it
-        }
+        read_settings_and(path).map(|(policy, serve)| Self { policy, serve })
     }
 
     /// Reads a text, `shown` being its name in messages.
@@ -42,12 +39,6 @@ impl Written {
     /// # Errors
     /// All that is wrong with it.
     pub fn parse(shown: &str, text: &str) -> Result<Self, Diagnostics> {
-        // An editor that empties a file before it writes must not take all policies away.
-        if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-            let nothing = Diagnostic::whole(format!("`{shown}` says nothing"));
-            let help = "name the policies, or write `[policy]` alone to serve without any".to_owned();
-            return Err(Diagnostics::new(Sources::default(), vec![nothing.help(help)]));
-        }
         parse_settings_and(shown, text).map(|(policy, serve)| Self { policy, serve })
     }
 

@@ -102,7 +102,7 @@ impl Line {
                 return Poll::Pending;
             }
         }
-        // A task that has used up its share of the thread is told so by being woken, and gets a new one only if it yields.
+        // Halves that always have news would keep the thread from everybody else.
         self.gate.leave();
         cx.waker().wake_by_ref();
         Poll::Pending
@@ -172,6 +172,9 @@ mod tests {
     use super::*;
     use std::sync::atomic::AtomicUsize;
 
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::task::coop;
+
     /// Counts how often its task is woken.
     #[derive(Default)]
     struct Count(AtomicUsize);
@@ -200,5 +203,30 @@ mod tests {
         said();
         gate.heard();
         assert!(gate.leave_quiet(), "it was heard before the last look");
+    }
+
+    #[tokio::test]
+    async fn a_task_that_has_used_up_its_share_comes_again() {
+        let (ours, mut theirs) = tokio::io::duplex(4096);
+        let mut wire = Wire::begin(Io::Memory(ours)).await.expect("it begins");
+        let served = tokio::spawn(async move {
+            let mut head = [0; 512];
+            let read = theirs.read(&mut head).await.expect("a request");
+            theirs.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.expect("it reads");
+            (theirs, read)
+        });
+        let request = Request::get("/").body(Payload::whole(bytes::Bytes::new())).expect("a request");
+        let mut sent = pin!(wire.send(request));
+        let mut poor = 3;
+        // What it reads or writes without a share is pending, and the runtime wakes it once it has yielded: from outside.
+        let answer = poll_fn(|cx| {
+            while poor > 0 && coop::has_budget_remaining() {
+                let _ = pin!(coop::consume_budget()).poll(cx);
+            }
+            poor -= i32::from(poor > 0);
+            sent.as_mut().poll(cx)
+        });
+        assert_eq!(answer.await.expect("an answer").status(), 200);
+        assert!(served.await.expect("it ends").1 > 0);
     }
 }
