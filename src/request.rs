@@ -6,6 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::rng::mix;
 use crate::time::{Span, Time};
 
 slotmap::new_key_type! {
@@ -238,6 +239,14 @@ pub struct Request {
     pub usage_tokens: u32,
     /// Seed of later draws: admission and backoff of each attempt ([`crate::rng::mix`]).
     pub later: u64,
+}
+
+impl Request {
+    /// The random bits by which policies decide about its attempt `number`, from 1.
+    #[must_use]
+    pub const fn draw(&self, number: u16) -> u64 {
+        mix(self.later, 2 * number as u64 + 1)
+    }
 }
 
 /// Why something in front of the upstream, or the upstream's own bound, refused an attempt.

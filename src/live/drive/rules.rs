@@ -1,6 +1,6 @@
 //! How a gateway tells the driver's requests apart: by the driver's own headers.
 
-use super::way::{CLASS, DEADLINE, ESTIMATE, LIMIT, TENANT, class_header};
+use super::way::{CLASS, DEADLINE, DRAW, ESTIMATE, LIMIT, TENANT, class_header};
 use crate::live::gateway::ClassRule;
 use crate::workload::ClassSettings;
 
@@ -20,6 +20,7 @@ fn rule(class: &ClassSettings) -> ClassRule {
         limit_header: Some(LIMIT.to_owned()),
         estimate_header: Some(ESTIMATE.to_owned()),
         tenant_header: Some(TENANT.to_owned()),
+        draw_header: Some(DRAW.to_owned()),
         ..ClassRule::default()
     }
 }

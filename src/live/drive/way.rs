@@ -25,6 +25,8 @@ pub(super) const LIMIT: &str = "x-plimsoll-max-tokens";
 pub(super) const ESTIMATE: &str = "x-plimsoll-input-estimate";
 /// The header in which an attempt says whose it is.
 pub(super) const TENANT: &str = "x-plimsoll-tenant";
+/// The header in which an attempt brings the random bits that it has in a simulation.
+pub(super) const DRAW: &str = "x-plimsoll-draw";
 /// The header in which clients of OpenAI's SDKs say which retry this is, from 0.
 const RETRY: &str = "x-stainless-retry-count";
 
@@ -134,6 +136,7 @@ impl Way {
         headers.insert(LIMIT, HeaderValue::from(call.request.max_tokens));
         headers.insert(ESTIMATE, HeaderValue::from(call.request.input_estimate));
         headers.insert(TENANT, HeaderValue::from(call.request.tenant));
+        headers.insert(DRAW, HeaderValue::from(call.request.draw(call.number)));
         // No real server asks: its cache sees the ids. A server that is emulated has no cache of ids.
         if let Some(Prefix { group, tokens }) = call.request.prefix {
             let value = HeaderValue::try_from(format!("{group}:{tokens}"));

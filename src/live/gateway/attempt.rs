@@ -71,7 +71,7 @@ fn arrive(
     headers: &HeaderMap,
     (input_estimate, max_tokens, streaming): (u32, u32, bool),
 ) -> Exchange {
-    Exchange::arrive(&service.owner, record, |now, id| Attempt {
+    Exchange::arrive(&service.owner, record, |now, id, draw| Attempt {
         class,
         tenant: rules.tenant(headers),
         priority: rules.rule.priority,
@@ -79,6 +79,7 @@ fn arrive(
         deadline: rules.deadline(now, headers),
         streaming,
         profile: rules.rule.profile(),
+        draw: rules.draw(headers).unwrap_or(draw),
         ..Attempt::new(id, input_estimate, max_tokens)
     })
 }

@@ -32,6 +32,7 @@ pub struct Class {
     limit: Option<HeaderName>,
     estimate: Option<HeaderName>,
     tenant: Option<HeaderName>,
+    draw: Option<HeaderName>,
 }
 
 /// A text, or what one begins with.
@@ -101,6 +102,7 @@ impl Class {
             limit: rule.limit_header.as_deref().map(name),
             estimate: rule.estimate_header.as_deref().map(name),
             tenant: rule.tenant_header.as_deref().map(name),
+            draw: rule.draw_header.as_deref().map(name),
             rule: rule.clone(),
         }
     }
@@ -144,6 +146,12 @@ impl Class {
     #[must_use]
     pub fn tenant(&self, headers: &HeaderMap) -> u32 {
         number(headers, self.tenant.as_ref()).unwrap_or(self.rule.tenant)
+    }
+
+    /// The random bits that it brings, if it brings its own.
+    #[must_use]
+    pub fn draw(&self, headers: &HeaderMap) -> Option<u64> {
+        number(headers, self.draw.as_ref())
     }
 }
 
@@ -196,6 +204,7 @@ mod tests {
         limit_header = "x-most"
         estimate_header = "x-prompt"
         tenant_header = "x-payer"
+        draw_header = "x-bits"
         tenant = 4
     "#;
 
@@ -233,17 +242,20 @@ mod tests {
     }
 
     #[test]
-    fn a_class_may_trust_what_its_clients_say_of_lengths_and_payer() {
+    fn a_class_may_trust_what_its_clients_say_of_lengths_payer_and_chance() {
         let (_, serve) = parse_settings_and::<Serve>("a.toml", SETTINGS).unwrap();
         let class = Class::new(&serve.class[2]);
         let said = |value| -> HeaderMap {
-            let names = ["x-most", "x-prompt", "x-payer"];
+            let names = ["x-most", "x-prompt", "x-payer", "x-bits"];
             names.map(|name| (HeaderName::from_static(name), HeaderValue::from_static(value))).into_iter().collect()
         };
-        let of = |class: &Class, headers| (class.limit(8, &headers), class.estimate(&headers), class.tenant(&headers));
-        assert_eq!(of(&class, said("90")), (90, Some(90), 90));
-        assert_eq!(of(&class, said("0")), (8, Some(1), 0), "the body's limit is never lowered");
-        assert_eq!(of(&class, said("a lot")), (8, None, 4));
-        assert_eq!(of(&Class::new(&serve.class[0]), said("90")), (8, None, 0), "who does not name a header does not trust it");
+        let of = |class: &Class, headers| {
+            (class.limit(8, &headers), class.estimate(&headers), class.tenant(&headers), class.draw(&headers))
+        };
+        assert_eq!(of(&class, said("90")), (90, Some(90), 90, Some(90)));
+        assert_eq!(of(&class, said("0")), (8, Some(1), 0, Some(0)), "the body's limit is never lowered");
+        assert_eq!(of(&class, said("a lot")), (8, None, 4, None));
+        let wary = Class::new(&serve.class[0]);
+        assert_eq!(of(&wary, said("90")), (8, None, 0, None), "who does not name a header does not trust it");
     }
 }

@@ -105,6 +105,10 @@ pub struct ClassRule {
     /// The header in which its clients say who pays, a number, instead of `tenant`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant_header: Option<String>,
+    /// The header in which its clients bring the random number (64 bits, decimal) by which policies that draw decide, so that a
+    /// load driver meets the draws of its simulation. Whoever may set it chooses whether it is let in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draw_header: Option<String>,
     /// Whether the API searches before it answers, which it bills as tokens. Default false.
     #[serde(default)]
     pub grounded: bool,
@@ -267,6 +271,7 @@ impl ClassRule {
             ("limit_header", &self.limit_header),
             ("estimate_header", &self.estimate_header),
             ("tenant_header", &self.tenant_header),
+            ("draw_header", &self.draw_header),
         ];
         for (field, name) in named.into_iter().filter_map(|(field, name)| Some((field, name.as_ref()?))) {
             if hyper::header::HeaderName::from_bytes(name.as_bytes()).is_err() {

@@ -61,7 +61,7 @@ pub enum Flowing {
 impl Exchange {
     /// An attempt arrives.
     #[must_use]
-    pub fn arrive(owner: &Arc<Owner>, record: Record, describe: impl FnOnce(Time, AttemptId) -> Attempt) -> Self {
+    pub fn arrive(owner: &Arc<Owner>, record: Record, describe: impl FnOnce(Time, AttemptId, u64) -> Attempt) -> Self {
         let (id, post) = owner.arrive(describe);
         Self { owner: Arc::clone(owner), id, post, call: None, over: false, record }
     }

@@ -100,8 +100,8 @@ impl Owner {
         self.clock
     }
 
-    /// An attempt arrives, as `describe` says; `now`, id, request number and random bits are filled in.
-    pub fn arrive(&self, describe: impl FnOnce(Time, AttemptId) -> Attempt) -> (AttemptId, Arc<Post>) {
+    /// An attempt arrives, as `describe` makes it of the time, its id and random bits; its request's number is filled in.
+    pub fn arrive(&self, describe: impl FnOnce(Time, AttemptId, u64) -> Attempt) -> (AttemptId, Arc<Post>) {
         let post = Arc::new(Post::default());
         let mut errands = Errands::default();
         let mut inner = self.lock();
@@ -109,7 +109,7 @@ impl Owner {
         let id = inner.posts.insert(Arc::clone(&post));
         inner.requests += 1;
         let (request, draw) = (RequestId(inner.requests), inner.draws.next_u64());
-        let attempt = Attempt { request, draw, ..describe(now, id) };
+        let attempt = Attempt { request, ..describe(now, id, draw) };
         inner.hear(now, Input::Arrive(attempt), &mut errands);
         drop(inner);
         self.run(errands);

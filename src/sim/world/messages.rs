@@ -5,7 +5,6 @@ use super::{Kind, Run, Wire};
 use crate::journal::{Journal, What};
 use crate::policy::{Action, Attempt, CallEnd, Finish, Input, Refusal, Usage};
 use crate::request::{AttemptId, CallId, Cause, Profile, RequestId, Vantage, slot_of};
-use crate::rng::mix;
 use crate::sim::area::inside;
 use crate::time::Time;
 use crate::upstream::{Call, CallWork, Output, OutputKind, Upstream};
@@ -54,7 +53,7 @@ impl<U: Upstream> Run<'_, U> {
             deadline,
             streaming: class.streaming,
             profile: request.profile,
-            draw: mix(request.later, 2 * u64::from(number) + 1),
+            draw: request.draw(number),
         });
         self.tell_gateway(input);
     }
