@@ -18,8 +18,10 @@
 # (the number in the scenario's variant "server's own limit"), so that it is another call.
 #
 # From the environment: PLIMSOLL (the command; default: plimsoll), SCENARIO (scenarios/vllm_cpu_live.toml), LOADS ("0.6 0.9 1.5 2.5",
-# in shares of what the server completes), ROUNDS (2: A B C, C B A), MINUTES (3, of calibration), STEPS (the server's log, where it
-# logs its iterations), CLIENTS (16: of the closed loop that measures the capacity), RUN (more flags of `plimsoll live`), SIZE (flags that the server does not tell: "--max-num-seqs 16 --max-num-batched-tokens 1024").
+# in shares of what the server completes), ROUNDS (2: A B C, C B A), MINUTES (3, of calibration), FRESH (minutes; with it the server is
+# measured again before each load, for machines whose speed drifts), STEPS (the server's log, where it logs its iterations), CLIENTS (16:
+# of the closed loop that measures the capacity), RUN (more flags of `plimsoll live`), SIZE (flags that the server does not tell:
+# "--max-num-seqs 16 --max-num-batched-tokens 1024").
 set -euo pipefail
 target=${1:?usage: scripts/validate.sh TARGET OUT [STAGE...]} out=${2:?usage: scripts/validate.sh TARGET OUT [STAGE...]}
 shift 2
@@ -38,19 +40,29 @@ measured() {
   if [ "$code" -ne 0 ] && [ "$code" -ne 4 ]; then exit "$code"; fi
 }
 
-# The scenario with the server's measured model in place of its own.
-calibrate() {
-  [ -e "$world" ] && return
-  if [ ! -e "$out/calibration/upstream.toml" ]; then
-    rm -rf "$out/calibration"
+# A scenario with the server's measured model in place of its own: model FROM FOLDER MINUTES TO.
+model() {
+  [ -e "$4" ] && return
+  if [ ! -e "$2/upstream.toml" ]; then
+    rm -rf "$2"
     # shellcheck disable=SC2086 # several words are meant
-    measured "$plimsoll" calibrate --target "$target" --minutes "${MINUTES:-3}" ${STEPS:+--steps "$STEPS"} $size \
-      --out "$out/calibration"
+    measured "$plimsoll" calibrate --target "$target" --minutes "$3" ${STEPS:+--steps "$STEPS"} $size --out "$2"
   fi
-  awk '/^\[/ { skip = /^\[upstream/ } !skip' "$scenario" > "$world.new"
-  printf '\n' >> "$world.new"
-  cat "$out/calibration/upstream.toml" >> "$world.new"
-  mv "$world.new" "$world"
+  awk '/^\[/ { skip = /^\[upstream/ } !skip' "$1" > "$4.new"
+  printf '\n' >> "$4.new"
+  cat "$2/upstream.toml" >> "$4.new"
+  mv "$4.new" "$4"
+}
+
+calibrate() { model "$scenario" "$out/calibration" "${MINUTES:-3}" "$world"; }
+
+# What is compared with: the world, or with FRESH the world with a model measured just now.
+compared() {
+  at=$world
+  if [ -n "${FRESH:-}" ]; then
+    at=$out/world-$1.toml
+    model "$world" "$out/calibration-$1" "$FRESH" "$at"
+  fi
 }
 
 tune() {
@@ -73,16 +85,18 @@ live() {
   # shellcheck disable=SC2086 # RUN is several words
   for load in $loads; do
     capacity "before-$load"
+    compared "live-$load"
     [ -e "$out/live-$load/result.txt" ] && continue
-    measured "$plimsoll" live "$world" --target "$target" --set "arrival.load=$load" --variant "no control" \
+    measured "$plimsoll" live "$at" --target "$target" --set "arrival.load=$load" --variant "no control" \
       --variant "seed's defaults" --variant tuned --repeat "${ROUNDS:-2}" --order abba --compare --settle 10m ${RUN:+$RUN} --out "$out/live-$load"
   done
 }
 
 limited() {
   for load in $loads; do
+    compared "limited-$load"
     [ -e "$out/limited-$load/result.txt" ] && continue
-    measured "$plimsoll" live "$world" --target "$target" --set "arrival.load=$load" --variant "server's own limit" \
+    measured "$plimsoll" live "$at" --target "$target" --set "arrival.load=$load" --variant "server's own limit" \
       --repeat "${ROUNDS:-2}" --compare --settle 10m --out "$out/limited-$load"
   done
 }

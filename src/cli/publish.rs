@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Failure, files, report};
 use crate::report::draw::{Drawn, Frame, Place, Slo, Swept};
-use crate::report::plot::PlotError;
+use crate::report::plot::{PLOT_ENDINGS, PlotError};
 use crate::scenario::{LoadOf, Scenario, Variant};
 use crate::sim::Prepared;
 use crate::time::Span;
@@ -38,11 +38,22 @@ pub fn check(folder: &Path, inputs: &[PathBuf]) -> Result<(), Failure> {
 /// If a file cannot be written; those before it are whole.
 pub fn publish(folder: &Path, json: &str, text: &str, drawn: &Drawn, command: &str) -> Result<Vec<PathBuf>, Failure> {
     let [json_file, text_file] = files::RESULTS.map(|name| folder.join(name));
+    remove_others(folder, drawn);
     files::write_whole(&json_file, &(signed(json, drawn, command) + "\n"))?;
     files::write_whole(&text_file, text)?;
     plots(folder, drawn)?;
     let page = report::write_page(folder)?;
     Ok(vec![page, text_file, json_file])
+}
+
+/// Removes the plots of an earlier result that this one does not have: nobody should take them for its own.
+fn remove_others(folder: &Path, drawn: &Drawn) {
+    for name in report::plots_of(folder).iter().filter(|name| drawn.plots.iter().all(|plot| plot.name != **name)) {
+        for ending in PLOT_ENDINGS {
+            // What is not there, or cannot be removed, is not of this result.
+            let _ = std::fs::remove_file(folder.join(PLOTS).join(format!("{name}.{ending}")));
+        }
+    }
 }
 
 fn plots(folder: &Path, drawn: &Drawn) -> Result<(), Failure> {

@@ -63,6 +63,12 @@ fn read(folder: &Path) -> Result<Folder, Failure> {
     Ok(found)
 }
 
+/// The names of the plots of the result in `folder`; none where there is no result.
+pub fn plots_of(folder: &Path) -> Vec<String> {
+    let json = text_of(&folder.join(files::RESULTS[0])).unwrap_or_default();
+    Folder::read(&json, String::new()).map_or(Vec::new(), |found| found.plots())
+}
+
 fn text_of(path: &Path) -> Result<String, Failure> {
     let cannot = |why: String| {
         Failure::Input(format!(

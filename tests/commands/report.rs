@@ -117,6 +117,21 @@ fn a_run_at_several_loads_has_its_plots_and_the_same_page_on_any_number_of_threa
 }
 
 #[test]
+fn plots_of_the_result_before_are_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let before = published(&["simulate", &scenario(folder.path(), true), "--replications", "2"], &out);
+    assert!(stems(&before).contains(&"goodput"));
+    fs::write(out.join("plots/mine.svg"), "somebody else's").unwrap();
+    let path = scenario(folder.path(), false);
+    let [again, fresh] =
+        ["out", "fresh"].map(|name| published(&["simulate", &path, "--replications", "2"], &folder.path().join(name)));
+    let ours: Vec<&String> = again.iter().map(|(name, _)| name).filter(|name| *name != "plots/mine.svg").collect();
+    assert_eq!(ours, fresh.iter().map(|(name, _)| name).collect::<Vec<_>>());
+    assert_eq!(again.len(), fresh.len() + 1, "what is not ours stays");
+}
+
+#[test]
 fn report_makes_the_same_page_again_from_the_files() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");

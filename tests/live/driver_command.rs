@@ -77,7 +77,8 @@ fn a_run_is_measured_published_and_not_run_again() {
     assert_eq!((part["server"]["model"]["id"].as_str(), part["steps"][0]["through"].as_str()), (Some("m20"), Some("server")));
     assert_eq!(part["send_lag"][0]["attempts"].as_u64(), Some(sent as u64));
     assert!(part["compare"]["variants"][0]["rows"].as_array().is_some_and(|rows| rows.len() >= 8));
-    for file in ["report.html", "result.json", "plots/quantiles-1.svg", "plots/latency-beside-1.csv"] {
+    for file in ["report.html", "result.json", "plots/quantiles-1.svg", "plots/latency-beside-1.csv", "plots/time-beside-1.png"]
+    {
         assert!(out.join(file).exists(), "{file}: {told}");
     }
     // The step is on disk: the same command sends nothing more, and says the same.

@@ -261,7 +261,7 @@ async fn what_cannot_be_served_says_why() {
     let long = body(256, 1);
     let unknown = body(1, 1).replace("tiny", "large");
     for (body, status, what) in [
-        (long.as_str(), 400, "does not fit into the model's context"),
+        (long.as_str(), 400, "must fit into the model's"),
         (&unknown, 404, "`large` does not exist. There is: tiny"),
         ("{\"prompt\":", 400, "EOF"),
         ("{}", 400, "no prompt"),

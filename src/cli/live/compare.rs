@@ -53,11 +53,17 @@ impl Speeds {
 
     /// For each speed all rounds.
     fn simulate(&self, plan: &Plan, rounds: std::ops::Range<u32>) -> Vec<Vec<Tally>> {
-        let at_speed = |speed: &f64| -> Vec<Tally> {
+        let middle = self.0.len() / 2;
+        let at_speed = |(i, speed): (usize, &f64)| -> Vec<Tally> {
             let plan = Plan { upstream: faster(&plan.upstream, *speed), ..plan.clone() };
-            rounds.clone().map(|round| World::new(&plan, round, None).run()).collect()
+            let run = |round| {
+                let world = World::new(&plan, round, None);
+                // The one that is drawn over time.
+                if i == middle && round == rounds.start { world.watched(true).run() } else { world.run() }
+            };
+            rounds.clone().map(run).collect()
         };
-        self.0.par_iter().map(at_speed).collect()
+        self.0.par_iter().enumerate().map(at_speed).collect()
     }
 
     fn forecast(&self, name: &str, context: &Context, tallies: &[Vec<Tally>]) -> Forecast {

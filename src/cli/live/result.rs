@@ -9,7 +9,7 @@ use crate::cli::common::load_report;
 use crate::cli::publish;
 use crate::journal::summary::VariantSummary;
 use crate::live::drive::{Lag, LagVerdict, Sample, Server};
-use crate::report::draw::{self, Drawn};
+use crate::report::draw::{self, Drawn, Look};
 use crate::report::format::{NONE, count, duration, left, number, percent, right, wrap};
 use crate::report::overlay::Overlay;
 use crate::report::{self, Envelope};
@@ -244,9 +244,19 @@ impl<'a> Told<'a> {
         let frame = publish::frame(scenario, prepared, &names);
         let mut drawn = draw::run(&self.lived.summary, &frame);
         if let Some(beside) = self.beside {
-            draw::overlay(&self.lived.summary, &beside.simulated, &frame, &mut drawn);
+            draw::overlay(&self.lived.summary, &beside.simulated, &self.looks(), &frame, &mut drawn);
         }
         drawn
+    }
+
+    /// What the server said of itself in each variant's first run.
+    fn looks(&self) -> Vec<Vec<Look>> {
+        let look = |sample: &Sample| Look { t_s: sample.t_s, running: sample.gauges.running, waiting: sample.gauges.waiting };
+        let of = |variant: usize| {
+            let first = self.lived.done.iter().filter(|done| done.step.variant == variant).min_by_key(|done| done.step.round);
+            first.map_or(Vec::new(), |done| done.of.gauges.iter().map(look).collect())
+        };
+        (0..self.lived.summary.variants.len()).map(of).collect()
     }
 }
 

@@ -164,7 +164,11 @@ async fn generate(server: &Arc<Server>, endpoint: Endpoint, request: Request<Inc
         _ => Break::Never,
     };
     // Known before the status line; the model says it when its host has come to it, and by then there may be room.
-    if asked.never_fits || (was_full && call.is_refused().await) {
+    if let Some(too_long) = asked.too_long {
+        while call.next().await.is_some() {}
+        return Ok(failed(&too_long));
+    }
+    if was_full && call.is_refused().await {
         return finished(&mut call, &writer, asked.stop(), Break::Never).await;
     }
     if asked.facts.stream {
@@ -241,7 +245,8 @@ fn prefix_of(headers: &HeaderMap) -> Result<Option<Prefix>, ApiError> {
 struct Asked {
     facts: Facts,
     work: Work,
-    never_fits: bool,
+    /// What to answer where the model refuses it for its prompt's length.
+    too_long: Option<ApiError>,
 }
 
 impl Asked {
@@ -270,7 +275,11 @@ impl Asked {
         let drawn = if facts.ignore_eos { None } else { server.answers().tokens(class, number) };
         let (output, length) = drawn.filter(|drawn| *drawn <= most).map_or((most, true), |drawn| (drawn, false));
         let work = Work { class, input, output, max_tokens, length, prefix };
-        Ok(Self { facts, work, never_fits: room == 0 })
+        let too_long = (room == 0).then(|| {
+            let message = format!("The prompt has {input} tokens; with an answer it must fit into the model's {context}.");
+            ApiError { param: Some("prompt".to_owned()), ..bad(message) }
+        });
+        Ok(Self { facts, work, too_long })
     }
 
     const fn stop(&self) -> Stop {

@@ -27,7 +27,7 @@ use crate::stats::{Replicated, significant};
 
 pub use calibration::calibration;
 pub use capacity::capacity;
-pub use overlay::overlay;
+pub use overlay::{Look, overlay};
 pub use replay::{Beside, replay};
 pub use tuning::tuning;
 

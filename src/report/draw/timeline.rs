@@ -42,7 +42,7 @@ pub(super) fn draw(summary: &Summary, frame: &Frame<'_>, drawn: &mut Drawn) {
 
 fn burst(timeline: &Timeline, variant: &VariantSummary, head: Head) -> Burst {
     let series = &timeline.series;
-    let bins = Bins { each: together(&series.offered), bin_s: series.bin.as_secs_f64(), count: series.offered.len() };
+    let bins = Bins::of(series);
     let (offered, answered) = (bins.sums(&series.offered), bins.sums(&series.answered));
     let mut requests = vec![trace("arrive", 0, bins.rates(&series.offered))];
     let mut inside = Vec::new();
@@ -75,7 +75,7 @@ fn burst(timeline: &Timeline, variant: &VariantSummary, head: Head) -> Burst {
 
 /// Leaves out the end of a drain in which nothing happens any more, but for one bin that shows it. Bounds and rolling percentiles, whose
 /// unit is time, say nothing of that.
-fn end_with_the_last(burst: &mut Burst) {
+pub(super) fn end_with_the_last(burst: &mut Burst) {
     let bins = burst.times_s.len();
     let traces = || burst.rows.iter().filter(|row| row.unit != "s").flat_map(|row| &row.traces);
     let busy = |at: usize| traces().any(|trace| trace.look.is_some() && trace.values[at] > 0.0);
@@ -138,16 +138,20 @@ pub(super) struct Bins {
 }
 
 impl Bins {
+    pub(super) fn of(series: &Series) -> Self {
+        Self { each: together(&series.offered), bin_s: series.bin.as_secs_f64(), count: series.offered.len() }
+    }
+
     /// How many the picture has.
     fn shown(&self) -> usize {
         self.count.div_ceil(self.each)
     }
 
-    fn times_s(&self) -> Vec<f64> {
+    pub(super) fn times_s(&self) -> Vec<f64> {
         (0..self.shown()).map(|i| (i as f64 + 0.5) * self.each as f64 * self.bin_s).collect()
     }
 
-    fn sums(&self, values: &[u32]) -> Vec<f64> {
+    pub(super) fn sums(&self, values: &[u32]) -> Vec<f64> {
         values.chunks(self.each).map(|bins| bins.iter().map(|n| u64::from(*n)).sum::<u64>() as f64).collect()
     }
 
@@ -169,12 +173,12 @@ impl Bins {
 }
 
 /// Not a number where nothing is to be divided by.
-fn ratio(parts: &[f64], wholes: &[f64]) -> Vec<f64> {
+pub(super) fn ratio(parts: &[f64], wholes: &[f64]) -> Vec<f64> {
     parts.iter().zip(wholes).map(|(part, whole)| if *whole > 0.0 { part / whole } else { f64::NAN }).collect()
 }
 
 /// What lies outside the measured time, and the spikes.
-fn spans(timeline: &Timeline, variant: &VariantSummary) -> Vec<TimeSpan> {
+pub(super) fn spans(timeline: &Timeline, variant: &VariantSummary) -> Vec<TimeSpan> {
     let window = timeline.window;
     let [start, end, drained] = [window.start, window.end, window.drained].map(crate::time::Time::as_secs_f64);
     let outside = [(0.0, start, "warm-up, not measured"), (end, drained, "drain: no new arrivals")];

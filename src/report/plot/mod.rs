@@ -167,6 +167,9 @@ pub enum PlotError {
     },
 }
 
+/// How the names of a plot's files end: the picture, the same in pixels, and its numbers.
+pub const PLOT_ENDINGS: [&str; 3] = ["svg", "png", "csv"];
+
 /// A finished plot.
 #[derive(Clone, Debug)]
 pub struct Plot {
@@ -220,7 +223,8 @@ impl Plot {
             files::write_whole(&path, bytes).map_err(|why| PlotError::Write { path: path.clone(), why })?;
             Ok(path)
         };
-        Ok([write("svg", self.svg.as_bytes())?, write("png", &png)?, write("csv", self.csv.as_bytes())?])
+        let [picture, pixels, numbers] = PLOT_ENDINGS;
+        Ok([write(picture, self.svg.as_bytes())?, write(pixels, &png)?, write(numbers, self.csv.as_bytes())?])
     }
 }
 
