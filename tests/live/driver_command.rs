@@ -81,6 +81,8 @@ fn a_run_is_measured_published_and_not_run_again() {
     {
         assert!(out.join(file).exists(), "{file}: {told}");
     }
+    let course = std::fs::read_to_string(out.join("plots/time-beside-1.csv")).unwrap();
+    assert!(course.starts_with("time [s],Answered: live") && course.contains("Running in the server: live"), "{course}");
     // The step is on disk: the same command sends nothing more, and says the same.
     let again = live(folder.path(), &server.target, &arguments);
     assert_eq!(again.status.code(), first.status.code(), "{}", said(&again.stderr));

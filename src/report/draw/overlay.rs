@@ -4,7 +4,7 @@ use super::timeline::{Bins, end_with_the_last, ratio, row, spans, trace};
 use super::{Drawn, Frame, Place, head, latency};
 use crate::journal::summary::{LatencyMetric, Summary, Timeline, VariantSummary};
 use crate::journal::{Moment, Series};
-use crate::report::plot::{Burst, QuantilePanel, Quantiles, Row};
+use crate::report::plot::{Burst, QuantilePanel, Quantiles, Row, Trace};
 
 /// Shares that quantiles are taken at: every half percent, as curves have them.
 const STEPS: u32 = 200;
@@ -76,8 +76,10 @@ fn course(variant: &VariantSummary, (live, looks): (&Timeline, &[Look]), simulat
         };
         row(title, unit, vec![trace("live", 1, fitted(live)), trace("simulated", 0, fitted(simulated))])
     };
-    let said =
-        |row: &Row| row.unit != "requests" || row.traces.iter().any(|trace| trace.values.iter().any(|value| *value > 0.0));
+    // A server that does not tell what is in it is not drawn, nor what never was anywhere.
+    let known = |trace: &Trace| trace.values.iter().any(|value| value.is_finite());
+    let is_any = |trace: &Trace| trace.values.iter().any(|value| *value > 0.0);
+    let said = |row: &Row| row.unit != "requests" || (row.traces.iter().all(known) && row.traces.iter().any(is_any));
     let what = "The first round; simulated at the middle speed. What runs and waits in the server is, live, what its /metrics said once a \
                 second; of simulated ones the most in each bin.";
     let rows = pairs.map(both).into_iter().filter(said).collect();
